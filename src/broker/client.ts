@@ -1,0 +1,58 @@
+import { type Socket, connect } from 'node:net'
+import { ClusterTestError, deserializeError } from '../support/errors.ts'
+import { readMessages, sendMessage } from './json-lines.ts'
+import type { BrokerAddress, BrokerMessage, Lease, LeaseRequest, WorkerMessage } from './protocol.ts'
+
+/** A worker's hold on a cluster. */
+export interface HeldLease extends AsyncDisposable {
+  readonly lease: Lease
+  /** Applies more objects, waits until they are ready, and brings the lease up to date. */
+  apply(manifests: (WorkerMessage & { type: 'apply' })['manifests'], timeout: number): Promise<void>
+}
+
+/** Asks the broker for a cluster and resolves when its stack is ready. Disposal resolves when everything is gone. */
+export async function leaseCluster({ port, token }: BrokerAddress, request: LeaseRequest): Promise<HeldLease> {
+  const socket = await open(port)
+  const answers = readMessages<BrokerMessage>(socket)
+  const call = async (message: WorkerMessage): Promise<BrokerMessage> => {
+    sendMessage(socket, message)
+    const { value, done } = await answers.next()
+    if (done) throw new ClusterTestError('ERR_BROKER_CONNECTION_LOST', 'The connection to the main process of vitest ended: it is being closed, or was killed.')
+    if (value.type === 'failed') throw deserializeError(value.error)
+    return value
+  }
+  const leased = async (message: WorkerMessage): Promise<Lease> => {
+    const answer = await call(message)
+    if (answer.type !== 'lease') throw new ClusterTestError('ERR_BROKER_CONNECTION_LOST', `Expected a lease from the main process, got "${answer.type}".`)
+    return answer.lease
+  }
+
+  try {
+    let lease = await leased({ type: 'lease', token, request })
+    return {
+      get lease() {
+        return lease
+      },
+      async apply(manifests, timeout) {
+        lease = await leased({ type: 'apply', manifests, timeout })
+      },
+      async [Symbol.asyncDispose]() {
+        try {
+          await call({ type: 'release' })
+        } finally {
+          socket.destroy()
+        }
+      },
+    }
+  } catch (error) {
+    socket.destroy()
+    throw error
+  }
+}
+
+function open(port: number): Promise<Socket> {
+  return new Promise((resolve, reject) => {
+    const socket = connect(port, '127.0.0.1', () => resolve(socket))
+    socket.on('error', (error) => reject(new ClusterTestError('ERR_BROKER_CONNECTION_LOST', `The main process of vitest cannot be reached: ${error.message}.`, { cause: error })))
+  })
+}

@@ -1,0 +1,36 @@
+import type { ServiceAddress } from '../cluster/gateway.ts'
+import type { KubeObject } from '../kube/types.ts'
+import type { SuiteClusterOptions } from '../stack/options.ts'
+import type { SerializedClusterTestError } from '../support/errors.ts'
+
+/** How workers find the broker: vitest's `provide` carries it. */
+export interface BrokerAddress {
+  readonly port: number
+  /** Whoever does not know it is not served. */
+  readonly token: string
+}
+
+export interface LeaseRequest {
+  /** Name of the suite. */
+  readonly suite: string
+  /** Absolute path of the test file's folder. */
+  readonly folder: string
+  readonly options: SuiteClusterOptions
+}
+
+/** What a worker knows of its cluster. */
+export interface Lease {
+  readonly name: string
+  readonly namespace: string
+  readonly kubeconfigPath: string
+  readonly addresses: readonly ServiceAddress[]
+}
+
+/** One connection is one lease: when it ends, however it ends, the cluster goes. */
+export type WorkerMessage =
+  | { readonly type: 'lease'; readonly token: string; readonly request: LeaseRequest }
+  | { readonly type: 'apply'; readonly manifests: string | KubeObject | readonly (string | KubeObject)[]; readonly timeout: number }
+  | { readonly type: 'release' }
+
+/** The answer to each message of a worker, in order. */
+export type BrokerMessage = { readonly type: 'lease'; readonly lease: Lease } | { readonly type: 'released' } | { readonly type: 'failed'; readonly error: SerializedClusterTestError }

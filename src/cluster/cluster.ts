@@ -1,0 +1,122 @@
+import { mkdir, rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { Docker } from '../docker/docker.ts'
+import { removeByLabel } from '../docker/remove.ts'
+import { type KubeClient, createKubeClient } from '../kube/client.ts'
+import { ClusterTestError } from '../support/errors.ts'
+import { randomId, slug } from '../support/identity.ts'
+import { type Progress, runStep } from '../support/progress.ts'
+import { readNodeLogs } from './node-logs.ts'
+import { checkHostLimits, defaultClusterMemory, readHostLimits } from './host-limits.ts'
+import type { K3d } from './k3d.ts'
+import { type Owner, clusterLabel } from './owner.ts'
+
+export interface StartClusterOptions {
+  /** For people: becomes a part of the cluster's name. */
+  readonly label: string
+  readonly docker: Docker
+  readonly k3d: K3d
+  readonly owner: Owner
+  /** Private folder of the run; the kubeconfig goes there. */
+  readonly folder: string
+  readonly image?: string | undefined
+  /** @default 0 */
+  readonly agents?: number | undefined
+  readonly k3sArgs?: readonly string[] | undefined
+  /** Bytes. @default 700 MB */
+  readonly memory?: number | undefined
+  readonly progress: Progress
+  readonly signal: AbortSignal
+}
+
+/** A running k3d cluster: exists only while the cluster does. */
+export interface Cluster extends AsyncDisposable {
+  /** k3d's name of it. */
+  readonly name: string
+  readonly network: string
+  /** Docker containers of the nodes, the server first. */
+  readonly nodes: readonly ClusterNode[]
+  readonly image: string
+  /** Absolute path of the kubeconfig, readable by its owner only. */
+  readonly kubeconfigPath: string
+  readonly kube: KubeClient
+  readonly labels: Readonly<Record<string, string>>
+}
+
+export interface ClusterNode {
+  /** Of the container and of the Kubernetes Node. */
+  readonly name: string
+  /** In the cluster's Docker network. */
+  readonly address: string
+}
+
+/** Milliseconds that k3d is given to bring the servers up: ten times of what a 2-core machine needs. */
+const createTimeout = 120_000
+
+/**
+ * Creates a cluster with its own network, kubeconfig and names, so that no two meet and the user's kubeconfig stays as it is.
+ * Whatever fails half-way is removed again before this rejects.
+ */
+export async function startCluster(options: StartClusterOptions): Promise<Cluster> {
+  const { docker, k3d, owner, folder, image, agents = 0, k3sArgs = defaultK3sArgs, memory = defaultClusterMemory, progress, signal } = options
+  checkHostLimits(await readHostLimits(), memory)
+  // k3d allows 32 characters (DefaultClusterNameMaxLength, k3d 5.9.0).
+  const name = `vk-${owner.run}-${slug(options.label, 14)}-${randomId(2)}`
+  const network = name
+  const labels = { ...owner.labels, [clusterLabel]: name }
+
+  await using cleanup = new AsyncDisposableStack()
+  cleanup.defer(() => deleteCluster(docker, name))
+  await docker.engine.createNetwork({ Name: network, CheckDuplicate: true, Labels: labels, Options: {} })
+
+  return await runStep(progress, 'cluster', `k3d cluster "${name}"`, async () => {
+    try {
+      await k3d.create({ name, image, network, agents, labels, k3sArgs, timeout: createTimeout }, signal)
+    } catch (error) {
+      signal.throwIfAborted()
+      throw await withNodeLogs(docker, name, error)
+    }
+    const kubeconfigPath = join(folder, `${name}.kubeconfig`)
+    const kubeconfig = await k3d.kubeconfig(name)
+    await mkdir(folder, { recursive: true, mode: 0o700 })
+    await writeFile(kubeconfigPath, kubeconfig, { mode: 0o600 })
+    cleanup.defer(() => rm(kubeconfigPath, { force: true }))
+    const nodes = await readNodes(docker, name)
+    const owned = cleanup.move()
+    return {
+      name,
+      network,
+      nodes,
+      image: nodes[0]!.image,
+      kubeconfigPath,
+      kube: createKubeClient(kubeconfig),
+      labels,
+      [Symbol.asyncDispose]: () => owned.disposeAsync(),
+    }
+  })
+}
+
+/** k3s brings an ingress controller and a metrics server that most suites never use and all would wait for. */
+const defaultK3sArgs = ['--disable=traefik', '--disable=metrics-server'] as const
+
+/**
+ * By label, whatever state the cluster is in and whether k3d still knows it; the network comes last because it names the
+ * cluster. Not by k3d's own delete, which rewrites the user's kubeconfig (k3d 5.9.0).
+ */
+export async function deleteCluster(docker: Docker, name: string): Promise<void> {
+  await removeByLabel(docker, [`k3d.cluster=${name}`, `${clusterLabel}=${name}`])
+}
+
+async function readNodes(docker: Docker, cluster: string): Promise<readonly (ClusterNode & { image: string })[]> {
+  const containers = await docker.engine.listContainers({ filters: { label: [`k3d.cluster=${cluster}`] } })
+  return containers
+    .filter(({ Labels }) => ['server', 'agent'].includes(Labels['k3d.role'] ?? ''))
+    .map(({ Names, Image, NetworkSettings }) => ({ name: Names[0]!.slice(1), image: Image, address: NetworkSettings.Networks[cluster]?.IPAddress ?? '' }))
+    .toSorted((a, b) => b.name.localeCompare(a.name))
+}
+
+async function withNodeLogs(docker: Docker, name: string, error: unknown): Promise<unknown> {
+  const logs = await readNodeLogs(docker, name)
+  if (!(error instanceof ClusterTestError) || !logs) return error
+  return new ClusterTestError(error.code, `${error.message}\nLast lines of the nodes:\n${logs}`, { cause: error })
+}

@@ -1,0 +1,129 @@
+import type { Docker } from '../docker/docker.ts'
+import { isNotFound } from '../docker/docker.ts'
+import type { EndpointSlice, KubeList, Service } from '../kube/types.ts'
+import { ClusterTestError } from '../support/errors.ts'
+import { randomId } from '../support/identity.ts'
+import type { Cluster } from './cluster.ts'
+
+/** A TCP port of a Service as the host reaches it. */
+export interface ServiceAddress {
+  readonly namespace: string
+  readonly service: string
+  /** Name of the Service's port; empty where it has none. */
+  readonly portName: string
+  readonly port: number
+  /** Always 127.0.0.1. */
+  readonly host: string
+  readonly hostPort: number
+}
+
+export interface Gateway extends AsyncDisposable {
+  readonly addresses: readonly ServiceAddress[]
+}
+
+/**
+ * Publishes TCP ports of Services on loopback ports of the host. A container on the cluster's Docker network forwards
+ * them by NAT to the Services' own addresses, so every connection takes the way that a pod's takes (kube-proxy, endpoints)
+ * and no process stands in between, unlike with a port-forward.
+ */
+export async function startGateway(docker: Docker, cluster: Cluster, services: readonly Service[], signal: AbortSignal): Promise<Gateway> {
+  const slices = services.some(isHeadless) ? await listEndpointSlices(cluster, signal) : []
+  const targets = services.flatMap((service) => (isHeadless(service) ? podTargets(service, slices) : serviceTargets(service)))
+  if (targets.length === 0) return { addresses: [], [Symbol.asyncDispose]: async () => {} }
+  signal.throwIfAborted()
+
+  const ports = targets.map((target, index) => ({ ...target, inside: `${firstPort + index}/tcp` }))
+  const container = await docker.engine.createContainer({
+    name: `${cluster.name}-gateway-${randomId(2)}`,
+    // The node image has ip and iptables, and it is there already.
+    Image: cluster.image,
+    Entrypoint: ['/bin/sh', '-ec', gatewayScript(cluster.nodes[0]!.address, targets)],
+    Cmd: [],
+    Labels: { ...cluster.labels },
+    ExposedPorts: Object.fromEntries(ports.map(({ inside }) => [inside, {}])),
+    HostConfig: {
+      NetworkMode: cluster.network,
+      CapAdd: ['NET_ADMIN'],
+      Sysctls: { 'net.ipv4.ip_forward': '1' },
+      PortBindings: Object.fromEntries(ports.map(({ inside }) => [inside, [{ HostIp: '127.0.0.1', HostPort: '' }]])),
+    },
+  })
+  const remove = async () => {
+    try {
+      await container.remove({ force: true, v: true })
+    } catch (error) {
+      if (!isNotFound(error)) throw error
+    }
+  }
+  try {
+    await container.start()
+    const { NetworkSettings } = await container.inspect()
+    const addresses = ports.map(({ inside, address: _address, targetPort: _targetPort, ...target }) => {
+      const bound = NetworkSettings.Ports[inside]?.[0]
+      if (!bound) throw new ClusterTestError('ERR_DOCKER_REQUEST_FAILED', `Docker published no port for Service "${target.service}" port ${target.port}.`)
+      return { ...target, host: '127.0.0.1', hostPort: Number(bound.HostPort) }
+    })
+    return { addresses, [Symbol.asyncDispose]: remove }
+  } catch (error) {
+    await remove()
+    throw error
+  }
+}
+
+/** All Services of the cluster but those of kube-system. */
+export async function listServices(cluster: Cluster, signal?: AbortSignal): Promise<readonly Service[]> {
+  const { items } = await cluster.kube.request<KubeList<Service>>('GET', '/api/v1/services', { signal })
+  return items.filter(({ metadata }) => metadata?.namespace !== 'kube-system' && !(metadata?.namespace === 'default' && metadata.name === 'kubernetes'))
+}
+
+const firstPort = 20_000
+
+interface Target {
+  readonly namespace: string
+  readonly service: string
+  readonly portName: string
+  readonly port: number
+  /** Where the gateway forwards to: the Service's own address and port, or a pod's. */
+  readonly address: string
+  readonly targetPort: number
+}
+
+function isHeadless({ spec }: Service): boolean {
+  return spec?.clusterIP === 'None'
+}
+
+function serviceTargets({ metadata, spec }: Service): readonly Target[] {
+  if (!spec?.clusterIP) return []
+  return tcpPorts(spec.ports).map(({ name = '', port }) => ({ namespace: metadata!.namespace!, service: metadata!.name!, portName: name, port, address: spec.clusterIP!, targetPort: port }))
+}
+
+/** A headless Service has no address of its own: the one of a ready pod stands in, until that pod goes. */
+function podTargets({ metadata, spec }: Service, slices: readonly EndpointSlice[]): readonly Target[] {
+  const own = slices.filter((slice) => slice.metadata.namespace === metadata?.namespace && slice.metadata.labels?.['kubernetes.io/service-name'] === metadata?.name)
+  const address = own.flatMap(({ endpoints }) => endpoints ?? []).find(({ conditions }) => conditions?.ready !== false)?.addresses[0]
+  if (!address) return []
+  return tcpPorts(spec?.ports).flatMap(({ name = '', port }) => {
+    const targetPort = own.flatMap(({ ports }) => ports ?? []).find((each) => (each.name ?? '') === name)?.port
+    return targetPort ? [{ namespace: metadata!.namespace!, service: metadata!.name!, portName: name, port, address, targetPort }] : []
+  })
+}
+
+function tcpPorts(ports: NonNullable<Service['spec']>['ports'] = []) {
+  return ports.filter(({ protocol = 'TCP' }) => protocol === 'TCP')
+}
+
+async function listEndpointSlices(cluster: Cluster, signal: AbortSignal): Promise<readonly EndpointSlice[]> {
+  return (await cluster.kube.request<KubeList<EndpointSlice>>('GET', '/apis/discovery.k8s.io/v1/endpointslices', { signal })).items
+}
+
+function gatewayScript(node: string, targets: readonly Target[]): string {
+  const routes = [...new Set(targets.map(({ address }) => address))].map((address) => `ip route replace ${address}/32 via ${node}`)
+  const rules = targets.map(({ address, targetPort }, index) => `-A PREROUTING -p tcp --dport ${firstPort + index} -j DNAT --to-destination ${address}:${targetPort}`)
+  return [
+    ...routes,
+    // One restore for all rules: a single iptables call takes some 10 ms each.
+    `iptables-restore --noflush <<'RULES'\n*nat\n${rules.join('\n')}\n-A POSTROUTING -j MASQUERADE\nCOMMIT\nRULES`,
+    // PID 1 ignores SIGTERM unless it handles it; the gateway holds nothing worth a grace period.
+    "trap 'exit 0' TERM; while :; do sleep 3600 & wait $!; done",
+  ].join('\n')
+}

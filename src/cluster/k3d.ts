@@ -1,0 +1,69 @@
+import type { Docker } from '../docker/docker.ts'
+import { ClusterTestError } from '../support/errors.ts'
+import { CommandError, type RunCommandOptions, runCommand } from '../support/run-command.ts'
+
+export interface K3dCreateOptions {
+  readonly name: string
+  /** Node image. @default k3d's own */
+  readonly image?: string | undefined
+  readonly network: string
+  readonly agents: number
+  readonly labels: Readonly<Record<string, string>>
+  readonly k3sArgs: readonly string[]
+  /** Milliseconds that k3d waits for the servers. */
+  readonly timeout: number
+}
+
+/** The k3d command line, version 5. */
+export interface K3d {
+  readonly version: string
+  create(options: K3dCreateOptions, signal: AbortSignal): Promise<void>
+  kubeconfig(name: string): Promise<string>
+  importImages(name: string, images: readonly string[], signal: AbortSignal): Promise<string>
+}
+
+/**
+ * @param command the program; looked up on PATH when it is no path
+ * @throws ClusterTestError `ERR_CLUSTER_K3D_NOT_FOUND`
+ */
+export async function findK3d(docker: Docker, command = 'k3d', onChild?: RunCommandOptions['onChild']): Promise<K3d> {
+  const run = (args: readonly string[], signal?: AbortSignal) => runCommand(command, args, { env: docker.env, signal, ...(onChild ? { onChild } : {}) })
+  const version = /v?(\d+\.\d+\.\d+\S*)/.exec(await versionOf(command, run))?.[1] ?? 'unknown'
+
+  return {
+    version,
+    async create({ name, image, network, agents, labels, k3sArgs, timeout }, signal) {
+      // k3d refuses a node filter that matches no node.
+      const nodes = agents > 0 ? 'server:*;agent:*' : 'server:*'
+      const args = [
+        ...['cluster', 'create', name, '--network', network, '--agents', String(agents)],
+        // No load balancer container: with one server the API port is published by the node itself, on loopback only.
+        ...['--no-lb', '--api-port', '127.0.0.1:random', '--no-image-volume', '--no-rollback'],
+        ...['--kubeconfig-update-default=false', '--kubeconfig-switch-context=false', '--timeout', `${Math.ceil(timeout / 1000)}s`],
+        ...(image ? ['--image', image] : []),
+        ...Object.entries(labels).flatMap(([key, value]) => ['--runtime-label', `${key}=${value}@${nodes}`]),
+        ...k3sArgs.flatMap((arg) => ['--k3s-arg', /@/.test(arg) ? arg : `${arg}@server:*`]),
+      ]
+      try {
+        await run(args, signal)
+      } catch (error) {
+        if (!(error instanceof CommandError)) throw error
+        throw new ClusterTestError('ERR_CLUSTER_CREATE_FAILED', `k3d could not create cluster "${name}":\n${error.output.trim()}`, { cause: error })
+      }
+    },
+    kubeconfig: (name) => run(['kubeconfig', 'get', name]),
+    // Direct mode streams into each node; the other one needs a helper container and an image volume. It logs failures and ends with 0.
+    importImages: (name, images, signal) => run(['image', 'import', '--mode', 'direct', '--cluster', name, ...images], signal),
+  }
+}
+
+async function versionOf(command: string, run: (args: readonly string[]) => Promise<string>): Promise<string> {
+  try {
+    return await run(['version'])
+  } catch (error) {
+    throw new ClusterTestError('ERR_CLUSTER_K3D_NOT_FOUND', `The program "${command}" could not be run; it starts the clusters.`, {
+      cause: error,
+      hint: 'Install k3d 5 (https://k3d.io), or name it: kubernetes({ k3d: "/path/to/k3d" }) in vitest.config.ts.',
+    })
+  }
+}

@@ -1,0 +1,28 @@
+import { spawn } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
+
+/** A process of its own that removes everything of a run when the run's process dies, however it dies. */
+export interface Lifeline extends Disposable {
+  /** A child of ours that must not outlive us, since it would create what nobody removes. */
+  trackChild(event: 'started' | 'ended', pid: number): void
+}
+
+/**
+ * Starts the lifeline for a run. It holds the other end of a pipe: the kernel closes that with us. It is in a session of
+ * its own and so gets no Ctrl-C, and it is not waited for.
+ */
+export function startLifeline(run: string, folder: string): Lifeline {
+  const script = fileURLToPath(new URL(`./lifeline-process${import.meta.url.endsWith('.ts') ? '.ts' : '.js'}`, import.meta.url))
+  // Without NODE_OPTIONS, which may hold a debugger or a loader that is not for it.
+  const { NODE_OPTIONS: _, ...env } = process.env
+  const child = spawn(process.execPath, [script, run, folder], { detached: true, stdio: ['pipe', 'ignore', 'ignore'], env })
+  child.unref()
+  const pipe = child.stdin! as typeof child.stdin & { unref?(): void }
+  pipe.unref?.()
+  // It may be gone before us, when somebody kills all processes of a terminal; the next run's prune does its work then.
+  pipe.on('error', () => {})
+  return {
+    trackChild: (event, pid) => void pipe.write(`${event} ${pid}\n`),
+    [Symbol.dispose]: () => void pipe.end('done\n'),
+  }
+}

@@ -1,0 +1,64 @@
+import { readFileSync } from 'node:fs'
+import { hostname } from 'node:os'
+import { randomId } from '../support/identity.ts'
+
+/** Who owns the resources of a run: one process, told apart from later ones with the same number. */
+export interface Owner {
+  /** Short and unique: the part of every name and the value of label `vitest-kubernetes.run`. */
+  readonly run: string
+  readonly labels: Readonly<Record<string, string>>
+}
+
+export const runLabel = 'vitest-kubernetes.run'
+export const ownerLabel = 'vitest-kubernetes.owner'
+export const clusterLabel = 'vitest-kubernetes.cluster'
+
+export function createOwner(): Owner {
+  const run = randomId()
+  const identity: Identity = { host: hostname(), boot: bootId(), pid: process.pid, started: startTime(process.pid) ?? '' }
+  return { run, labels: { [runLabel]: run, [ownerLabel]: `${identity.host}/${identity.boot}/${identity.pid}/${identity.started}` } }
+}
+
+/**
+ * Whether the process that set this owner label can no longer clean up after itself: of this host, and ended or from
+ * before a reboot. Processes of other hosts, and labels that are not ours, are taken to live.
+ */
+export function isOwnerDead(label: string): boolean {
+  const [host, boot, pid, started] = label.split('/')
+  if (host !== hostname() || !pid) return false
+  return boot !== bootId() || startTime(Number(pid)) !== started
+}
+
+interface Identity {
+  readonly host: string
+  readonly boot: string
+  readonly pid: number
+  readonly started: string
+}
+
+/** Changes with each boot. Linux: /proc (proc(5)); elsewhere the host's name has to do. */
+function bootId(): string {
+  return readProc('/proc/sys/kernel/random/boot_id')?.trim() ?? 'unknown'
+}
+
+/** Field 22 of /proc/PID/stat (proc(5)): a number that no later process with the same pid repeats. undefined for a process that does not run. */
+function startTime(pid: number): string | undefined {
+  const stat = readProc(`/proc/${pid}/stat`)
+  if (stat !== undefined) return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19]
+  if (process.platform === 'linux') return undefined
+  try {
+    process.kill(pid, 0)
+    return 'running'
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM' ? 'running' : undefined
+  }
+}
+
+function readProc(path: string): string | undefined {
+  try {
+    return readFileSync(path, 'utf8')
+  } catch (error) {
+    if (['ENOENT', 'ESRCH', 'ENOTDIR'].includes((error as NodeJS.ErrnoException).code ?? '')) return undefined
+    throw error
+  }
+}

@@ -1,0 +1,132 @@
+import dockerIgnore from '@balena/dockerignore'
+import { readFile, readdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { pack } from 'tar-fs'
+import { ClusterTestError, messageOf } from '../support/errors.ts'
+import type { Docker } from './docker.ts'
+import { type ImageInfo, followStream, inspectImage } from './images.ts'
+
+export interface BuildOptions {
+  /** Absolute path of the build context. */
+  readonly context: string
+  /** Path of the Dockerfile in the context. @default 'Dockerfile' */
+  readonly dockerfile?: string | undefined
+  /** Stage to stop at. @default the last one */
+  readonly target?: string | undefined
+  readonly buildArgs?: Readonly<Record<string, string>> | undefined
+  readonly tag: string
+  readonly labels: Readonly<Record<string, string>>
+  /** Network of RUN steps, such as `host`. @default Docker's own */
+  readonly network?: string | undefined
+  /** Says for each image of a FROM line which one to use. */
+  readonly substitute: (image: string) => string
+  readonly onLine: (line: string) => void
+  readonly signal: AbortSignal
+}
+
+/**
+ * Builds an image from a folder with a Dockerfile, with `.dockerignore` respected.
+ * @throws ClusterTestError `ERR_IMAGE_BUILD_FAILED` with the failing step and the last lines of its output
+ */
+export async function buildImage(docker: Docker, options: BuildOptions): Promise<ImageInfo> {
+  const { context, dockerfile = 'Dockerfile', target, buildArgs, tag, labels, network, substitute, onLine, signal } = options
+  const source = await readDockerfile(context, dockerfile)
+  const lines: string[] = []
+  try {
+    const stream = await docker.engine.buildImage(await packContext(context, substituteBases(source, substitute)), {
+      t: tag,
+      dockerfile: dockerfileInContext,
+      ...(target ? { target } : {}),
+      ...(network ? { networkmode: network } : {}),
+      buildargs: { ...buildArgs },
+      labels: { ...labels },
+      rm: true,
+      forcerm: true,
+      abortSignal: signal,
+    })
+    await followStream(docker, stream, ({ stream: text, status }) => {
+      for (const line of (text ?? status ?? '').split('\n').map((each) => each.trimEnd()).filter(Boolean)) {
+        lines.push(line)
+        onLine(line)
+      }
+    })
+  } catch (error) {
+    signal.throwIfAborted()
+    const step = lines.findLast((line) => line.startsWith('Step '))
+    const output = lines.slice(lines.lastIndexOf(step ?? '') + 1).slice(-20)
+    const at = step ? ` at "${step.replace(/^Step \S+ : /, '')}"` : ''
+    throw new ClusterTestError('ERR_IMAGE_BUILD_FAILED', `Building "${join(context, dockerfile)}" failed${at}: ${messageOf(error)}${output.map((line) => `\n  ${line}`).join('')}`, {
+      cause: error,
+      hint: `Try it alone: docker build ${target ? `--target ${target} ` : ''}${context}`,
+    })
+  }
+  const info = await inspectImage(docker, tag)
+  if (!info) throw new ClusterTestError('ERR_IMAGE_BUILD_FAILED', `Docker built "${context}" and does not have image "${tag}" afterwards.`)
+  return info
+}
+
+/** The Dockerfile travels under a name of its own, since its FROM lines may differ from the file's. */
+const dockerfileInContext = '.vitest-kubernetes.Dockerfile'
+
+async function readDockerfile(context: string, dockerfile: string): Promise<string> {
+  try {
+    return await readFile(join(context, dockerfile), 'utf8')
+  } catch (error) {
+    throw new ClusterTestError('ERR_IMAGE_BUILD_FAILED', `There is no "${dockerfile}" in "${context}": ${messageOf(error)}.`, { cause: error, hint: 'Name the folder that holds the Dockerfile, relative to the test file, or set "dockerfile".' })
+  }
+}
+
+async function packContext(context: string, dockerfile: string): Promise<NodeJS.ReadableStream> {
+  return pack(context, {
+    entries: await listContext(context),
+    finalize: false,
+    finish: (tar) => {
+      tar.entry({ name: dockerfileInContext }, dockerfile)
+      tar.finalize()
+    },
+  }) as unknown as NodeJS.ReadableStream
+}
+
+/** The files of a build context, without what `.dockerignore` names. */
+async function listContext(context: string): Promise<string[]> {
+  const rules = await readFile(join(context, '.dockerignore'), 'utf8').catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return ''
+    throw error
+  })
+  const ignored = dockerIgnore.default({ ignorecase: false }).add(rules)
+  // A folder that a later "!" rule may look into has to be walked.
+  const mayReinclude = /^\s*!/m.test(rules)
+  const files: string[] = []
+  const walk = async (folder: string): Promise<void> => {
+    for (const entry of await readdir(join(context, folder), { withFileTypes: true })) {
+      const path = join(folder, entry.name)
+      const skipped = ignored.ignores(path)
+      if (entry.isDirectory() && (!skipped || mayReinclude)) await walk(path)
+      else if (!skipped && !entry.isDirectory()) files.push(path)
+    }
+  }
+  await walk('')
+  return files
+}
+
+/** Rewrites the images of FROM lines and of the ARG defaults ahead of them; names of earlier stages stay. */
+export function substituteBases(dockerfile: string, substitute: (image: string) => string): string {
+  const stages = new Set<string>()
+  let beforeFirstStage = true
+  return dockerfile
+    .split('\n')
+    .map((line) => {
+      const from = /^(\s*FROM\s+(?:--\S+\s+)*)(\S+)(.*)$/i.exec(line)
+      if (from) {
+        beforeFirstStage = false
+        const [, head, image = '', tail = ''] = from
+        const stage = /\sAS\s+(\S+)/i.exec(tail)?.[1]
+        const replaced = stages.has(image.toLowerCase()) ? image : substitute(image)
+        if (stage) stages.add(stage.toLowerCase())
+        return head + replaced + tail
+      }
+      const arg = beforeFirstStage && /^(\s*ARG\s+\w+=)(["']?)([^\s"']+)(["']?\s*)$/i.exec(line)
+      return arg ? `${arg[1]}${arg[2]}${substitute(arg[3]!)}${arg[4]}` : line
+    })
+    .join('\n')
+}

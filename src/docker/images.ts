@@ -1,0 +1,62 @@
+import { ClusterTestError, messageOf } from '../support/errors.ts'
+import { type Docker, isNotFound } from './docker.ts'
+
+export interface ImageInfo {
+  /** `sha256:…` */
+  readonly id: string
+  /** Bytes, all layers. */
+  readonly size: number
+}
+
+/** undefined when Docker does not have the image. */
+export async function inspectImage(docker: Docker, reference: string): Promise<ImageInfo | undefined> {
+  try {
+    const { Id, Size } = await docker.engine.getImage(reference).inspect()
+    return { id: Id, size: Size }
+  } catch (error) {
+    if (isNotFound(error)) return undefined
+    throw error
+  }
+}
+
+/**
+ * Pulls an image with the engine's own settings.
+ * @throws ClusterTestError `ERR_IMAGE_NOT_FOUND` when no registry gives it
+ */
+export async function pullImage(docker: Docker, reference: string, signal: AbortSignal): Promise<ImageInfo> {
+  try {
+    const stream = await docker.engine.pull(reference, { abortSignal: signal })
+    await followStream(docker, stream)
+  } catch (error) {
+    signal.throwIfAborted()
+    throw new ClusterTestError('ERR_IMAGE_NOT_FOUND', `Image "${reference}" is not in Docker and could not be pulled: ${messageOf(error)}.`, {
+      cause: error,
+      hint: `Check the name with "docker pull ${reference}", log in with "docker login", or build it: images: { name: './folder-with-a-Dockerfile' }.`,
+    })
+  }
+  const info = await inspectImage(docker, reference)
+  if (!info) throw new ClusterTestError('ERR_IMAGE_NOT_FOUND', `Docker pulled image "${reference}" and does not have it afterwards.`)
+  return info
+}
+
+interface StreamRecord {
+  readonly stream?: string
+  readonly status?: string
+  readonly error?: string
+  readonly aux?: { readonly ID?: string }
+}
+
+/** Reads a build's or pull's records to the end. A failing step arrives as a record, not as an error of the request. */
+export function followStream(docker: Docker, stream: NodeJS.ReadableStream, onRecord?: (record: StreamRecord) => void): Promise<readonly StreamRecord[]> {
+  return new Promise((resolve, reject) => {
+    docker.engine.modem.followProgress(
+      stream,
+      (error: Error | null, records: StreamRecord[]) => {
+        const failed = records?.find((record) => record.error)
+        if (error || failed) reject(error ?? new Error(failed?.error))
+        else resolve(records)
+      },
+      (record: StreamRecord) => onRecord?.(record),
+    )
+  })
+}

@@ -1,0 +1,130 @@
+import { HttpMethod, IsomorphicFetchHttpLibrary, KubeConfig, RequestContext } from '@kubernetes/client-node'
+import { ClusterTestError, messageOf } from '../support/errors.ts'
+
+export interface KubeRequest {
+  readonly query?: Readonly<Record<string, string | number | boolean | readonly string[] | undefined>>
+  readonly body?: unknown
+  readonly contentType?: string
+  readonly signal?: AbortSignal | undefined
+  /** Milliseconds until a silent API server is given up. @default 30_000 */
+  readonly timeout?: number
+}
+
+/** A thin client for any resource of one API server: what is sent is what was given, unlike the typed classes of client-node, which drop unknown fields. */
+export interface KubeClient {
+  readonly config: KubeConfig
+  request<T>(method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE', path: string, request?: KubeRequest): Promise<T>
+  requestText(path: string, request?: KubeRequest): Promise<string>
+  /** Where the objects of a kind live, from the server's discovery; undefined for a kind that it does not know. */
+  resource(apiVersion: string, kind: string, signal?: AbortSignal): Promise<KubeResource | undefined>
+}
+
+export interface KubeResource {
+  readonly namespaced: boolean
+  path(namespace?: string, name?: string): string
+}
+
+/** What the API server answered instead of the result. */
+export class KubeStatusError extends ClusterTestError {
+  readonly statusCode: number
+  /** Such as `NotFound`, `Conflict`, `Invalid`. */
+  readonly reason: string
+
+  constructor(method: string, path: string, statusCode: number, reason: string, message: string) {
+    super('ERR_KUBE_REQUEST_FAILED', `The API server refused ${method} ${path}: ${message} (${statusCode} ${reason}).`)
+    this.statusCode = statusCode
+    this.reason = reason
+    this.serverMessage = message
+  }
+
+  /** The server's own words, without ours around them. */
+  readonly serverMessage: string
+}
+
+/** Opens no connection yet: the first request does. */
+export function createKubeClient(kubeconfig: string): KubeClient {
+  const config = new KubeConfig()
+  config.loadFromString(kubeconfig)
+  const server = config.getCurrentCluster()?.server
+  if (!server) throw new ClusterTestError('ERR_KUBE_UNREACHABLE', 'The kubeconfig names no current cluster.')
+  const http = new IsomorphicFetchHttpLibrary()
+  const discovery = new Map<string, Promise<ApiResourceList>>()
+
+  async function send(method: string, path: string, { query, body, contentType, signal, timeout = 30_000 }: KubeRequest) {
+    const url = new URL(server + path)
+    for (const [name, value] of Object.entries(query ?? {})) {
+      for (const each of Array.isArray(value) ? value : [value]) if (each !== undefined) url.searchParams.append(name, String(each))
+    }
+    const context = new RequestContext(url.href, HttpMethod[method as keyof typeof HttpMethod])
+    if (body !== undefined) {
+      context.setHeaderParam('Content-Type', contentType ?? 'application/json')
+      context.setBody(JSON.stringify(body))
+    }
+    const silence = AbortSignal.timeout(timeout)
+    context.setSignal(signal ? AbortSignal.any([signal, silence]) : silence)
+    await config.applySecurityAuthentication(context)
+    try {
+      const response = await http.send(context).toPromise()
+      return { status: response.httpStatusCode, text: await response.body.text() }
+    } catch (error) {
+      if (signal?.aborted) throw signal.reason
+      const why = silence.aborted ? `no answer within ${timeout} ms` : messageOf(error instanceof Error && error.cause ? error.cause : error)
+      throw new ClusterTestError('ERR_KUBE_UNREACHABLE', `The API server at ${server} did not answer ${method} ${path}: ${why}.`, { cause: error })
+    }
+  }
+
+  async function requestText(method: string, path: string, request: KubeRequest = {}): Promise<string> {
+    const { status, text } = await send(method, path, request)
+    if (status >= 200 && status < 300) return text
+    throw statusError(method, path, status, text)
+  }
+
+  async function request<T>(method: string, path: string, options?: KubeRequest): Promise<T> {
+    return JSON.parse(await requestText(method, path, options)) as T
+  }
+
+  async function resource(apiVersion: string, kind: string, signal?: AbortSignal): Promise<KubeResource | undefined> {
+    const root = apiVersion.includes('/') ? `/apis/${apiVersion}` : `/api/${apiVersion}`
+    const find = async () => {
+      const list = await (discovery.get(root) ?? remember())
+      return list.resources.find((entry) => entry.kind === kind && !entry.name.includes('/'))
+    }
+    const remember = () => {
+      const list = request<ApiResourceList>('GET', root, { signal }).catch((error: unknown) => {
+        discovery.delete(root)
+        if (error instanceof KubeStatusError && error.statusCode === 404) return { resources: [] }
+        throw error
+      })
+      discovery.set(root, list)
+      return list
+    }
+    let found = await find()
+    if (!found) {
+      // A CustomResourceDefinition may have come since the list was read.
+      discovery.delete(root)
+      found = await find()
+    }
+    if (!found) return undefined
+    const { name: plural, namespaced } = found
+    return {
+      namespaced,
+      path: (namespace, name) => root + (namespaced && namespace ? `/namespaces/${namespace}` : '') + `/${plural}` + (name ? `/${name}` : ''),
+    }
+  }
+
+  return { config, request, requestText: (path, options) => requestText('GET', path, options), resource }
+}
+
+function statusError(method: string, path: string, code: number, text: string): KubeStatusError {
+  try {
+    const status = JSON.parse(text) as { message?: string; reason?: string }
+    return new KubeStatusError(method, path, code, status.reason ?? 'Unknown', status.message ?? text)
+  } catch (error) {
+    if (!(error instanceof SyntaxError)) throw error
+    return new KubeStatusError(method, path, code, 'Unknown', text.slice(0, 500) || 'no message')
+  }
+}
+
+interface ApiResourceList {
+  readonly resources: readonly { readonly name: string; readonly kind: string; readonly namespaced: boolean }[]
+}

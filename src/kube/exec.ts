@@ -1,0 +1,71 @@
+import { Exec, type V1Status } from '@kubernetes/client-node'
+import { Writable, Readable } from 'node:stream'
+import { ClusterTestError, messageOf } from '../support/errors.ts'
+import type { KubeClient } from './client.ts'
+
+export interface ExecTarget {
+  readonly namespace: string
+  readonly pod: string
+  readonly container: string
+}
+
+export interface ExecResult {
+  readonly stdout: string
+  readonly stderr: string
+  readonly exitCode: number
+}
+
+/**
+ * Runs a command in a container and resolves when it has ended, whatever its exit code, with the whole of both outputs.
+ * @throws ClusterTestError `ERR_KUBE_EXEC_FAILED` when the command cannot be started, or the connection ends before the exit code came.
+ */
+export async function execInContainer(client: KubeClient, target: ExecTarget, command: readonly string[], options: { input?: string | undefined; signal: AbortSignal }): Promise<ExecResult> {
+  const { namespace, pod, container } = target
+  const stdout = collector()
+  const stderr = collector()
+  const { promise, resolve, reject } = Promise.withResolvers<V1Status>()
+  const what = `Command "${command.join(' ')}" in container "${container}" of pod "${pod}"`
+  const fail = (why: string, cause?: unknown) => new ClusterTestError('ERR_KUBE_EXEC_FAILED', `${what} ${why}`, { cause })
+
+  const stdin = options.input === undefined ? null : Readable.from([Buffer.from(options.input)])
+  let socket
+  try {
+    socket = await new Exec(client.config).exec(namespace, pod, container, [...command], stdout.stream, stderr.stream, stdin, false, resolve)
+  } catch (error) {
+    throw fail(`could not be started: ${messageOf(error)}.`, error)
+  }
+  socket.onclose = () => reject(fail('lost its connection before it ended.'))
+  socket.onerror = (event: { message: string }) => reject(fail(`lost its connection: ${event.message}.`))
+  const abort = () => {
+    reject(options.signal.reason)
+    socket.close()
+  }
+  if (options.signal.aborted) abort()
+  options.signal.addEventListener('abort', abort, { once: true })
+  try {
+    const status = await promise
+    const exitCode = exitCodeOf(status)
+    if (exitCode === undefined) throw fail(`could not be started: ${status.message ?? status.reason ?? 'no reason given'}.`)
+    return { stdout: stdout.text(), stderr: stderr.text(), exitCode }
+  } finally {
+    options.signal.removeEventListener('abort', abort)
+    socket.close()
+  }
+}
+
+function exitCodeOf(status: V1Status): number | undefined {
+  if (status.status === 'Success') return 0
+  const cause = status.details?.causes?.find(({ reason }) => reason === 'ExitCode')
+  return cause?.message === undefined ? undefined : Number(cause.message)
+}
+
+function collector(): { stream: Writable; text(): string } {
+  const chunks: Buffer[] = []
+  const stream = new Writable({
+    write(chunk: Buffer, _encoding, done) {
+      chunks.push(Buffer.from(chunk))
+      done()
+    },
+  })
+  return { stream, text: () => Buffer.concat(chunks).toString() }
+}

@@ -1,0 +1,86 @@
+import { fileURLToPath } from 'node:url'
+import type { Vite, Vitest } from 'vitest/node'
+import { type Broker, startBroker } from './broker/broker.ts'
+import { handleSignals } from './broker/signals.ts'
+import { createTerminalProgress } from './broker/terminal.ts'
+import { parseSubstitutes } from './stack/image-names.ts'
+import { ClusterTestError } from './support/errors.ts'
+
+export interface KubernetesPluginOptions {
+  /** The k3d program. @default VITEST_KUBERNETES_K3D, or else `k3d` on PATH */
+  readonly k3d?: string
+  /** Node image for every cluster. @default VITEST_KUBERNETES_NODE_IMAGE, or else k3d's own k3s image */
+  readonly nodeImage?: string
+  /** Images to use in place of others in manifests and Dockerfiles, by repository: `{ postgres: 'mirror.example.com/postgres:17' }`. @default VITEST_KUBERNETES_IMAGES (`postgres=…,redis=…`) */
+  readonly imageSubstitutes?: Readonly<Record<string, string>>
+  /** Docker network for the RUN steps of image builds, such as `host`. @default VITEST_KUBERNETES_BUILD_NETWORK, or else Docker's own */
+  readonly buildNetwork?: string
+  /** Clusters at the same time; further suites wait. @default the number of processors that Docker has */
+  readonly maxClusters?: number
+  /** Clean up on Ctrl-C, SIGTERM and SIGHUP. @default true */
+  readonly handleSignals?: boolean
+}
+
+/**
+ * The vitest plugin: it owns the clusters of a run.
+ *
+ * @example
+ * import { kubernetes } from 'vitest-kubernetes/plugin'
+ * export default defineConfig({ plugins: [kubernetes()] })
+ */
+export function kubernetes(options: KubernetesPluginOptions = {}): Vite.Plugin {
+  return {
+    name: 'vitest-kubernetes',
+    async configureVitest({ vitest, project }) {
+      const broker = await brokerOf(vitest, options)
+      project.provide('vitest-kubernetes', broker.address)
+      project.config.setupFiles.push(setupFile)
+    },
+  }
+}
+
+export default kubernetes
+
+/** The hook runs once for each project of a vitest instance, and again after a restart in watch mode. */
+const brokers = new WeakMap<Vitest, Promise<Broker>>()
+
+function brokerOf(vitest: Vitest, options: KubernetesPluginOptions): Promise<Broker> {
+  const known = brokers.get(vitest)
+  if (known) return known
+  const broker = createBroker(vitest, options)
+  brokers.set(vitest, broker)
+  return broker
+}
+
+async function createBroker(vitest: Vitest, options: KubernetesPluginOptions): Promise<Broker> {
+  const { env } = process
+  const broker = await startBroker({
+    k3d: options.k3d ?? (env.VITEST_KUBERNETES_K3D || 'k3d'),
+    nodeImage: options.nodeImage ?? (env.VITEST_KUBERNETES_NODE_IMAGE || undefined),
+    substitutes: options.imageSubstitutes ?? parseSubstitutes(env.VITEST_KUBERNETES_IMAGES),
+    buildNetwork: options.buildNetwork ?? (env.VITEST_KUBERNETES_BUILD_NETWORK || undefined),
+    maxClusters: options.maxClusters,
+    progress: createTerminalProgress((line) => vitest.logger.log(line)),
+  })
+  let signalled: NodeJS.Signals | undefined
+  const signals =
+    options.handleSignals === false
+      ? undefined
+      : handleSignals(async (signal) => {
+          signalled = signal
+          broker.cancel(new ClusterTestError('ERR_SETUP_CANCELLED', `The run was cancelled by ${signal}.`))
+          await vitest.cancelCurrentRun('keyboard-input')
+          await vitest.exit(true)
+        })
+  vitest.onClose(async () => {
+    if (brokers.get(vitest) === undefined) return
+    brokers.delete(vitest)
+    await broker[Symbol.asyncDispose]()
+    signals?.[Symbol.dispose]()
+    // As a shell reports a process that a signal ended; vitest says 1.
+    if (signalled) process.exitCode = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 }[signalled as 'SIGINT']
+  })
+  return broker
+}
+
+const setupFile = fileURLToPath(new URL(`./suite/setup${import.meta.url.endsWith('.ts') ? '.ts' : '.js'}`, import.meta.url))

@@ -1,0 +1,54 @@
+import { createReadStream } from 'node:fs'
+import { relative } from 'node:path'
+import { Readable } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
+import type { Client } from 'pg'
+import { from as copyFrom } from 'pg-copy-streams'
+import { ClusterTestError, messageOf } from '../support/errors.ts'
+import { type DatabaseAddress, connectDatabase } from './database.ts'
+import { type SqlStatement, SqlSyntaxError, splitStatements } from './sql-statements.ts'
+
+export interface SeedResult {
+  readonly statements: number
+  /** Inserted, updated, deleted and copied, as the server counts them. */
+  readonly rows: number
+}
+
+/**
+ * Runs an SQL file statement by statement, while it is read.
+ * @throws ClusterTestError `ERR_SEED_FAILED` with file, line, statement and the server's message
+ */
+export async function seedSql(address: DatabaseAddress, file: string, folder: string, signal: AbortSignal): Promise<SeedResult> {
+  await using client = await connectDatabase(address, signal)
+  // Saves a flush to disk for each statement; a server that crashes meanwhile has failed the seed anyway.
+  await client.query('set synchronous_commit = off')
+  const shown = relative(folder, file)
+  let statements = 0
+  let rows = 0
+  try {
+    for await (const statement of splitStatements(createReadStream(file, { encoding: 'utf8', highWaterMark: 1 << 18 }))) {
+      signal.throwIfAborted()
+      statements++
+      rows += await run(client, statement, shown)
+    }
+  } catch (error) {
+    if (!(error instanceof SqlSyntaxError)) throw error
+    throw new ClusterTestError('ERR_SEED_FAILED', `Seed "${shown}", line ${error.line}: ${error.message}`, { cause: error, hint: 'Dump with "pg_dump --no-owner" and without psql commands.' })
+  }
+  return { statements, rows }
+}
+
+async function run(client: Client, { text, line, number, data }: SqlStatement, file: string): Promise<number> {
+  try {
+    if (!data) return (await client.query(text)).rowCount ?? 0
+    const copy = client.query(copyFrom(text))
+    await pipeline(Readable.from(data), copy)
+    return copy.rowCount
+  } catch (error) {
+    const { position, detail, hint } = error as { position?: string; detail?: string; hint?: string }
+    // The server counts characters of the statement, from 1.
+    const at = position ? line + text.slice(0, Number(position) - 1).split('\n').length - 1 : line
+    const short = text.length > 200 ? `${text.slice(0, 200)} …` : text
+    throw new ClusterTestError('ERR_SEED_FAILED', `Seed "${file}", line ${at}, statement ${number}: ${messageOf(error)}${detail ? ` (${detail})` : ''}\n  ${short.replaceAll('\n', '\n  ')}`, { cause: error, hint })
+  }
+}

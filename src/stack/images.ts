@@ -1,0 +1,148 @@
+import { basename, isAbsolute, resolve } from 'node:path'
+import { stat } from 'node:fs/promises'
+import { buildImage } from '../docker/build-image.ts'
+import type { Docker } from '../docker/docker.ts'
+import { inspectImage, pullImage } from '../docker/images.ts'
+import type { KubeObject } from '../kube/types.ts'
+import { ClusterTestError } from '../support/errors.ts'
+import { formatBytes } from '../support/format.ts'
+import { type Progress, runStep } from '../support/progress.ts'
+import { type ImageSubstitutes, parseImageName, substituteImage } from './image-names.ts'
+import type { Manifest } from './manifests.ts'
+import type { ImageBuild, StackOptions } from './options.ts'
+
+/** An image that Docker has and the nodes are to get. */
+export interface LocalImage {
+  readonly reference: string
+  /** `sha256:…` */
+  readonly id: string
+}
+
+/** Images by name in the manifests: to build, or to pull. */
+export interface ImagePlan {
+  readonly builds: readonly (ImageBuild & { readonly name: string; readonly context: string })[]
+  readonly pulls: readonly string[]
+}
+
+/**
+ * Sorts the option `images` into what to build and what to pull.
+ * @throws ClusterTestError `ERR_IMAGE_BUILD_FAILED` for a folder that does not exist
+ */
+export async function planImages(images: StackOptions['images'] = [], folder: string): Promise<ImagePlan> {
+  const entries: readonly (readonly [string, string | ImageBuild])[] = Array.isArray(images)
+    ? images.map((image: string) => [isFolder(image) ? basename(resolve(folder, image)) : image, image])
+    : Object.entries(images as Readonly<Record<string, string | ImageBuild>>)
+  const builds = entries.flatMap(([name, image]) => {
+    if (typeof image === 'string') return isFolder(image) ? [{ name, build: image, context: resolve(folder, image) }] : []
+    return [{ ...image, name, context: resolve(folder, image.build) }]
+  })
+  for (const { build, context } of builds) {
+    const isThere = await stat(context).then((stats) => stats.isDirectory(), () => false)
+    if (!isThere) throw new ClusterTestError('ERR_IMAGE_BUILD_FAILED', `Folder "${build}" of option \`images\` does not exist: looked at "${context}".`, { hint: 'Paths in "images" are relative to the test file.' })
+  }
+  return { builds, pulls: entries.flatMap(([, image]) => (typeof image === 'string' && !isFolder(image) ? [image] : [])) }
+}
+
+function isFolder(image: string): boolean {
+  return image.startsWith('.') || isAbsolute(image)
+}
+
+export interface PrepareImagesOptions {
+  readonly docker: Docker
+  readonly plan: ImagePlan
+  readonly manifests: readonly Manifest[]
+  readonly substitutes: ImageSubstitutes
+  readonly labels: Readonly<Record<string, string>>
+  readonly buildNetwork: string | undefined
+  readonly progress: Progress
+  readonly signal: AbortSignal
+}
+
+/**
+ * Builds and pulls what the stack needs. Resolves to the images for the nodes and to the manifests that name them:
+ * a built image gets a tag of its content, so that no pod can run an older build of the same name.
+ */
+export async function prepareImages({ docker, plan, manifests, substitutes, labels, buildNetwork, progress, signal }: PrepareImagesOptions): Promise<{ readonly images: readonly LocalImage[]; readonly manifests: readonly Manifest[] }> {
+  const replaced = new Set<string>()
+  const substitute = (image: string) => {
+    const to = substituteImage(substitutes, image)
+    if (to !== image) replaced.add(`${image} → ${to}`)
+    return to
+  }
+  const built = new Map<string, LocalImage>()
+  for (const { name, context, dockerfile, target, buildArgs, build } of plan.builds) {
+    const image = await runStep(progress, 'image', `build "${build}"`, async () => {
+      const draft = `vitest-kubernetes/build/${name}:latest`
+      const info = await buildImage(docker, { context, dockerfile, target, buildArgs, tag: draft, labels, network: buildNetwork, substitute, onLine: () => {}, signal })
+      const tag = `vk-${info.id.replace('sha256:', '').slice(0, 12)}`
+      await docker.engine.getImage(draft).tag({ repo: name, tag })
+      return { reference: `${name}:${tag}`, ...info }
+    }, ({ reference, size }) => `build "${build}" as ${reference}, ${formatBytes(size)}`)
+    built.set(name, image)
+  }
+  for (const pull of plan.pulls.map(substitute)) {
+    if (!(await inspectImage(docker, pull))) await runStep(progress, 'image', `pull "${pull}"`, () => pullImage(docker, pull, signal))
+  }
+
+  const wanted = new Set([...plan.pulls.map(substitute), ...[...built.values()].map(({ reference }) => reference)])
+  const rewritten = manifests.map((manifest) => ({
+    ...manifest,
+    object: mapContainers(manifest.object, (container) => {
+      const name = parseImageName(container.image)
+      const image = (built.get(name.repository) ?? built.get(name.base))?.reference ?? substitute(container.image)
+      wanted.add(image)
+      return { ...container, image }
+    }),
+  }))
+  if (replaced.size > 0) progress({ kind: 'note', step: 'image', text: `substitutes: ${[...replaced].join(', ')}` })
+
+  const images: LocalImage[] = []
+  for (const reference of wanted) {
+    const info = await inspectImage(docker, reference)
+    if (info) images.push({ reference, id: info.id })
+  }
+  const local = new Set(images.map(({ reference }) => reference))
+  return { images, manifests: rewritten.map((manifest) => ({ ...manifest, object: mapContainers(manifest.object, (container) => keepFromPulling(container, local, manifest)) })) }
+}
+
+/** A node that has the image must not ask a registry for it: Kubernetes does so for `:latest` unless told otherwise. */
+function keepFromPulling(container: Container, local: ReadonlySet<string>, { origin }: Manifest): Container {
+  if (!local.has(container.image)) return container
+  if (container.imagePullPolicy === 'Always') {
+    throw new ClusterTestError('ERR_MANIFEST_INVALID', `Manifest ${origin} sets imagePullPolicy "Always" for image "${container.image}", which comes from this machine: the node would ask a registry for it.`, {
+      hint: 'Leave imagePullPolicy out, or set it to IfNotPresent.',
+    })
+  }
+  return { imagePullPolicy: 'IfNotPresent', ...container }
+}
+
+interface Container {
+  readonly name: string
+  readonly image: string
+  readonly imagePullPolicy?: string
+}
+
+/** A copy of a workload with its containers changed; other kinds come back as they are. */
+function mapContainers(object: KubeObject, map: (container: Container) => Container): KubeObject {
+  const path = podSpecPaths[object.kind]
+  return path ? (mapPath(object, path, (spec) => {
+    const lists = ['containers', 'initContainers'].filter((key) => Array.isArray(spec[key]))
+    return { ...spec, ...Object.fromEntries(lists.map((key) => [key, (spec[key] as Container[]).map((each) => (typeof each?.image === 'string' ? map(each) : each))])) }
+  }) as KubeObject) : object
+}
+
+const podSpecPaths: Readonly<Record<string, readonly string[]>> = {
+  Pod: ['spec'],
+  Deployment: ['spec', 'template', 'spec'],
+  StatefulSet: ['spec', 'template', 'spec'],
+  DaemonSet: ['spec', 'template', 'spec'],
+  ReplicaSet: ['spec', 'template', 'spec'],
+  Job: ['spec', 'template', 'spec'],
+  CronJob: ['spec', 'jobTemplate', 'spec', 'template', 'spec'],
+}
+
+function mapPath(value: unknown, [key, ...rest]: readonly string[], map: (value: Record<string, unknown>) => unknown): unknown {
+  if (typeof value !== 'object' || value === null) return value
+  if (key === undefined) return map(value as Record<string, unknown>)
+  return { ...value, [key]: mapPath((value as Record<string, unknown>)[key], rest, map) }
+}

@@ -1,0 +1,124 @@
+import { ClusterTestError } from '../support/errors.ts'
+import { parseWorkload } from '../kube/workload.ts'
+import type { KubeObject } from '../kube/types.ts'
+
+/** How to build an image. */
+export interface ImageBuild {
+  /** Folder with the Dockerfile, relative to the test file: the build context. */
+  readonly build: string
+  /** Path of the Dockerfile in the folder. @default 'Dockerfile' */
+  readonly dockerfile?: string | undefined
+  /** Stage of the Dockerfile to stop at. @default the last one */
+  readonly target?: string | undefined
+  /** Values for the Dockerfile's ARGs. */
+  readonly buildArgs?: Readonly<Record<string, string>> | undefined
+}
+
+/**
+ * What runs in the cluster of a suite. Paths are relative to the test file.
+ *
+ * @example
+ * const shop = {
+ *   images: ['./orders', './inventory'],
+ *   manifests: ['./k8s'],
+ *   seed: { 'statefulset/postgres': './seed/shop.sql' },
+ * } satisfies StackOptions
+ */
+export interface StackOptions {
+  /**
+   * Images that the cluster gets from this machine instead of a registry. A folder (starting with `.` or `/`) is built,
+   * and used wherever a manifest names an image of the folder's name, whatever its tag or registry: `./orders` is
+   * `orders:dev` as well as `registry.example.com/shop/orders:1.2`. Anything else is an image to pull, if Docker does not have it.
+   * As an object the keys are the names in the manifests: `{ orders: { build: './services/orders', target: 'dev' } }`.
+   * Images of the manifests that Docker has are brought along in any case.
+   * @default []
+   */
+  readonly images?: readonly string[] | Readonly<Record<string, string | ImageBuild>> | undefined
+  /** YAML or JSON files, folders of such, globs, or objects. Applied by server-side apply, Namespaces and CustomResourceDefinitions first. @default [] */
+  readonly manifests?: string | KubeObject | readonly (string | KubeObject)[] | undefined
+  /** SQL files for databases, by workload, in order. They run once the database answers queries, as the user and on the database that its env names. @default {} */
+  readonly seed?: Readonly<Record<string, string | readonly string[]>> | undefined
+}
+
+/** The cluster of a suite. */
+export interface ClusterOptions {
+  /** k3s agents besides the one server. @default 0 */
+  readonly agents?: number | undefined
+  /** Node image, such as `rancher/k3s:v1.36.3-k3s1`. @default the plugin's, or else k3d's own */
+  readonly nodeImage?: string | undefined
+  /** Arguments for k3s on the server, as `k3d --k3s-arg` takes them. @default ['--disable=traefik', '--disable=metrics-server'] */
+  readonly k3sArgs?: readonly string[] | undefined
+  /** Bytes of memory that the suite's cluster takes; it does not start with less. @default 700_000_000 */
+  readonly memory?: number | undefined
+  /** Milliseconds for the whole set-up, from the moment that a cluster may be started. @default 300_000 */
+  readonly setupTimeout?: number | undefined
+}
+
+export interface SuiteClusterOptions extends StackOptions, ClusterOptions {}
+
+/** The keys of our own among a suite's options; the others are vitest's. */
+export const clusterOptionKeys = ['images', 'manifests', 'seed', 'agents', 'nodeImage', 'k3sArgs', 'memory', 'setupTimeout'] as const satisfies readonly (keyof SuiteClusterOptions)[]
+
+/**
+ * Refuses what cannot be meant, before anything starts.
+ * @throws ClusterTestError `ERR_OPTIONS_INVALID` that names the option and the value
+ */
+export function checkOptions(options: SuiteClusterOptions): void {
+  checkImages(options.images)
+  checkManifests(options.manifests)
+  checkSeed(options.seed)
+  check('agents', 'a non-negative integer', options.agents, (value) => Number.isInteger(value) && (value as number) >= 0)
+  check('nodeImage', 'the name of an image', options.nodeImage, isText)
+  check('k3sArgs', 'an array of strings', options.k3sArgs, isTextArray)
+  check('memory', 'a positive number of bytes', options.memory, isPositive)
+  check('setupTimeout', 'a positive number of milliseconds', options.setupTimeout, isPositive)
+}
+
+function checkImages(images: unknown): void {
+  if (images === undefined || isTextArray(images)) return
+  if (!isRecord(images)) throw invalid('images', 'an array of folders and image names, or an object', images)
+  for (const [name, image] of Object.entries(images)) {
+    if (isText(image)) continue
+    const option = `images.${name}`
+    if (!isRecord(image)) throw invalid(option, 'a folder, an image name, or { build: folder }', image)
+    check(`${option}.build`, 'a folder', image.build ?? null, isText)
+    check(`${option}.dockerfile`, 'a path', image.dockerfile, isText)
+    check(`${option}.target`, 'the name of a stage', image.target, isText)
+    checkKeys(option, image, ['build', 'dockerfile', 'target', 'buildArgs'])
+    check(`${option}.buildArgs`, 'an object of strings', image.buildArgs, (args) => isRecord(args) && Object.values(args).every((value) => typeof value === 'string'))
+  }
+}
+
+function checkManifests(manifests: unknown): void {
+  const list = Array.isArray(manifests) ? manifests : manifests === undefined ? [] : [manifests]
+  list.forEach((manifest: unknown, index) => {
+    if (!isText(manifest) && !isRecord(manifest)) throw invalid(Array.isArray(manifests) ? `manifests[${index}]` : 'manifests', 'a path, a glob or an object', manifest)
+  })
+}
+
+function checkSeed(seed: unknown): void {
+  if (seed === undefined) return
+  if (!isRecord(seed)) throw invalid('seed', 'an object from workload to SQL files', seed)
+  for (const [workload, files] of Object.entries(seed)) {
+    parseWorkload(workload)
+    if (!isText(files) && !isTextArray(files)) throw invalid(`seed["${workload}"]`, 'the path of an SQL file, or an array of such', files)
+  }
+}
+
+function checkKeys(option: string, value: Record<string, unknown>, known: readonly string[]): void {
+  const unknown = Object.keys(value).find((key) => !known.includes(key))
+  if (unknown) throw new ClusterTestError('ERR_OPTIONS_INVALID', `Option \`${option}\` has no key "${unknown}".`, { hint: `Its keys are ${known.join(', ')}.` })
+}
+
+function check(option: string, expected: string, value: unknown, isValid: (value: unknown) => boolean): void {
+  if (value !== undefined && !isValid(value)) throw invalid(option, expected, value)
+}
+
+function invalid(option: string, expected: string, value: unknown): ClusterTestError {
+  return new ClusterTestError('ERR_OPTIONS_INVALID', `Expected option \`${option}\` to be ${expected}, got ${JSON.stringify(value) ?? String(value)} (${Array.isArray(value) ? 'array' : value === null ? 'null' : typeof value}).`)
+}
+
+const isText = (value: unknown): value is string => typeof value === 'string' && value !== ''
+const isTextArray = (value: unknown): value is readonly string[] => Array.isArray(value) && value.every(isText)
+const isPositive = (value: unknown) => typeof value === 'number' && value > 0
+const isRecord = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null && !Array.isArray(value)

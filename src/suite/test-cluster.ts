@@ -1,0 +1,146 @@
+import supertest, { type Agent } from 'supertest'
+import type { HeldLease } from '../broker/client.ts'
+import type { ServiceAddress } from '../cluster/gateway.ts'
+import { type KubeClient } from '../kube/client.ts'
+import { type ExecResult, execInContainer } from '../kube/exec.ts'
+import { readPodLog } from '../kube/logs.ts'
+import type { KubeObject } from '../kube/types.ts'
+import { listPods, readWorkload } from '../kube/workload.ts'
+import { connectDatabase, findDatabase } from '../seed/database.ts'
+import { ClusterTestError } from '../support/errors.ts'
+import { formatList } from '../support/format.ts'
+
+/** A name that an editor completes, and any other. */
+type Known<Names extends string> = Names | (string & {})
+
+export interface ExecOptions {
+  /** @default the pod's only or first container */
+  readonly container?: string
+  /** Written to the command's standard input. */
+  readonly input?: string
+  /** Whether an exit code other than 0 rejects. @default true */
+  readonly reject?: boolean
+  /** Milliseconds. @default 60_000 */
+  readonly timeout?: number
+}
+
+export interface ClusterLogOptions {
+  /** @default the pod's only or first container */
+  readonly container?: string
+  /** Last lines only, of each pod. @default all */
+  readonly tail?: number
+  /** Of the container's run before its last restart. @default false */
+  readonly previous?: boolean
+}
+
+/** The cluster of a suite, as its tests see it. */
+export interface TestCluster<Seeded extends string = never> {
+  /** k3d's name of the cluster. */
+  readonly name: string
+  /** Where objects live that name no namespace. */
+  readonly namespace: string
+  /** Absolute path of the cluster's kubeconfig, for kubectl and other tools: `kubectl --kubeconfig …`. */
+  readonly kubeconfigPath: string
+  /**
+   * Base URL of a Service from this machine: `http://127.0.0.1:…`, `https` for a port 443 or one named `https…`.
+   * @param service `name` or `name.namespace`
+   * @param port number or name of the Service's port; may be left out if it has one only, or one named `http`
+   * @throws ClusterTestError `ERR_SERVICE_NOT_FOUND` with the ones that exist
+   */
+  url(service: string, port?: number | string): string
+  /** Host and port of a Service from this machine, for anything that is not HTTP. Takes and throws what `url` does. */
+  address(service: string, port?: number | string): { readonly host: string; readonly port: number }
+  /**
+   * Runs one SQL statement on a PostgreSQL workload, as the user and on the database that its env names.
+   * @example await cluster.sql('statefulset/postgres', 'select quantity from stock where sku = $1', ['A-1'])
+   */
+  sql<Row extends object = Record<string, unknown>>(workload: Known<Seeded>, statement: string, values?: readonly unknown[]): Promise<Row[]>
+  /**
+   * Runs a command in the first ready pod of a workload.
+   * @throws ClusterTestError `ERR_KUBE_EXEC_FAILED` for an exit code other than 0, unless `reject` is false
+   * @example const { stdout } = await cluster.exec('deployment/redis', ['redis-cli', 'dbsize'])
+   */
+  exec(workload: string, command: readonly string[], options?: ExecOptions): Promise<ExecResult>
+  /** The log of all pods of a workload, one after the other. */
+  logs(workload: string, options?: ClusterLogOptions): Promise<string>
+  /** Reads a workload as it is now. */
+  get<T extends object = KubeObject>(workload: string): Promise<T>
+  /** Applies more manifests (as the suite's option takes them) and resolves when they are ready. `timeout` in milliseconds. @default { timeout: 120_000 } */
+  apply(manifests: string | KubeObject | readonly (string | KubeObject)[], options?: { readonly timeout?: number }): Promise<void>
+}
+
+/** supertest against a Service: `request('orders').get('/healthz')`. Takes and throws what `cluster.url` does. */
+export type RequestService = (service: string, port?: number | string) => Agent
+
+export function createTestCluster<Seeded extends string>(held: HeldLease, kube: KubeClient): TestCluster<Seeded> {
+  const { name, namespace, kubeconfigPath } = held.lease
+  const find = (service: string, port?: number | string) => findAddress(held.lease.addresses, namespace, service, port)
+
+  return {
+    name,
+    namespace,
+    kubeconfigPath,
+    url(service, port) {
+      const found = find(service, port)
+      const scheme = found.port === 443 || found.portName.startsWith('https') ? 'https' : 'http'
+      return `${scheme}://${found.host}:${found.hostPort}`
+    },
+    address(service, port) {
+      const { host, hostPort } = find(service, port)
+      return { host, port: hostPort }
+    },
+    async sql<Row extends object>(workload: string, statement: string, values: readonly unknown[] = []) {
+      const signal = AbortSignal.timeout(30_000)
+      const database = await findDatabase(workload, { kube, namespace, addresses: held.lease.addresses, signal })
+      await using client = await connectDatabase(database, signal)
+      return (await client.query<Row & Record<string, unknown>>(statement, [...values])).rows
+    },
+    async exec(workload, command, { container, input, reject = true, timeout = 60_000 } = {}) {
+      const signal = AbortSignal.timeout(timeout)
+      const pod = await firstPod(workload)
+      const target = { namespace, pod: pod.metadata!.name!, container: containerOf(pod.spec!.containers, container, workload) }
+      const result = await execInContainer(kube, target, command, { input, signal })
+      if (result.exitCode === 0 || !reject) return result
+      throw new ClusterTestError('ERR_KUBE_EXEC_FAILED', `Command "${command.join(' ')}" in ${workload} ended with exit code ${result.exitCode}.\n${(result.stderr || result.stdout).trimEnd()}`, { hint: 'Pass { reject: false } to look at the result yourself.' })
+    },
+    async logs(workload, { container, tail, previous } = {}) {
+      const pods = await listPods(kube, namespace, workload)
+      const texts = await Promise.all(
+        pods.map((pod) => readPodLog(kube, namespace, pod.metadata!.name!, { container: containerOf(pod.spec!.containers, container, workload), ...(tail === undefined ? {} : { tail }), ...(previous ? { previous } : {}) })),
+      )
+      return texts.join('')
+    },
+    get: async <T extends object>(workload: string) => (await readWorkload(kube, namespace, workload)) as unknown as T,
+    apply: (manifests, { timeout = 120_000 } = {}) => held.apply(manifests, timeout),
+  }
+
+  async function firstPod(workload: string) {
+    const [pod] = await listPods(kube, namespace, workload)
+    if (pod) return pod
+    throw new ClusterTestError('ERR_KUBE_NOT_FOUND', `Workload "${workload}" has no pod.`, { hint: 'It may be scaled to none, or its Job may not have started.' })
+  }
+}
+
+export function createRequest(cluster: TestCluster): RequestService {
+  return (service, port) => supertest(cluster.url(service, port))
+}
+
+function containerOf(containers: readonly { readonly name: string }[], name: string | undefined, workload: string): string {
+  const found = name === undefined ? containers[0] : containers.find((container) => container.name === name)
+  if (found) return found.name
+  throw new ClusterTestError('ERR_KUBE_NOT_FOUND', `Workload "${workload}" has no container "${name}".`, { hint: `It has ${formatList(containers.map((each) => each.name))}.` })
+}
+
+/** Which address a name and a port mean. */
+export function findAddress(addresses: readonly ServiceAddress[], defaultNamespace: string, service: string, port?: number | string): ServiceAddress {
+  const [name, namespace = defaultNamespace] = service.split('.')
+  const own = addresses.filter((address) => address.service === name && address.namespace === namespace)
+  if (own.length === 0) {
+    const names = [...new Set(addresses.map((address) => (address.namespace === defaultNamespace ? address.service : `${address.service}.${address.namespace}`)))]
+    throw new ClusterTestError('ERR_SERVICE_NOT_FOUND', `There is no Service "${service}" with a TCP port in the cluster.`, { hint: `It has ${formatList(names)}.` })
+  }
+  const found = port === undefined ? (own.length === 1 ? own[0] : own.find(({ portName }) => portName === 'http')) : own.find((address) => address.port === port || address.portName === port)
+  if (found) return found
+  const ports = own.map((address) => (address.portName ? `${address.port} (${address.portName})` : String(address.port)))
+  throw new ClusterTestError('ERR_SERVICE_NOT_FOUND', port === undefined ? `Service "${service}" has several ports, and none is named "http": say which.` : `Service "${service}" has no TCP port ${port}.`, { hint: `It has ${ports.join(', ')}.` })
+}

@@ -1,0 +1,91 @@
+import { aroundAll, afterEach, inject, type SuiteOptions, type TestAPI, test as base } from 'vitest'
+import { leaseCluster } from '../broker/client.ts'
+import type { BrokerAddress } from '../broker/protocol.ts'
+import { readFile } from 'node:fs/promises'
+import { dirname } from 'node:path'
+import { createKubeClient } from '../kube/client.ts'
+import { type SuiteClusterOptions, checkOptions, clusterOptionKeys } from '../stack/options.ts'
+import { ClusterTestError } from '../support/errors.ts'
+import { createFailureReport } from './failure-report.ts'
+import { type RequestService, type TestCluster, createRequest, createTestCluster } from './test-cluster.ts'
+
+/** What the tests of a suite receive besides vitest's own context. */
+export interface ClusterTestContext<Seeded extends string = never> {
+  readonly cluster: TestCluster<Seeded>
+  readonly request: RequestService
+}
+
+type SeededBy<Options> = Options extends { readonly seed: infer Seed } ? Extract<keyof Seed, string> : never
+
+export interface WithCluster {
+  /**
+   * A suite with a Kubernetes cluster of its own: real services, seeded data, gone when the suite ends.
+   *
+   * @param options what runs in the cluster, and vitest's own options for suites
+   * @throws ClusterTestError `ERR_OPTIONS_INVALID` while the file is collected; what fails in the set-up fails the suite
+   * @example
+   * describe.withCluster('orders', { images: ['./orders'], manifests: ['./k8s'] }, (test) => {
+   *   test('answers', async ({ request }) => {
+   *     await request('orders').get('/healthz').expect(200)
+   *   })
+   * })
+   */
+  withCluster<const Options extends SuiteClusterOptions>(name: string, options: SuiteOptions & Options, fn: (test: TestAPI<ClusterTestContext<SeededBy<Options>>>) => void): void
+}
+
+type Describe = (name: string, options: SuiteOptions, fn: () => void) => unknown
+
+/** Called as a method of `describe` or of one of its chains, so that `.skip`, `.only` and `.concurrent` work. */
+export function withCluster(this: Describe, name: string, options: SuiteOptions & SuiteClusterOptions, fn: (test: TestAPI<ClusterTestContext>) => void): void {
+  if (typeof options !== 'object' || options === null) throw new ClusterTestError('ERR_OPTIONS_INVALID', `Expected describe.withCluster("${name}", options, fn), got ${typeof options} in place of the options.`)
+  const { cluster: clusterOptions, suite: suiteOptions } = splitOptions(options)
+  checkOptions(clusterOptions)
+
+  this(name, suiteOptions, () => {
+    let running: (ClusterTestContext & { report(error: unknown): Promise<string> }) | undefined
+    const current = () => {
+      if (running) return running
+      throw new ClusterTestError('ERR_OPTIONS_INVALID', `The cluster of suite "${name}" is not running.`, { hint: 'Use it in tests and in hooks of the suite, not while the file is collected.' })
+    }
+
+    // Without a limit of vitest's: the broker's deadline ends the set-up, and waiting for a slot must not.
+    aroundAll(async (runSuite, {}, suite) => {
+      const folder = dirname(suite.file.filepath)
+      await using held = await leaseCluster(brokerAddress(), { suite: name, folder, options: clusterOptions })
+      const kube = createKubeClient(await readFile(held.lease.kubeconfigPath, 'utf8'))
+      const cluster = createTestCluster(held, kube)
+      running = { cluster, request: createRequest(cluster), report: createFailureReport(name, kube) }
+      try {
+        await runSuite()
+      } finally {
+        running = undefined
+      }
+    }, 0)
+
+    afterEach(async ({ task }) => {
+      if (task.result?.state === 'fail') await running?.report(task)
+    })
+
+    fn(base.extend('cluster', () => current().cluster).extend('request', () => current().request) as unknown as TestAPI<ClusterTestContext>)
+  })
+}
+
+function splitOptions(options: SuiteOptions & SuiteClusterOptions): { cluster: SuiteClusterOptions; suite: SuiteOptions } {
+  const isOurs = ([key]: [string, unknown]) => (clusterOptionKeys as readonly string[]).includes(key)
+  const entries = Object.entries(options)
+  return { cluster: Object.fromEntries(entries.filter(isOurs)), suite: Object.fromEntries(entries.filter((entry) => !isOurs(entry))) }
+}
+
+function brokerAddress(): BrokerAddress {
+  const address = inject('vitest-kubernetes')
+  if (address) return address
+  throw new ClusterTestError('ERR_BROKER_NOT_RUNNING', 'The plugin of vitest-kubernetes is not in the config of this project, and it owns the clusters.', {
+    hint: `Add it to vitest.config.ts: import { kubernetes } from 'vitest-kubernetes/plugin' and plugins: [kubernetes()].`,
+  })
+}
+
+declare module 'vitest' {
+  interface ProvidedContext {
+    'vitest-kubernetes': BrokerAddress
+  }
+}

@@ -1,0 +1,92 @@
+/**
+ * Every error code of this package. A code is never renamed or reused: match on it in scripts and CI jobs.
+ */
+export type ErrorCode =
+  | 'ERR_BROKER_CONNECTION_LOST'
+  | 'ERR_BROKER_NOT_RUNNING'
+  | 'ERR_CLUSTER_CREATE_FAILED'
+  | 'ERR_CLUSTER_HOST_LIMITS'
+  | 'ERR_CLUSTER_K3D_NOT_FOUND'
+  | 'ERR_CLUSTER_LEFTOVERS'
+  | 'ERR_CLUSTER_NOT_ENOUGH_MEMORY'
+  | 'ERR_COMMAND_FAILED'
+  | 'ERR_DOCKER_UNAVAILABLE'
+  | 'ERR_DOCKER_REQUEST_FAILED'
+  | 'ERR_IMAGE_BUILD_FAILED'
+  | 'ERR_IMAGE_IMPORT_FAILED'
+  | 'ERR_IMAGE_NOT_FOUND'
+  | 'ERR_KUBE_EXEC_FAILED'
+  | 'ERR_KUBE_NOT_FOUND'
+  | 'ERR_KUBE_REQUEST_FAILED'
+  | 'ERR_KUBE_UNREACHABLE'
+  | 'ERR_MANIFEST_INVALID'
+  | 'ERR_MANIFEST_NOT_FOUND'
+  | 'ERR_MANIFEST_REJECTED'
+  | 'ERR_OPTIONS_INVALID'
+  | 'ERR_SEED_FAILED'
+  | 'ERR_SEED_NO_DATABASE'
+  | 'ERR_SEED_NOT_FOUND'
+  | 'ERR_SERVICE_NO_ENDPOINTS'
+  | 'ERR_SERVICE_NOT_FOUND'
+  | 'ERR_SETUP_CANCELLED'
+  | 'ERR_SETUP_TIMEOUT'
+  | 'ERR_WORKLOAD_FAILED'
+  | 'ERR_WORKLOAD_NOT_READY'
+
+/** What may accompany an error: the original one, and what the user does next. */
+export interface ErrorDetails {
+  readonly cause?: unknown
+  readonly hint?: string | undefined
+}
+
+/**
+ * The one error class of this package.
+ *
+ * @example
+ * try { await cluster.apply('./k8s/broken.yaml') } catch (error) {
+ *   if (error instanceof ClusterTestError && error.code === 'ERR_MANIFEST_REJECTED') console.log(error.hint)
+ * }
+ */
+export class ClusterTestError extends Error {
+  override readonly name: string = 'ClusterTestError'
+  /** Stable across releases. */
+  readonly code: ErrorCode
+  /** What to do about it. Also the last line of `message`, because test reporters print only that. */
+  readonly hint: string | undefined
+
+  constructor(code: ErrorCode, message: string, details: ErrorDetails = {}) {
+    super(details.hint ? `${message}\nHint: ${details.hint}` : message, 'cause' in details ? { cause: details.cause } : {})
+    this.code = code
+    this.hint = details.hint
+  }
+}
+
+/** The text of anything that was thrown. */
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
+}
+
+/** An error as plain data, to cross a process boundary. */
+export interface SerializedClusterTestError {
+  readonly code: ErrorCode
+  readonly message: string
+  readonly hint?: string | undefined
+  readonly causes: readonly string[]
+}
+
+export function serializeError(error: unknown): SerializedClusterTestError {
+  const causes: string[] = []
+  for (let cause = error instanceof Error ? error.cause : undefined; cause instanceof Error; cause = cause.cause) {
+    causes.push(cause.message)
+  }
+  if (!(error instanceof ClusterTestError)) {
+    return { code: 'ERR_CLUSTER_CREATE_FAILED', message: error instanceof Error ? (error.stack ?? error.message) : String(error), causes }
+  }
+  const message = error.hint ? error.message.slice(0, -`\nHint: ${error.hint}`.length) : error.message
+  return { code: error.code, message, hint: error.hint, causes }
+}
+
+export function deserializeError({ code, message, hint, causes }: SerializedClusterTestError): ClusterTestError {
+  const cause = causes.reduceRight<Error | undefined>((inner, text) => new Error(text, inner && { cause: inner }), undefined)
+  return new ClusterTestError(code, message, cause ? { cause, hint } : { hint })
+}

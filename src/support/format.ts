@@ -1,0 +1,25 @@
+/** Milliseconds for people: `0.4 s`, `12.3 s`, `2 min 5 s`. */
+export function formatDuration(milliseconds: number): string {
+  if (milliseconds < 60_000) return `${(milliseconds / 1000).toFixed(1)} s`
+  const seconds = Math.round(milliseconds / 1000)
+  return `${Math.floor(seconds / 60)} min ${seconds % 60} s`
+}
+
+/** Bytes for people, in powers of ten as Docker prints them: `157 MB`. */
+export function formatBytes(bytes: number): string {
+  const units = ['B', 'kB', 'MB', 'GB', 'TB']
+  let value = bytes
+  let unit = 0
+  while (value >= 1000 && unit < units.length - 1) {
+    value /= 1000
+    unit++
+  }
+  return `${value < 10 && unit > 0 ? value.toFixed(1) : Math.round(value)} ${units[unit]}`
+}
+
+/** Names for a message: `"a", "b" and 3 more`. */
+export function formatList(names: readonly string[], limit = 8): string {
+  const shown = names.slice(0, limit).map((name) => `"${name}"`)
+  if (names.length > limit) return `${shown.join(', ')} and ${names.length - limit} more`
+  return shown.length > 1 ? `${shown.slice(0, -1).join(', ')} and ${shown.at(-1)}` : (shown[0] ?? 'none')
+}
