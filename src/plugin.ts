@@ -1,5 +1,8 @@
 import { fileURLToPath } from 'node:url'
+
+import type {} from 'vitest/config'
 import type { Vite, Vitest } from 'vitest/node'
+
 import { type Broker, startBroker } from './broker/broker.ts'
 import { handleSignals } from './broker/signals.ts'
 import { createTerminalProgress } from './broker/terminal.ts'
@@ -38,8 +41,6 @@ export function kubernetes(options: KubernetesPluginOptions = {}): Vite.Plugin {
     },
   }
 }
-
-export default kubernetes
 
 /** The hook runs once for each project of a vitest instance, and again after a restart in watch mode. */
 const brokers = new WeakMap<Vitest, Promise<Broker>>()

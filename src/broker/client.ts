@@ -1,4 +1,5 @@
 import { type Socket, connect } from 'node:net'
+
 import { ClusterTestError, deserializeError } from '../support/errors.ts'
 import { readMessages, sendMessage } from './json-lines.ts'
 import type { BrokerAddress, BrokerMessage, Lease, LeaseRequest, WorkerMessage } from './protocol.ts'
@@ -17,13 +18,18 @@ export async function leaseCluster({ port, token }: BrokerAddress, request: Leas
   const call = async (message: WorkerMessage): Promise<BrokerMessage> => {
     sendMessage(socket, message)
     const { value, done } = await answers.next()
-    if (done) throw new ClusterTestError('ERR_BROKER_CONNECTION_LOST', 'The connection to the main process of vitest ended: it is being closed, or was killed.')
+    if (done)
+      throw new ClusterTestError(
+        'ERR_BROKER_CONNECTION_LOST',
+        'The connection to the main process of vitest ended: it is being closed, or was killed.',
+      )
     if (value.type === 'failed') throw deserializeError(value.error)
     return value
   }
   const leased = async (message: WorkerMessage): Promise<Lease> => {
     const answer = await call(message)
-    if (answer.type !== 'lease') throw new ClusterTestError('ERR_BROKER_CONNECTION_LOST', `Expected a lease from the main process, got "${answer.type}".`)
+    if (answer.type !== 'lease')
+      throw new ClusterTestError('ERR_BROKER_CONNECTION_LOST', `Expected a lease from the main process, got "${answer.type}".`)
     return answer.lease
   }
 
@@ -53,6 +59,12 @@ export async function leaseCluster({ port, token }: BrokerAddress, request: Leas
 function open(port: number): Promise<Socket> {
   return new Promise((resolve, reject) => {
     const socket = connect(port, '127.0.0.1', () => resolve(socket))
-    socket.on('error', (error) => reject(new ClusterTestError('ERR_BROKER_CONNECTION_LOST', `The main process of vitest cannot be reached: ${error.message}.`, { cause: error })))
+    socket.on('error', (error) =>
+      reject(
+        new ClusterTestError('ERR_BROKER_CONNECTION_LOST', `The main process of vitest cannot be reached: ${error.message}.`, {
+          cause: error,
+        }),
+      ),
+    )
   })
 }

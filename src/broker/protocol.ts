@@ -33,4 +33,7 @@ export type WorkerMessage =
   | { readonly type: 'release' }
 
 /** The answer to each message of a worker, in order. */
-export type BrokerMessage = { readonly type: 'lease'; readonly lease: Lease } | { readonly type: 'released' } | { readonly type: 'failed'; readonly error: SerializedClusterTestError }
+export type BrokerMessage =
+  | { readonly type: 'lease'; readonly lease: Lease }
+  | { readonly type: 'released' }
+  | { readonly type: 'failed'; readonly error: SerializedClusterTestError }

@@ -1,5 +1,6 @@
 import { stat } from 'node:fs/promises'
 import { resolve } from 'node:path'
+
 import { type Cluster, startCluster } from '../cluster/cluster.ts'
 import { type Gateway, type ServiceAddress, listServices, startGateway } from '../cluster/gateway.ts'
 import type { K3d } from '../cluster/k3d.ts'
@@ -12,8 +13,8 @@ import { findDatabase } from '../seed/database.ts'
 import { seedSql } from '../seed/seed-sql.ts'
 import { applyManifests } from '../stack/apply.ts'
 import type { ImageSubstitutes } from '../stack/image-names.ts'
-import { importImages } from '../stack/import-images.ts'
 import { planImages, prepareImages } from '../stack/images.ts'
+import { importImages } from '../stack/import-images.ts'
 import { type Manifest, loadManifests } from '../stack/manifests.ts'
 import { describeReadiness, waitForReady } from '../stack/wait.ts'
 import { ClusterTestError } from '../support/errors.ts'
@@ -22,7 +23,7 @@ import { type Progress, runStep } from '../support/progress.ts'
 import type { LeaseRequest } from './protocol.ts'
 
 /** What every suite of a run shares. */
-export interface Engine {
+export interface EngineParts {
   readonly docker: Docker
   readonly k3d: K3d
   readonly owner: Owner
@@ -55,18 +56,32 @@ const namespace = 'default'
 /** @throws ClusterTestError for every path that does not exist and every manifest that cannot be one */
 export async function planSuite(request: LeaseRequest): Promise<SuitePlan> {
   const { folder, options } = request
-  const seeds = Object.entries(options.seed ?? {}).map(([workload, files]) => ({ workload, files: [files].flat().map((file) => resolve(folder, file)) }))
+  const seeds = Object.entries(options.seed ?? {}).map(([workload, files]) => ({
+    workload,
+    files: [files].flat().map((file) => resolve(folder, file)),
+  }))
   for (const { files } of seeds) for (const file of files) await checkSeedFile(file)
-  return { request, seeds, manifests: await loadManifests(options.manifests ?? [], folder), images: await planImages(options.images, folder) }
+  return {
+    request,
+    seeds,
+    manifests: await loadManifests(options.manifests ?? [], folder),
+    images: await planImages(options.images, folder),
+  }
 }
 
 async function checkSeedFile(file: string): Promise<void> {
-  const isFile = await stat(file).then((stats) => stats.isFile(), () => false)
-  if (!isFile) throw new ClusterTestError('ERR_SEED_NOT_FOUND', `Seed "${file}" does not exist or is no file.`, { hint: 'Paths in "seed" are relative to the test file.' })
+  const isFile = await stat(file).then(
+    (stats) => stats.isFile(),
+    () => false,
+  )
+  if (!isFile)
+    throw new ClusterTestError('ERR_SEED_NOT_FOUND', `Seed "${file}" does not exist or is no file.`, {
+      hint: 'Paths in "seed" are relative to the test file.',
+    })
 }
 
 /** The whole set-up of a suite, top to bottom. Whatever fails takes everything with it. */
-export async function startSuite(engine: Engine, plan: SuitePlan, progress: Progress, signal: AbortSignal): Promise<RunningSuite> {
+export async function startSuite(engine: EngineParts, plan: SuitePlan, progress: Progress, signal: AbortSignal): Promise<RunningSuite> {
   const { docker, k3d, owner, folder } = engine
   const { suite, options } = plan.request
   await using cleanup = new AsyncDisposableStack()
@@ -76,7 +91,21 @@ export async function startSuite(engine: Engine, plan: SuitePlan, progress: Prog
   const [cluster, stack] = await together(signal, [
     async (abort) => {
       const { nodeImage, agents, k3sArgs, memory } = options
-      return cleanup.use(await startCluster({ label: suite, docker, k3d, owner, folder, image: nodeImage ?? engine.nodeImage, agents, k3sArgs, memory, progress, signal: abort }))
+      return cleanup.use(
+        await startCluster({
+          label: suite,
+          docker,
+          k3d,
+          owner,
+          folder,
+          image: nodeImage ?? engine.nodeImage,
+          agents,
+          k3sArgs,
+          memory,
+          progress,
+          signal: abort,
+        }),
+      )
     },
     (abort) => prepare(plan.manifests, plan.images, abort),
   ])
@@ -86,19 +115,48 @@ export async function startSuite(engine: Engine, plan: SuitePlan, progress: Prog
   /** Gives host addresses to the Services that have none yet. */
   const expose = async (abort: AbortSignal) => {
     const known = new Set(addresses().map(keyOf))
-    const services = (await listServices(cluster, abort)).filter(({ metadata }) => !known.has(keyOf({ namespace: metadata!.namespace!, service: metadata!.name! })))
+    const services = (await listServices(cluster, abort)).filter(
+      ({ metadata }) => !known.has(keyOf({ namespace: metadata!.namespace!, service: metadata!.name! })),
+    )
     gateways.push(cleanup.use(await startGateway(docker, cluster, services, abort)))
   }
-  const bringUp = async (manifests: readonly Manifest[], images: Awaited<ReturnType<typeof prepare>>['images'], seeds: SuitePlan['seeds'], abort: AbortSignal) => {
+  const bringUp = async (
+    manifests: readonly Manifest[],
+    images: Awaited<ReturnType<typeof prepare>>['images'],
+    seeds: SuitePlan['seeds'],
+    abort: AbortSignal,
+  ) => {
     if (images.length > 0) {
-      await runStep(progress, 'import', `${formatList(images.map(({ reference }) => reference), 4)} into ${cluster.nodes.length === 1 ? 'the node' : `${cluster.nodes.length} nodes`}`, () => importImages(docker, k3d, cluster, images, abort))
+      await runStep(
+        progress,
+        'import',
+        `${formatList(
+          images.map(({ reference }) => reference),
+          4,
+        )} into ${cluster.nodes.length === 1 ? 'the node' : `${cluster.nodes.length} nodes`}`,
+        () => importImages(docker, k3d, cluster, images, abort),
+      )
     }
     if (manifests.length === 0) return
-    const applied = await runStep(progress, 'apply', `${manifests.length} objects`, () => applyManifests(cluster.kube, manifests, namespace, abort))
-    const services = (await listServices(cluster, abort)).filter((service) => applied.some(({ kind, metadata }) => kind === 'Service' && metadata.name === service.metadata?.name && metadata.namespace === service.metadata.namespace))
+    const applied = await runStep(progress, 'apply', `${manifests.length} objects`, () =>
+      applyManifests(cluster.kube, manifests, namespace, abort),
+    )
+    const services = (await listServices(cluster, abort)).filter((service) =>
+      applied.some(
+        ({ kind, metadata }) =>
+          kind === 'Service' && metadata.name === service.metadata?.name && metadata.namespace === service.metadata.namespace,
+      ),
+    )
     let isSeeding = seeds.length > 0
     await together(abort, [
-      (each) => runStep(progress, 'wait', `${formatList(applied.filter(isWorkload).map(nameOf), 6)} ready`, () => waitForReady(cluster.kube, applied, { signal: each, mayCrash: () => isSeeding, onChange: (pending) => progress({ kind: 'start', step: 'wait', text: pending.map(describeReadiness).join('; ') }) })),
+      (each) =>
+        runStep(progress, 'wait', `${formatList(applied.filter(isWorkload).map(nameOf), 6)} ready`, () =>
+          waitForReady(cluster.kube, applied, {
+            signal: each,
+            mayCrash: () => isSeeding,
+            onChange: (pending) => progress({ kind: 'start', step: 'wait', text: pending.map(describeReadiness).join('; ') }),
+          }),
+        ),
       async (each) => {
         for (const { workload, files } of seeds) await seed(workload, files, applied, services, each)
         isSeeding = false
@@ -107,15 +165,32 @@ export async function startSuite(engine: Engine, plan: SuitePlan, progress: Prog
     await waitForServiceRules(docker, cluster, services.filter(hasEndpoints(applied)), abort)
     await expose(abort)
   }
-  const seed = async (workload: string, files: readonly string[], applied: readonly KubeObject[], services: readonly Service[], abort: AbortSignal) => {
+  const seed = async (
+    workload: string,
+    files: readonly string[],
+    applied: readonly KubeObject[],
+    services: readonly Service[],
+    abort: AbortSignal,
+  ) => {
     const { kind, name } = parseWorkload(workload)
     const object = applied.find((each) => each.kind === kind && each.metadata.name === name)
     if (object) await waitForReady(cluster.kube, [object], { signal: abort })
-    await waitForServiceRules(docker, cluster, services.filter((service) => object && selects(service, object)), abort)
+    await waitForServiceRules(
+      docker,
+      cluster,
+      services.filter((service) => object && selects(service, object)),
+      abort,
+    )
     await expose(abort)
     const database = await findDatabase(workload, { kube: cluster.kube, namespace, addresses: addresses(), signal: abort })
     for (const file of files) {
-      await runStep(progress, 'seed', file.slice(plan.request.folder.length + 1), () => seedSql(database, file, plan.request.folder, abort), ({ statements, rows }) => `${workload}: ${statements} statements, ${rows} rows`)
+      await runStep(
+        progress,
+        'seed',
+        file.slice(plan.request.folder.length + 1),
+        () => seedSql(database, file, plan.request.folder, abort),
+        ({ statements, rows }) => `${workload}: ${statements} statements, ${rows} rows`,
+      )
     }
   }
 
@@ -136,7 +211,10 @@ export async function startSuite(engine: Engine, plan: SuitePlan, progress: Prog
 }
 
 /** Runs all at the same time. When one fails the others are cancelled, and waited for, so that nothing goes on behind the error. */
-async function together<T extends readonly unknown[]>(signal: AbortSignal, works: { readonly [K in keyof T]: (signal: AbortSignal) => Promise<T[K]> }): Promise<T> {
+async function together<T extends readonly unknown[]>(
+  signal: AbortSignal,
+  works: { readonly [K in keyof T]: (signal: AbortSignal) => Promise<T[K]> },
+): Promise<T> {
   const stop = new AbortController()
   const both = AbortSignal.any([signal, stop.signal])
   let first: { readonly error: unknown } | undefined
@@ -168,14 +246,22 @@ function isWorkload({ kind }: KubeObject): boolean {
 }
 
 function selects({ metadata, spec }: Service, workload: KubeObject): boolean {
-  const template = workload.kind === 'Pod' ? workload : (workload as { spec?: { template?: { metadata?: { labels?: Record<string, string> } } } }).spec?.template
+  const template =
+    workload.kind === 'Pod'
+      ? workload
+      : (workload as { spec?: { template?: { metadata?: { labels?: Record<string, string> } } } }).spec?.template
   const labels = (template as { metadata?: { labels?: Readonly<Record<string, string>> } } | undefined)?.metadata?.labels ?? {}
   const selector = Object.entries(spec?.selector ?? {})
-  return metadata?.namespace === (workload.metadata.namespace ?? namespace) && selector.length > 0 && selector.every(([key, value]) => labels[key] === value)
+  return (
+    metadata?.namespace === (workload.metadata.namespace ?? namespace) &&
+    selector.length > 0 &&
+    selector.every(([key, value]) => labels[key] === value)
+  )
 }
 
 /** Services whose workloads run: one without a selector, or scaled to none, has no rules to wait for. */
 function hasEndpoints(applied: readonly KubeObject[]): (service: Service) => boolean {
   const replicas = (workload: KubeObject) => (workload as { spec?: { replicas?: number } }).spec?.replicas ?? 1
-  return (service) => applied.some((workload) => isWorkload(workload) && workload.kind !== 'Job' && selects(service, workload) && replicas(workload) > 0)
+  return (service) =>
+    applied.some((workload) => isWorkload(workload) && workload.kind !== 'Job' && selects(service, workload) && replicas(workload) > 0)
 }

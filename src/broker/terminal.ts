@@ -1,4 +1,5 @@
 import { stripVTControlCharacters, styleText } from 'node:util'
+
 import { formatDuration } from '../support/format.ts'
 import type { Progress, ProgressEvent } from '../support/progress.ts'
 
@@ -16,7 +17,11 @@ export function createTerminalProgress(write: (line: string) => void): (suite: s
       if (kind === 'start') {
         if (known) known.text = text
         else {
-          const entry = { text, started: performance.now(), timer: setInterval(() => print(marks.start, step, entry.text, formatDuration(performance.now() - entry.started)), patience) }
+          const entry = {
+            text,
+            started: performance.now(),
+            timer: setInterval(() => print(marks.start, step, entry.text, formatDuration(performance.now() - entry.started)), patience),
+          }
           entry.timer.unref()
           running.set(step, entry)
         }

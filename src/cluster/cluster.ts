@@ -1,14 +1,15 @@
 import { mkdir, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+
 import type { Docker } from '../docker/docker.ts'
 import { removeByLabel } from '../docker/remove.ts'
 import { type KubeClient, createKubeClient } from '../kube/client.ts'
 import { ClusterTestError } from '../support/errors.ts'
 import { randomId, slug } from '../support/identity.ts'
 import { type Progress, runStep } from '../support/progress.ts'
-import { readNodeLogs } from './node-logs.ts'
 import { checkHostLimits, defaultClusterMemory, readHostLimits } from './host-limits.ts'
 import type { K3d } from './k3d.ts'
+import { readNodeLogs } from './node-logs.ts'
 import { type Owner, clusterLabel } from './owner.ts'
 
 export interface StartClusterOptions {
@@ -58,7 +59,18 @@ const createTimeout = 120_000
  * Whatever fails half-way is removed again before this rejects.
  */
 export async function startCluster(options: StartClusterOptions): Promise<Cluster> {
-  const { docker, k3d, owner, folder, image, agents = 0, k3sArgs = defaultK3sArgs, memory = defaultClusterMemory, progress, signal } = options
+  const {
+    docker,
+    k3d,
+    owner,
+    folder,
+    image,
+    agents = 0,
+    k3sArgs = defaultK3sArgs,
+    memory = defaultClusterMemory,
+    progress,
+    signal,
+  } = options
   checkHostLimits(await readHostLimits(), memory)
   // k3d allows 32 characters (DefaultClusterNameMaxLength, k3d 5.9.0).
   const name = `vk-${owner.run}-${slug(options.label, 14)}-${randomId(2)}`
@@ -111,7 +123,11 @@ async function readNodes(docker: Docker, cluster: string): Promise<readonly (Clu
   const containers = await docker.engine.listContainers({ filters: { label: [`k3d.cluster=${cluster}`] } })
   return containers
     .filter(({ Labels }) => ['server', 'agent'].includes(Labels['k3d.role'] ?? ''))
-    .map(({ Names, Image, NetworkSettings }) => ({ name: Names[0]!.slice(1), image: Image, address: NetworkSettings.Networks[cluster]?.IPAddress ?? '' }))
+    .map(({ Names, Image, NetworkSettings }) => ({
+      name: Names[0]!.slice(1),
+      image: Image,
+      address: NetworkSettings.Networks[cluster]?.IPAddress ?? '',
+    }))
     .toSorted((a, b) => b.name.localeCompare(a.name))
 }
 

@@ -60,7 +60,11 @@ export async function startGateway(docker: Docker, cluster: Cluster, services: r
     const { NetworkSettings } = await container.inspect()
     const addresses = ports.map(({ inside, address: _address, targetPort: _targetPort, ...target }) => {
       const bound = NetworkSettings.Ports[inside]?.[0]
-      if (!bound) throw new ClusterTestError('ERR_DOCKER_REQUEST_FAILED', `Docker published no port for Service "${target.service}" port ${target.port}.`)
+      if (!bound)
+        throw new ClusterTestError(
+          'ERR_DOCKER_REQUEST_FAILED',
+          `Docker published no port for Service "${target.service}" port ${target.port}.`,
+        )
       return { ...target, host: '127.0.0.1', hostPort: Number(bound.HostPort) }
     })
     return { addresses, [Symbol.asyncDispose]: remove }
@@ -73,7 +77,9 @@ export async function startGateway(docker: Docker, cluster: Cluster, services: r
 /** All Services of the cluster but those of kube-system. */
 export async function listServices(cluster: Cluster, signal?: AbortSignal): Promise<readonly Service[]> {
   const { items } = await cluster.kube.request<KubeList<Service>>('GET', '/api/v1/services', { signal })
-  return items.filter(({ metadata }) => metadata?.namespace !== 'kube-system' && !(metadata?.namespace === 'default' && metadata.name === 'kubernetes'))
+  return items.filter(
+    ({ metadata }) => metadata?.namespace !== 'kube-system' && !(metadata?.namespace === 'default' && metadata.name === 'kubernetes'),
+  )
 }
 
 const firstPort = 20_000
@@ -94,12 +100,21 @@ function isHeadless({ spec }: Service): boolean {
 
 function serviceTargets({ metadata, spec }: Service): readonly Target[] {
   if (!spec?.clusterIP) return []
-  return tcpPorts(spec.ports).map(({ name = '', port }) => ({ namespace: metadata!.namespace!, service: metadata!.name!, portName: name, port, address: spec.clusterIP!, targetPort: port }))
+  return tcpPorts(spec.ports).map(({ name = '', port }) => ({
+    namespace: metadata!.namespace!,
+    service: metadata!.name!,
+    portName: name,
+    port,
+    address: spec.clusterIP!,
+    targetPort: port,
+  }))
 }
 
 /** A headless Service has no address of its own: the one of a ready pod stands in, until that pod goes. */
 function podTargets({ metadata, spec }: Service, slices: readonly EndpointSlice[]): readonly Target[] {
-  const own = slices.filter((slice) => slice.metadata.namespace === metadata?.namespace && slice.metadata.labels?.['kubernetes.io/service-name'] === metadata?.name)
+  const own = slices.filter(
+    (slice) => slice.metadata.namespace === metadata?.namespace && slice.metadata.labels?.['kubernetes.io/service-name'] === metadata?.name,
+  )
   const address = own.flatMap(({ endpoints }) => endpoints ?? []).find(({ conditions }) => conditions?.ready !== false)?.addresses[0]
   if (!address) return []
   return tcpPorts(spec?.ports).flatMap(({ name = '', port }) => {
@@ -118,7 +133,10 @@ async function listEndpointSlices(cluster: Cluster, signal: AbortSignal): Promis
 
 function gatewayScript(node: string, targets: readonly Target[]): string {
   const routes = [...new Set(targets.map(({ address }) => address))].map((address) => `ip route replace ${address}/32 via ${node}`)
-  const rules = targets.map(({ address, targetPort }, index) => `-A PREROUTING -p tcp --dport ${firstPort + index} -j DNAT --to-destination ${address}:${targetPort}`)
+  const rules = targets.map(
+    ({ address, targetPort }, index) =>
+      `-A PREROUTING -p tcp --dport ${firstPort + index} -j DNAT --to-destination ${address}:${targetPort}`,
+  )
   return [
     ...routes,
     // One restore for all rules: a single iptables call takes some 10 ms each.

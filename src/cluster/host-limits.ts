@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import { availableParallelism, freemem } from 'node:os'
+
 import { ClusterTestError } from '../support/errors.ts'
 import { formatBytes } from '../support/format.ts'
 
@@ -16,7 +17,11 @@ export interface HostLimits {
 export const defaultClusterMemory = 700_000_000
 
 export async function readHostLimits(): Promise<HostLimits> {
-  return { freeMemory: await availableMemory(), processors: availableParallelism(), inotifyInstances: await readNumber('/proc/sys/fs/inotify/max_user_instances') }
+  return {
+    freeMemory: await availableMemory(),
+    processors: availableParallelism(),
+    inotifyInstances: await readNumber('/proc/sys/fs/inotify/max_user_instances'),
+  }
 }
 
 /**
@@ -25,15 +30,23 @@ export async function readHostLimits(): Promise<HostLimits> {
  */
 export function checkHostLimits(limits: HostLimits, memory: number): void {
   if (limits.freeMemory < memory) {
-    throw new ClusterTestError('ERR_CLUSTER_NOT_ENOUGH_MEMORY', `The cluster needs ${formatBytes(memory)} of memory and ${formatBytes(limits.freeMemory)} are free.`, {
-      hint: 'Stop other clusters and containers, give Docker more memory, or lower the option "memory" if the suite needs less.',
-    })
+    throw new ClusterTestError(
+      'ERR_CLUSTER_NOT_ENOUGH_MEMORY',
+      `The cluster needs ${formatBytes(memory)} of memory and ${formatBytes(limits.freeMemory)} are free.`,
+      {
+        hint: 'Stop other clusters and containers, give Docker more memory, or lower the option "memory" if the suite needs less.',
+      },
+    )
   }
   // kubelet, containerd and each container runtime shim take several; k3d-io/k3d#1402 shows what happens below.
   if (limits.inotifyInstances !== undefined && limits.inotifyInstances < 64) {
-    throw new ClusterTestError('ERR_CLUSTER_HOST_LIMITS', `The kernel allows ${limits.inotifyInstances} inotify instances per user, and a cluster needs at least 64: nodes would never register.`, {
-      hint: 'Raise it: sudo sysctl fs.inotify.max_user_instances=512',
-    })
+    throw new ClusterTestError(
+      'ERR_CLUSTER_HOST_LIMITS',
+      `The kernel allows ${limits.inotifyInstances} inotify instances per user, and a cluster needs at least 64: nodes would never register.`,
+      {
+        hint: 'Raise it: sudo sysctl fs.inotify.max_user_instances=512',
+      },
+    )
   }
 }
 

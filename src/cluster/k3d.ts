@@ -27,7 +27,8 @@ export interface K3d {
  * @throws ClusterTestError `ERR_CLUSTER_K3D_NOT_FOUND`
  */
 export async function findK3d(docker: Docker, command = 'k3d', onChild?: RunCommandOptions['onChild']): Promise<K3d> {
-  const run = (args: readonly string[], signal?: AbortSignal) => runCommand(command, args, { env: docker.env, signal, ...(onChild ? { onChild } : {}) })
+  const run = (args: readonly string[], signal?: AbortSignal) =>
+    runCommand(command, args, { env: docker.env, signal, ...(onChild ? { onChild } : {}) })
   const version = /v?(\d+\.\d+\.\d+\S*)/.exec(await versionOf(command, run))?.[1] ?? 'unknown'
 
   return {
@@ -48,7 +49,9 @@ export async function findK3d(docker: Docker, command = 'k3d', onChild?: RunComm
         await run(args, signal)
       } catch (error) {
         if (!(error instanceof CommandError)) throw error
-        throw new ClusterTestError('ERR_CLUSTER_CREATE_FAILED', `k3d could not create cluster "${name}":\n${error.output.trim()}`, { cause: error })
+        throw new ClusterTestError('ERR_CLUSTER_CREATE_FAILED', `k3d could not create cluster "${name}":\n${error.output.trim()}`, {
+          cause: error,
+        })
       }
     },
     kubeconfig: (name) => run(['kubeconfig', 'get', name]),

@@ -1,5 +1,6 @@
 import { rm } from 'node:fs/promises'
 import { createInterface } from 'node:readline'
+
 import { connectDocker } from '../docker/docker.ts'
 import { removeRun } from './leftovers.ts'
 

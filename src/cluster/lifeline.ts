@@ -17,7 +17,7 @@ export function startLifeline(run: string, folder: string): Lifeline {
   const { NODE_OPTIONS: _, ...env } = process.env
   const child = spawn(process.execPath, [script, run, folder], { detached: true, stdio: ['pipe', 'ignore', 'ignore'], env })
   child.unref()
-  const pipe = child.stdin! as typeof child.stdin & { unref?(): void }
+  const pipe = child.stdin as typeof child.stdin & { unref?(): void }
   pipe.unref?.()
   // It may be gone before us, when somebody kills all processes of a terminal; the next run's prune does its work then.
   pipe.on('error', () => {})

@@ -1,5 +1,6 @@
 import { PassThrough } from 'node:stream'
 import { text } from 'node:stream/consumers'
+
 import type { Docker } from '../docker/docker.ts'
 
 /** The last lines that the nodes of a cluster printed, fatal ones first in their own right: that is where the cause stands when a create fails. */
@@ -8,7 +9,7 @@ export async function readNodeLogs(docker: Docker, cluster: string, lines = 15):
   const parts = await Promise.all(
     containers.map(async ({ Id, Names }) => {
       const both = new PassThrough()
-      const raw = (await docker.engine.getContainer(Id).logs({ stdout: true, stderr: true, tail: lines, follow: false })) as unknown as Buffer
+      const raw = await docker.engine.getContainer(Id).logs({ stdout: true, stderr: true, tail: lines, follow: false })
       const source = new PassThrough()
       docker.engine.modem.demuxStream(source, both, both)
       source.end(raw, () => both.end())

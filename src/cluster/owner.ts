@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { hostname } from 'node:os'
+
 import { randomId } from '../support/identity.ts'
 
 /** Who owns the resources of a run: one process, told apart from later ones with the same number. */

@@ -1,7 +1,9 @@
-import dockerIgnore from '@balena/dockerignore'
 import { readFile, readdir } from 'node:fs/promises'
 import { join } from 'node:path'
+
+import dockerIgnore from '@balena/dockerignore'
 import { pack } from 'tar-fs'
+
 import { ClusterTestError, messageOf } from '../support/errors.ts'
 import type { Docker } from './docker.ts'
 import { type ImageInfo, followStream, inspectImage } from './images.ts'
@@ -45,7 +47,10 @@ export async function buildImage(docker: Docker, options: BuildOptions): Promise
       abortSignal: signal,
     })
     await followStream(docker, stream, ({ stream: text, status }) => {
-      for (const line of (text ?? status ?? '').split('\n').map((each) => each.trimEnd()).filter(Boolean)) {
+      for (const line of (text ?? status ?? '')
+        .split('\n')
+        .map((each) => each.trimEnd())
+        .filter(Boolean)) {
         lines.push(line)
         onLine(line)
       }
@@ -55,10 +60,14 @@ export async function buildImage(docker: Docker, options: BuildOptions): Promise
     const step = lines.findLast((line) => line.startsWith('Step '))
     const output = lines.slice(lines.lastIndexOf(step ?? '') + 1).slice(-20)
     const at = step ? ` at "${step.replace(/^Step \S+ : /, '')}"` : ''
-    throw new ClusterTestError('ERR_IMAGE_BUILD_FAILED', `Building "${join(context, dockerfile)}" failed${at}: ${messageOf(error)}${output.map((line) => `\n  ${line}`).join('')}`, {
-      cause: error,
-      hint: `Try it alone: docker build ${target ? `--target ${target} ` : ''}${context}`,
-    })
+    throw new ClusterTestError(
+      'ERR_IMAGE_BUILD_FAILED',
+      `Building "${join(context, dockerfile)}" failed${at}: ${messageOf(error)}${output.map((line) => `\n  ${line}`).join('')}`,
+      {
+        cause: error,
+        hint: `Try it alone: docker build ${target ? `--target ${target} ` : ''}${context}`,
+      },
+    )
   }
   const info = await inspectImage(docker, tag)
   if (!info) throw new ClusterTestError('ERR_IMAGE_BUILD_FAILED', `Docker built "${context}" and does not have image "${tag}" afterwards.`)
@@ -72,7 +81,10 @@ async function readDockerfile(context: string, dockerfile: string): Promise<stri
   try {
     return await readFile(join(context, dockerfile), 'utf8')
   } catch (error) {
-    throw new ClusterTestError('ERR_IMAGE_BUILD_FAILED', `There is no "${dockerfile}" in "${context}": ${messageOf(error)}.`, { cause: error, hint: 'Name the folder that holds the Dockerfile, relative to the test file, or set "dockerfile".' })
+    throw new ClusterTestError('ERR_IMAGE_BUILD_FAILED', `There is no "${dockerfile}" in "${context}": ${messageOf(error)}.`, {
+      cause: error,
+      hint: 'Name the folder that holds the Dockerfile, relative to the test file, or set "dockerfile".',
+    })
   }
 }
 

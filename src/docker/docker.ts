@@ -1,5 +1,6 @@
 import type Dockerode from 'dockerode'
 import { getContainerRuntimeClient } from 'testcontainers'
+
 import { ClusterTestError, messageOf } from '../support/errors.ts'
 
 /** The Docker engine: the one that testcontainers finds (DOCKER_HOST, docker context, rootless sockets, Docker Desktop). */
@@ -20,14 +21,18 @@ export async function connectDocker(): Promise<Docker> {
   let info: { MemTotal?: number; NCPU?: number; DriverStatus?: readonly (readonly [string, string])[] }
   try {
     const runtime = await getContainerRuntimeClient()
-    engine = runtime.container.dockerode as Dockerode
+    engine = runtime.container.dockerode
     info = (await engine.info()) as typeof info
   } catch (error) {
     const host = process.env.DOCKER_HOST
-    throw new ClusterTestError('ERR_DOCKER_UNAVAILABLE', `No Docker engine answers${host ? ` at DOCKER_HOST "${host}"` : ''}: ${messageOf(error)}.`, {
-      cause: error,
-      hint: 'Start Docker, or point DOCKER_HOST at a running engine; "docker info" must work in this terminal.',
-    })
+    throw new ClusterTestError(
+      'ERR_DOCKER_UNAVAILABLE',
+      `No Docker engine answers${host ? ` at DOCKER_HOST "${host}"` : ''}: ${messageOf(error)}.`,
+      {
+        cause: error,
+        hint: 'Start Docker, or point DOCKER_HOST at a running engine; "docker info" must work in this terminal.',
+      },
+    )
   }
   const { socketPath } = engine.modem as { socketPath?: string }
   const env: Record<string, string> = !process.env.DOCKER_HOST && socketPath ? { DOCKER_HOST: `unix://${socketPath}` } : {}

@@ -1,5 +1,6 @@
 import { PassThrough } from 'node:stream'
 import { text } from 'node:stream/consumers'
+
 import { ClusterTestError } from '../support/errors.ts'
 import type { Docker } from './docker.ts'
 
@@ -17,5 +18,8 @@ export async function execInDocker(docker: Docker, container: string, command: r
   const [out, err] = await Promise.all([text(stdout), text(stderr)])
   const { ExitCode } = await exec.inspect()
   if (ExitCode === 0) return out
-  throw new ClusterTestError('ERR_DOCKER_REQUEST_FAILED', `Command "${command.join(' ')}" in container "${container}" ended with exit code ${ExitCode}: ${(err || out).trim()}`)
+  throw new ClusterTestError(
+    'ERR_DOCKER_REQUEST_FAILED',
+    `Command "${command.join(' ')}" in container "${container}" ended with exit code ${ExitCode}: ${(err || out).trim()}`,
+  )
 }

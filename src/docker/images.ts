@@ -29,10 +29,14 @@ export async function pullImage(docker: Docker, reference: string, signal: Abort
     await followStream(docker, stream)
   } catch (error) {
     signal.throwIfAborted()
-    throw new ClusterTestError('ERR_IMAGE_NOT_FOUND', `Image "${reference}" is not in Docker and could not be pulled: ${messageOf(error)}.`, {
-      cause: error,
-      hint: `Check the name with "docker pull ${reference}", log in with "docker login", or build it: images: { name: './folder-with-a-Dockerfile' }.`,
-    })
+    throw new ClusterTestError(
+      'ERR_IMAGE_NOT_FOUND',
+      `Image "${reference}" is not in Docker and could not be pulled: ${messageOf(error)}.`,
+      {
+        cause: error,
+        hint: `Check the name with "docker pull ${reference}", log in with "docker login", or build it: images: { name: './folder-with-a-Dockerfile' }.`,
+      },
+    )
   }
   const info = await inspectImage(docker, reference)
   if (!info) throw new ClusterTestError('ERR_IMAGE_NOT_FOUND', `Docker pulled image "${reference}" and does not have it afterwards.`)
@@ -47,7 +51,11 @@ interface StreamRecord {
 }
 
 /** Reads a build's or pull's records to the end. A failing step arrives as a record, not as an error of the request. */
-export function followStream(docker: Docker, stream: NodeJS.ReadableStream, onRecord?: (record: StreamRecord) => void): Promise<readonly StreamRecord[]> {
+export function followStream(
+  docker: Docker,
+  stream: NodeJS.ReadableStream,
+  onRecord?: (record: StreamRecord) => void,
+): Promise<readonly StreamRecord[]> {
   return new Promise((resolve, reject) => {
     docker.engine.modem.followProgress(
       stream,

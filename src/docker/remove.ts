@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+
 import { ClusterTestError, messageOf } from '../support/errors.ts'
 import { type Docker, isBeingRemoved, isNotFound } from './docker.ts'
 
@@ -44,9 +45,13 @@ export async function removeByLabel(docker: Docker, filters: LabelFilters, attem
     if (attempt > attempts) {
       const names = [...found.containers, ...found.networks, ...found.volumes]
       const why = [...failures].filter(([name]) => names.includes(name)).map(([name, error]) => `${name}: ${messageOf(error)}`)
-      throw new ClusterTestError('ERR_CLUSTER_LEFTOVERS', `Docker did not remove ${names.map((name) => `"${name}"`).join(', ')}: ${why.join('; ') || 'no reason given'}.`, {
-        hint: `Remove them by hand: docker rm -fv ${found.containers.join(' ')}; docker network rm ${found.networks.join(' ')}; docker volume rm ${found.volumes.join(' ')}`,
-      })
+      throw new ClusterTestError(
+        'ERR_CLUSTER_LEFTOVERS',
+        `Docker did not remove ${names.map((name) => `"${name}"`).join(', ')}: ${why.join('; ') || 'no reason given'}.`,
+        {
+          hint: `Remove them by hand: docker rm -fv ${found.containers.join(' ')}; docker network rm ${found.networks.join(' ')}; docker volume rm ${found.volumes.join(' ')}`,
+        },
+      )
     }
     failures.clear()
     const remove = async (name: string, removal: () => Promise<unknown>) => {

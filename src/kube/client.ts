@@ -1,4 +1,5 @@
 import { HttpMethod, IsomorphicFetchHttpLibrary, KubeConfig, RequestContext } from '@kubernetes/client-node'
+
 import { ClusterTestError, messageOf } from '../support/errors.ts'
 
 export interface KubeRequest {
@@ -68,8 +69,12 @@ export function createKubeClient(kubeconfig: string): KubeClient {
       return { status: response.httpStatusCode, text: await response.body.text() }
     } catch (error) {
       if (signal?.aborted) throw signal.reason
-      const why = silence.aborted ? `no answer within ${timeout} ms` : messageOf(error instanceof Error && error.cause ? error.cause : error)
-      throw new ClusterTestError('ERR_KUBE_UNREACHABLE', `The API server at ${server} did not answer ${method} ${path}: ${why}.`, { cause: error })
+      const why = silence.aborted
+        ? `no answer within ${timeout} ms`
+        : messageOf(error instanceof Error && error.cause ? error.cause : error)
+      throw new ClusterTestError('ERR_KUBE_UNREACHABLE', `The API server at ${server} did not answer ${method} ${path}: ${why}.`, {
+        cause: error,
+      })
     }
   }
 
@@ -108,7 +113,8 @@ export function createKubeClient(kubeconfig: string): KubeClient {
     const { name: plural, namespaced } = found
     return {
       namespaced,
-      path: (namespace, name) => root + (namespaced && namespace ? `/namespaces/${namespace}` : '') + `/${plural}` + (name ? `/${name}` : ''),
+      path: (namespace, name) =>
+        root + (namespaced && namespace ? `/namespaces/${namespace}` : '') + `/${plural}` + (name ? `/${name}` : ''),
     }
   }
 

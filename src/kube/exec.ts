@@ -1,5 +1,7 @@
-import { Exec, type V1Status } from '@kubernetes/client-node'
 import { Writable, Readable } from 'node:stream'
+
+import { Exec, type V1Status } from '@kubernetes/client-node'
+
 import { ClusterTestError, messageOf } from '../support/errors.ts'
 import type { KubeClient } from './client.ts'
 
@@ -19,7 +21,12 @@ export interface ExecResult {
  * Runs a command in a container and resolves when it has ended, whatever its exit code, with the whole of both outputs.
  * @throws ClusterTestError `ERR_KUBE_EXEC_FAILED` when the command cannot be started, or the connection ends before the exit code came.
  */
-export async function execInContainer(client: KubeClient, target: ExecTarget, command: readonly string[], options: { input?: string | undefined; signal: AbortSignal }): Promise<ExecResult> {
+export async function execInContainer(
+  client: KubeClient,
+  target: ExecTarget,
+  command: readonly string[],
+  options: { input?: string | undefined; signal: AbortSignal },
+): Promise<ExecResult> {
   const { namespace, pod, container } = target
   const stdout = collector()
   const stderr = collector()
@@ -30,7 +37,17 @@ export async function execInContainer(client: KubeClient, target: ExecTarget, co
   const stdin = options.input === undefined ? null : Readable.from([Buffer.from(options.input)])
   let socket
   try {
-    socket = await new Exec(client.config).exec(namespace, pod, container, [...command], stdout.stream, stderr.stream, stdin, false, resolve)
+    socket = await new Exec(client.config).exec(
+      namespace,
+      pod,
+      container,
+      [...command],
+      stdout.stream,
+      stderr.stream,
+      stdin,
+      false,
+      resolve,
+    )
   } catch (error) {
     throw fail(`could not be started: ${messageOf(error)}.`, error)
   }

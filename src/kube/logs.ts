@@ -11,6 +11,11 @@ export interface LogOptions {
 }
 
 /** The log of one container of a pod as text. */
-export function readPodLog(client: KubeClient, namespace: string, pod: string, { container, tail, previous, signal }: LogOptions = {}): Promise<string> {
+export function readPodLog(
+  client: KubeClient,
+  namespace: string,
+  pod: string,
+  { container, tail, previous, signal }: LogOptions = {},
+): Promise<string> {
   return client.requestText(`/api/v1/namespaces/${namespace}/pods/${pod}/log`, { query: { container, tailLines: tail, previous }, signal })
 }

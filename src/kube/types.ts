@@ -1,4 +1,13 @@
-import type { V1DaemonSet, V1Deployment, V1Job, V1PersistentVolumeClaim, V1Pod, V1ReplicaSet, V1Service, V1StatefulSet } from '@kubernetes/client-node'
+import type {
+  V1DaemonSet,
+  V1Deployment,
+  V1Job,
+  V1PersistentVolumeClaim,
+  V1Pod,
+  V1ReplicaSet,
+  V1Service,
+  V1StatefulSet,
+} from '@kubernetes/client-node'
 
 /** Any Kubernetes object. */
 export interface KubeObject {

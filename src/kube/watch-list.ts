@@ -1,5 +1,7 @@
-import { Watch } from '@kubernetes/client-node'
 import { setTimeout as sleep } from 'node:timers/promises'
+
+import { Watch } from '@kubernetes/client-node'
+
 import { type KubeClient, KubeStatusError } from './client.ts'
 import type { KubeList } from './types.ts'
 
@@ -16,7 +18,11 @@ export interface WatchedList<T> extends Disposable {
  * Lists the objects at a path and keeps the list current by a watch: it goes on from the last version when the
  * connection ends, lists again when that version is too old (410), and never lives longer than the signal.
  */
-export async function watchList<T extends Watched>(client: KubeClient, path: string, options: { onChange: () => void; signal: AbortSignal }): Promise<WatchedList<T>> {
+export async function watchList<T extends Watched>(
+  client: KubeClient,
+  path: string,
+  options: { onChange: () => void; signal: AbortSignal },
+): Promise<WatchedList<T>> {
   const stop = new AbortController()
   const signal = AbortSignal.any([options.signal, stop.signal])
   let objects = new Map<string, T>()
@@ -34,8 +40,8 @@ export async function watchList<T extends Watched>(client: KubeClient, path: str
       const ended = await watchOnce(client, path, version, signal, (type, object) => {
         version = object.metadata?.resourceVersion ?? version
         if (type === 'BOOKMARK') return
-        if (type === 'DELETED') objects.delete(keyOf(object as T))
-        else objects.set(keyOf(object as T), object as T)
+        if (type === 'DELETED') objects.delete(keyOf(object))
+        else objects.set(keyOf(object), object as T)
         options.onChange()
       })
       if (signal.aborted) return
@@ -65,7 +71,13 @@ export async function watchList<T extends Watched>(client: KubeClient, path: str
 type WatchEnd = 'closed' | 'failed' | 'gone'
 
 /** client-node ends a watch that is silent for 30 s; the next one goes on from the last version. */
-async function watchOnce(client: KubeClient, path: string, resourceVersion: string, signal: AbortSignal, onEvent: (type: string, object: Watched) => void): Promise<WatchEnd> {
+async function watchOnce(
+  client: KubeClient,
+  path: string,
+  resourceVersion: string,
+  signal: AbortSignal,
+  onEvent: (type: string, object: Watched) => void,
+): Promise<WatchEnd> {
   const watch = new Watch(client.config)
   const { promise, resolve } = Promise.withResolvers<WatchEnd>()
   let gone = false

@@ -59,7 +59,7 @@ export async function readWorkload(client: KubeClient, namespace: string, text: 
 /** The pods of a workload that are not on their way out, ready ones first. */
 export async function listPods(client: KubeClient, namespace: string, workload: string, signal?: AbortSignal): Promise<readonly Pod[]> {
   const object = await readWorkload(client, namespace, workload, signal)
-  if (object.kind === 'Pod') return [object as unknown as Pod]
+  if (object.kind === 'Pod') return [object]
   const selector = (object as { spec?: { selector?: LabelSelector } }).spec?.selector
   const { items } = await client.request<KubeList<Pod>>('GET', `/api/v1/namespaces/${namespace}/pods`, {
     query: { labelSelector: formatSelector(selector) },

@@ -1,5 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+
 import { Client } from 'pg'
+
 import type { ServiceAddress } from '../cluster/gateway.ts'
 import type { KubeClient } from '../kube/client.ts'
 import { readContainerEnv } from '../kube/container-env.ts'
@@ -28,13 +30,22 @@ export interface FindDatabaseOptions {
  * Finds a PostgreSQL workload's connection: its Service, and user, password and database from the variables of the official image.
  * @throws ClusterTestError `ERR_SEED_NO_DATABASE` when the workload is none, or no Service leads to it
  */
-export async function findDatabase(workload: string, { kube, namespace, addresses, signal }: FindDatabaseOptions): Promise<DatabaseAddress> {
+export async function findDatabase(
+  workload: string,
+  { kube, namespace, addresses, signal }: FindDatabaseOptions,
+): Promise<DatabaseAddress> {
   const [pod] = await listPods(kube, namespace, workload, signal)
   if (!pod) throw new ClusterTestError('ERR_SEED_NO_DATABASE', `Workload "${workload}" has no pod.`)
-  const container = pod.spec!.containers.find(({ image, env, envFrom }) => /postg/i.test(image ?? '') || env?.some(({ name }) => name.startsWith('POSTGRES_')) || envFrom?.length)
+  const container = pod.spec!.containers.find(
+    ({ image, env, envFrom }) => /postg/i.test(image ?? '') || env?.some(({ name }) => name.startsWith('POSTGRES_')) || envFrom?.length,
+  )
   const env = container && (await readContainerEnv(kube, pod, container, signal))
   if (!container || !env) {
-    throw new ClusterTestError('ERR_SEED_NO_DATABASE', `Workload "${workload}" runs no PostgreSQL: its images are ${formatList(pod.spec!.containers.map(({ image }) => image ?? ''))}.`, { hint: 'SQL is for PostgreSQL so far.' })
+    throw new ClusterTestError(
+      'ERR_SEED_NO_DATABASE',
+      `Workload "${workload}" runs no PostgreSQL: its images are ${formatList(pod.spec!.containers.map(({ image }) => image ?? ''))}.`,
+      { hint: 'SQL is for PostgreSQL so far.' },
+    )
   }
   const { POSTGRES_USER: user = 'postgres', POSTGRES_PASSWORD: password = '', POSTGRES_DB: database = user } = env
   const { host, hostPort: port } = await addressOf(workload, pod, { kube, namespace, addresses, signal })
@@ -44,11 +55,21 @@ export async function findDatabase(workload: string, { kube, namespace, addresse
 async function addressOf(workload: string, pod: Pod, { kube, namespace, addresses, signal }: FindDatabaseOptions): Promise<ServiceAddress> {
   const { items } = await kube.request<KubeList<Service>>('GET', `/api/v1/namespaces/${namespace}/services`, { signal })
   const labels = pod.metadata?.labels ?? {}
-  const services = items.filter(({ spec }) => spec?.selector && Object.entries(spec.selector).every(([key, value]) => labels[key] === value))
+  const services = items.filter(
+    ({ spec }) => spec?.selector && Object.entries(spec.selector).every(([key, value]) => labels[key] === value),
+  )
   const found = addresses.filter((each) => each.namespace === namespace && services.some(({ metadata }) => metadata?.name === each.service))
   const address = found.find(({ port, portName }) => port === 5432 || /postg|sql|db/.test(portName)) ?? found[0]
   if (address) return address
-  throw new ClusterTestError('ERR_SEED_NO_DATABASE', `No Service leads to the pods of workload "${workload}", so nothing can connect to it.`, { hint: `Add one that selects ${Object.entries(labels).map(([key, value]) => `${key}=${value}`).join(',')}.` })
+  throw new ClusterTestError(
+    'ERR_SEED_NO_DATABASE',
+    `No Service leads to the pods of workload "${workload}", so nothing can connect to it.`,
+    {
+      hint: `Add one that selects ${Object.entries(labels)
+        .map(([key, value]) => `${key}=${value}`)
+        .join(',')}.`,
+    },
+  )
 }
 
 /**
@@ -57,8 +78,11 @@ async function addressOf(workload: string, pod: Pod, { kube, namespace, addresse
  */
 export async function connectDatabase(address: DatabaseAddress, signal: AbortSignal): Promise<Client & AsyncDisposable> {
   const where = `${address.user}@${address.host}:${address.port}/${address.database}`
-  for (let last: unknown; ; ) {
-    if (signal.aborted) throw new ClusterTestError('ERR_SEED_FAILED', `Database ${where} did not answer: ${messageOf(last ?? signal.reason)}.`, { cause: last ?? signal.reason })
+  for (let last: unknown; ;) {
+    if (signal.aborted)
+      throw new ClusterTestError('ERR_SEED_FAILED', `Database ${where} did not answer: ${messageOf(last ?? signal.reason)}.`, {
+        cause: last ?? signal.reason,
+      })
     const client = new Client({ ...address, connectionTimeoutMillis: 5000, application_name: 'vitest-kubernetes' })
     // A connection that breaks later is reported by the query that meets it; without a listener it would end the process.
     client.on('error', () => {})
@@ -68,7 +92,8 @@ export async function connectDatabase(address: DatabaseAddress, signal: AbortSig
       return Object.assign(client, { [Symbol.asyncDispose]: () => client.end() })
     } catch (error) {
       await client.end().catch(() => undefined)
-      if (!isNotYet(error)) throw new ClusterTestError('ERR_SEED_FAILED', `Database ${where} refused the connection: ${messageOf(error)}.`, { cause: error })
+      if (!isNotYet(error))
+        throw new ClusterTestError('ERR_SEED_FAILED', `Database ${where} refused the connection: ${messageOf(error)}.`, { cause: error })
       last = error
       await sleep(100, undefined, { signal }).catch(() => undefined)
     }
@@ -78,5 +103,8 @@ export async function connectDatabase(address: DatabaseAddress, signal: AbortSig
 /** 57P03: the server starts up or shuts down (PostgreSQL, appendix A). The others are a server that is not there yet. */
 function isNotYet(error: unknown): boolean {
   const { code } = error as { code?: string }
-  return ['57P03', '57P01', 'ECONNREFUSED', 'ECONNRESET', 'EPIPE'].includes(code ?? '') || /terminated unexpectedly|timeout expired|Connection terminated/.test(messageOf(error))
+  return (
+    ['57P03', '57P01', 'ECONNREFUSED', 'ECONNRESET', 'EPIPE'].includes(code ?? '') ||
+    /terminated unexpectedly|timeout expired|Connection terminated/.test(messageOf(error))
+  )
 }

@@ -2,8 +2,10 @@ import { createReadStream } from 'node:fs'
 import { relative } from 'node:path'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
+
 import type { Client } from 'pg'
 import { from as copyFrom } from 'pg-copy-streams'
+
 import { ClusterTestError, messageOf } from '../support/errors.ts'
 import { type DatabaseAddress, connectDatabase } from './database.ts'
 import { type SqlStatement, SqlSyntaxError, splitStatements } from './sql-statements.ts'
@@ -33,7 +35,10 @@ export async function seedSql(address: DatabaseAddress, file: string, folder: st
     }
   } catch (error) {
     if (!(error instanceof SqlSyntaxError)) throw error
-    throw new ClusterTestError('ERR_SEED_FAILED', `Seed "${shown}", line ${error.line}: ${error.message}`, { cause: error, hint: 'Dump with "pg_dump --no-owner" and without psql commands.' })
+    throw new ClusterTestError('ERR_SEED_FAILED', `Seed "${shown}", line ${error.line}: ${error.message}`, {
+      cause: error,
+      hint: 'Dump with "pg_dump --no-owner" and without psql commands.',
+    })
   }
   return { statements, rows }
 }
@@ -49,6 +54,10 @@ async function run(client: Client, { text, line, number, data }: SqlStatement, f
     // The server counts characters of the statement, from 1.
     const at = position ? line + text.slice(0, Number(position) - 1).split('\n').length - 1 : line
     const short = text.length > 200 ? `${text.slice(0, 200)} …` : text
-    throw new ClusterTestError('ERR_SEED_FAILED', `Seed "${file}", line ${at}, statement ${number}: ${messageOf(error)}${detail ? ` (${detail})` : ''}\n  ${short.replaceAll('\n', '\n  ')}`, { cause: error, hint })
+    throw new ClusterTestError(
+      'ERR_SEED_FAILED',
+      `Seed "${file}", line ${at}, statement ${number}: ${messageOf(error)}${detail ? ` (${detail})` : ''}\n  ${short.replaceAll('\n', '\n  ')}`,
+      { cause: error, hint },
+    )
   }
 }

@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest'
+
 import { SqlSyntaxError, splitStatements } from './sql-statements.ts'
 
 test('splits at semicolons and tells where each statement starts', async () => {

@@ -11,7 +11,12 @@ const fieldManager = 'vitest-kubernetes'
  * come first, workloads last, so that a pod finds its configuration, its ServiceAccount and its Service variables.
  * @throws ClusterTestError `ERR_MANIFEST_REJECTED` with the server's message, file and document
  */
-export async function applyManifests(kube: KubeClient, manifests: readonly Manifest[], namespace: string, signal: AbortSignal): Promise<readonly KubeObject[]> {
+export async function applyManifests(
+  kube: KubeClient,
+  manifests: readonly Manifest[],
+  namespace: string,
+  signal: AbortSignal,
+): Promise<readonly KubeObject[]> {
   const applied: KubeObject[] = []
   for (const phase of phases) {
     const members = manifests.filter(({ object }) => phaseOf(object) === phase)
@@ -28,26 +33,43 @@ const phases = ['namespaces', 'definitions', 'rest', 'workloads'] as const
 function phaseOf({ kind }: KubeObject): (typeof phases)[number] {
   if (kind === 'Namespace') return 'namespaces'
   if (kind === 'CustomResourceDefinition') return 'definitions'
-  return ['Pod', 'Deployment', 'StatefulSet', 'DaemonSet', 'ReplicaSet', 'ReplicationController', 'Job', 'CronJob'].includes(kind) ? 'workloads' : 'rest'
+  return ['Pod', 'Deployment', 'StatefulSet', 'DaemonSet', 'ReplicaSet', 'ReplicationController', 'Job', 'CronJob'].includes(kind)
+    ? 'workloads'
+    : 'rest'
 }
 
-async function applyOne(kube: KubeClient, { object, origin }: Manifest, defaultNamespace: string, signal: AbortSignal): Promise<KubeObject> {
+async function applyOne(
+  kube: KubeClient,
+  { object, origin }: Manifest,
+  defaultNamespace: string,
+  signal: AbortSignal,
+): Promise<KubeObject> {
   const { apiVersion, kind, metadata } = object
   const resource = await kube.resource(apiVersion, kind, signal)
   const what = `Manifest ${origin}: ${kind} "${metadata.name ?? metadata['generateName']}"`
   if (!resource) {
-    throw new ClusterTestError('ERR_MANIFEST_REJECTED', `${what} is of a kind that the cluster does not know: ${apiVersion} ${kind}.`, { hint: 'Check apiVersion and kind, or add the CustomResourceDefinition to "manifests".' })
+    throw new ClusterTestError('ERR_MANIFEST_REJECTED', `${what} is of a kind that the cluster does not know: ${apiVersion} ${kind}.`, {
+      hint: 'Check apiVersion and kind, or add the CustomResourceDefinition to "manifests".',
+    })
   }
   const namespace = resource.namespaced ? (metadata.namespace ?? defaultNamespace) : undefined
   const query = { fieldManager, fieldValidation: 'Strict' }
   try {
     const result = metadata.name
-      ? await kube.request<KubeObject>('PATCH', resource.path(namespace, metadata.name), { query: { ...query, force: true }, body: object, contentType: 'application/apply-patch+yaml', signal })
+      ? await kube.request<KubeObject>('PATCH', resource.path(namespace, metadata.name), {
+          query: { ...query, force: true },
+          body: object,
+          contentType: 'application/apply-patch+yaml',
+          signal,
+        })
       : await kube.request<KubeObject>('POST', resource.path(namespace), { query, body: object, signal })
     return { ...result, apiVersion, kind }
   } catch (error) {
     if (!(error instanceof KubeStatusError)) throw error
-    throw new ClusterTestError('ERR_MANIFEST_REJECTED', `${what} was refused by the API server: ${error.serverMessage}`, { cause: error, hint: hintFor(error, namespace) })
+    throw new ClusterTestError('ERR_MANIFEST_REJECTED', `${what} was refused by the API server: ${error.serverMessage}`, {
+      cause: error,
+      hint: hintFor(error, namespace),
+    })
   }
 }
 
@@ -68,9 +90,19 @@ async function waitForDefinition(kube: KubeClient, definition: KubeObject, signa
 }
 
 /** A bare Pod is refused until the controller manager has made its namespace's ServiceAccount, a moment after the namespace (kubernetes/kubernetes#66689). */
-async function waitForServiceAccounts(kube: KubeClient, manifests: readonly Manifest[], defaultNamespace: string, signal: AbortSignal): Promise<void> {
+async function waitForServiceAccounts(
+  kube: KubeClient,
+  manifests: readonly Manifest[],
+  defaultNamespace: string,
+  signal: AbortSignal,
+): Promise<void> {
   const pods = manifests.filter(({ object }) => object.kind === 'Pod')
-  const accounts = new Set(pods.map(({ object }) => `/api/v1/namespaces/${object.metadata.namespace ?? defaultNamespace}/serviceaccounts/${(object as { spec?: { serviceAccountName?: string } }).spec?.serviceAccountName ?? 'default'}`))
+  const accounts = new Set(
+    pods.map(
+      ({ object }) =>
+        `/api/v1/namespaces/${object.metadata.namespace ?? defaultNamespace}/serviceaccounts/${(object as { spec?: { serviceAccountName?: string } }).spec?.serviceAccountName ?? 'default'}`,
+    ),
+  )
   for (const path of accounts) {
     if (!path.endsWith('/default')) continue
     await poll(

@@ -52,7 +52,10 @@ function describeEvents(events: readonly KubeEvent[]): string[] {
     .filter(({ type, metadata }) => type === 'Warning' && metadata.namespace !== 'kube-system')
     .toSorted((a, b) => time(a).localeCompare(time(b)))
     .slice(-10)
-    .map(({ involvedObject, reason, message, count }) => `${involvedObject.kind?.toLowerCase()}/${involvedObject.name}  ${reason}: ${message?.trim()}${(count ?? 1) > 1 ? ` (${count} times)` : ''}`)
+    .map(
+      ({ involvedObject, reason, message, count }) =>
+        `${involvedObject.kind?.toLowerCase()}/${involvedObject.name}  ${reason}: ${message?.trim()}${(count ?? 1) > 1 ? ` (${count} times)` : ''}`,
+    )
 }
 
 async function describeLogs(kube: KubeClient, pod: Pod, lines: number, signal: AbortSignal): Promise<string[]> {

@@ -23,7 +23,10 @@ export type ImageSubstitutes = Readonly<Record<string, string>>
 
 /** `postgres=mirror/postgres:17,redis=mirror/redis:8`, as in the variable VITEST_KUBERNETES_IMAGES. */
 export function parseSubstitutes(text: string | undefined): ImageSubstitutes {
-  const pairs = (text ?? '').split(',').map((pair) => pair.trim()).filter(Boolean)
+  const pairs = (text ?? '')
+    .split(',')
+    .map((pair) => pair.trim())
+    .filter(Boolean)
   return Object.fromEntries(
     pairs.map((pair) => {
       const [from, to, ...rest] = pair.split('=')

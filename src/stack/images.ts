@@ -1,5 +1,6 @@
-import { basename, isAbsolute, resolve } from 'node:path'
 import { stat } from 'node:fs/promises'
+import { basename, isAbsolute, resolve } from 'node:path'
+
 import { buildImage } from '../docker/build-image.ts'
 import type { Docker } from '../docker/docker.ts'
 import { inspectImage, pullImage } from '../docker/images.ts'
@@ -37,8 +38,16 @@ export async function planImages(images: StackOptions['images'] = [], folder: st
     return [{ ...image, name, context: resolve(folder, image.build) }]
   })
   for (const { build, context } of builds) {
-    const isThere = await stat(context).then((stats) => stats.isDirectory(), () => false)
-    if (!isThere) throw new ClusterTestError('ERR_IMAGE_BUILD_FAILED', `Folder "${build}" of option \`images\` does not exist: looked at "${context}".`, { hint: 'Paths in "images" are relative to the test file.' })
+    const isThere = await stat(context).then(
+      (stats) => stats.isDirectory(),
+      () => false,
+    )
+    if (!isThere)
+      throw new ClusterTestError(
+        'ERR_IMAGE_BUILD_FAILED',
+        `Folder "${build}" of option \`images\` does not exist: looked at "${context}".`,
+        { hint: 'Paths in "images" are relative to the test file.' },
+      )
   }
   return { builds, pulls: entries.flatMap(([, image]) => (typeof image === 'string' && !isFolder(image) ? [image] : [])) }
 }
@@ -62,7 +71,16 @@ export interface PrepareImagesOptions {
  * Builds and pulls what the stack needs. Resolves to the images for the nodes and to the manifests that name them:
  * a built image gets a tag of its content, so that no pod can run an older build of the same name.
  */
-export async function prepareImages({ docker, plan, manifests, substitutes, labels, buildNetwork, progress, signal }: PrepareImagesOptions): Promise<{ readonly images: readonly LocalImage[]; readonly manifests: readonly Manifest[] }> {
+export async function prepareImages({
+  docker,
+  plan,
+  manifests,
+  substitutes,
+  labels,
+  buildNetwork,
+  progress,
+  signal,
+}: PrepareImagesOptions): Promise<{ readonly images: readonly LocalImage[]; readonly manifests: readonly Manifest[] }> {
   const replaced = new Set<string>()
   const substitute = (image: string) => {
     const to = substituteImage(substitutes, image)
@@ -71,13 +89,30 @@ export async function prepareImages({ docker, plan, manifests, substitutes, labe
   }
   const built = new Map<string, LocalImage>()
   for (const { name, context, dockerfile, target, buildArgs, build } of plan.builds) {
-    const image = await runStep(progress, 'image', `build "${build}"`, async () => {
-      const draft = `vitest-kubernetes/build/${name}:latest`
-      const info = await buildImage(docker, { context, dockerfile, target, buildArgs, tag: draft, labels, network: buildNetwork, substitute, onLine: () => {}, signal })
-      const tag = `vk-${info.id.replace('sha256:', '').slice(0, 12)}`
-      await docker.engine.getImage(draft).tag({ repo: name, tag })
-      return { reference: `${name}:${tag}`, ...info }
-    }, ({ reference, size }) => `build "${build}" as ${reference}, ${formatBytes(size)}`)
+    const image = await runStep(
+      progress,
+      'image',
+      `build "${build}"`,
+      async () => {
+        const draft = `vitest-kubernetes/build/${name}:latest`
+        const info = await buildImage(docker, {
+          context,
+          dockerfile,
+          target,
+          buildArgs,
+          tag: draft,
+          labels,
+          network: buildNetwork,
+          substitute,
+          onLine: () => {},
+          signal,
+        })
+        const tag = `vk-${info.id.replace('sha256:', '').slice(0, 12)}`
+        await docker.engine.getImage(draft).tag({ repo: name, tag })
+        return { reference: `${name}:${tag}`, ...info }
+      },
+      ({ reference, size }) => `build "${build}" as ${reference}, ${formatBytes(size)}`,
+    )
     built.set(name, image)
   }
   for (const pull of plan.pulls.map(substitute)) {
@@ -102,16 +137,26 @@ export async function prepareImages({ docker, plan, manifests, substitutes, labe
     if (info) images.push({ reference, id: info.id })
   }
   const local = new Set(images.map(({ reference }) => reference))
-  return { images, manifests: rewritten.map((manifest) => ({ ...manifest, object: mapContainers(manifest.object, (container) => keepFromPulling(container, local, manifest)) })) }
+  return {
+    images,
+    manifests: rewritten.map((manifest) => ({
+      ...manifest,
+      object: mapContainers(manifest.object, (container) => keepFromPulling(container, local, manifest)),
+    })),
+  }
 }
 
 /** A node that has the image must not ask a registry for it: Kubernetes does so for `:latest` unless told otherwise. */
 function keepFromPulling(container: Container, local: ReadonlySet<string>, { origin }: Manifest): Container {
   if (!local.has(container.image)) return container
   if (container.imagePullPolicy === 'Always') {
-    throw new ClusterTestError('ERR_MANIFEST_INVALID', `Manifest ${origin} sets imagePullPolicy "Always" for image "${container.image}", which comes from this machine: the node would ask a registry for it.`, {
-      hint: 'Leave imagePullPolicy out, or set it to IfNotPresent.',
-    })
+    throw new ClusterTestError(
+      'ERR_MANIFEST_INVALID',
+      `Manifest ${origin} sets imagePullPolicy "Always" for image "${container.image}", which comes from this machine: the node would ask a registry for it.`,
+      {
+        hint: 'Leave imagePullPolicy out, or set it to IfNotPresent.',
+      },
+    )
   }
   return { imagePullPolicy: 'IfNotPresent', ...container }
 }
@@ -125,10 +170,17 @@ interface Container {
 /** A copy of a workload with its containers changed; other kinds come back as they are. */
 function mapContainers(object: KubeObject, map: (container: Container) => Container): KubeObject {
   const path = podSpecPaths[object.kind]
-  return path ? (mapPath(object, path, (spec) => {
-    const lists = ['containers', 'initContainers'].filter((key) => Array.isArray(spec[key]))
-    return { ...spec, ...Object.fromEntries(lists.map((key) => [key, (spec[key] as Container[]).map((each) => (typeof each?.image === 'string' ? map(each) : each))])) }
-  }) as KubeObject) : object
+  return path
+    ? (mapPath(object, path, (spec) => {
+        const lists = ['containers', 'initContainers'].filter((key) => Array.isArray(spec[key]))
+        return {
+          ...spec,
+          ...Object.fromEntries(
+            lists.map((key) => [key, (spec[key] as Container[]).map((each) => (typeof each?.image === 'string' ? map(each) : each))]),
+          ),
+        }
+      }) as KubeObject)
+    : object
 }
 
 const podSpecPaths: Readonly<Record<string, readonly string[]>> = {

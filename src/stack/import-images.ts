@@ -10,9 +10,19 @@ import type { LocalImage } from './images.ts'
  * k3d 5.9.0 prints failures and ends with 0, so its exit code says nothing.
  * @throws ClusterTestError `ERR_IMAGE_IMPORT_FAILED` that names image and node
  */
-export async function importImages(docker: Docker, k3d: K3d, cluster: Cluster, images: readonly LocalImage[], signal: AbortSignal): Promise<void> {
+export async function importImages(
+  docker: Docker,
+  k3d: K3d,
+  cluster: Cluster,
+  images: readonly LocalImage[],
+  signal: AbortSignal,
+): Promise<void> {
   if (images.length === 0) return
-  const output = await k3d.importImages(cluster.name, images.map(({ reference }) => reference), signal)
+  const output = await k3d.importImages(
+    cluster.name,
+    images.map(({ reference }) => reference),
+    signal,
+  )
   await Promise.all(
     cluster.nodes.map(async ({ name }) => {
       const { images: listed } = JSON.parse(await execInDocker(docker, name, ['crictl', 'images', '--output', 'json'])) as CrictlImages
@@ -20,9 +30,13 @@ export async function importImages(docker: Docker, k3d: K3d, cluster: Cluster, i
         const found = listed.find(({ repoTags }) => repoTags.includes(canonicalName(reference)) || repoTags.includes(reference))
         const isSame = found && (found.id === id || docker.usesContainerdStore)
         if (!found || !isSame) {
-          throw new ClusterTestError('ERR_IMAGE_IMPORT_FAILED', `Image "${reference}" did not arrive in node "${name}"${found ? `: the node has ${found.id} under that name, Docker ${id}` : ''}.\n${output.trim()}`, {
-            hint: `See what k3d says: k3d image import --mode direct --cluster ${cluster.name} ${reference}`,
-          })
+          throw new ClusterTestError(
+            'ERR_IMAGE_IMPORT_FAILED',
+            `Image "${reference}" did not arrive in node "${name}"${found ? `: the node has ${found.id} under that name, Docker ${id}` : ''}.\n${output.trim()}`,
+            {
+              hint: `See what k3d says: k3d image import --mode direct --cluster ${cluster.name} ${reference}`,
+            },
+          )
         }
       }
     }),

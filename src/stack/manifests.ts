@@ -1,6 +1,8 @@
 import { glob, readFile, readdir, stat } from 'node:fs/promises'
 import { isAbsolute, join, relative, resolve } from 'node:path'
+
 import { type Document, LineCounter, type ScalarTag, parseAllDocuments } from 'yaml'
+
 import type { KubeObject } from '../kube/types.ts'
 import { ClusterTestError, messageOf } from '../support/errors.ts'
 import { formatList } from '../support/format.ts'
@@ -17,12 +19,17 @@ export interface Manifest {
  * @param folder what relative paths are relative to
  * @throws ClusterTestError `ERR_MANIFEST_NOT_FOUND` or `ERR_MANIFEST_INVALID` with file, document and line
  */
-export async function loadManifests(sources: string | KubeObject | readonly (string | KubeObject)[], folder: string): Promise<readonly Manifest[]> {
+export async function loadManifests(
+  sources: string | KubeObject | readonly (string | KubeObject)[],
+  folder: string,
+): Promise<readonly Manifest[]> {
   const list = (Array.isArray(sources) ? sources : [sources]) as readonly (string | KubeObject)[]
   const manifests: Manifest[] = []
   for (const [index, source] of list.entries()) {
     if (typeof source !== 'string') manifests.push(...expand(source, `object ${index + 1} of "manifests"`))
-    else for (const file of await listFiles(source, folder)) manifests.push(...parseManifests(await readFile(file, 'utf8'), relative(folder, file)))
+    else
+      for (const file of await listFiles(source, folder))
+        manifests.push(...parseManifests(await readFile(file, 'utf8'), relative(folder, file)))
   }
   return manifests
 }
@@ -44,20 +51,32 @@ async function listFiles(source: string, folder: string): Promise<readonly strin
 }
 
 function notFound(what: string, path: string): ClusterTestError {
-  return new ClusterTestError('ERR_MANIFEST_NOT_FOUND', `${what}: looked at "${path}".`, { hint: 'Paths in "manifests" are relative to the test file.' })
+  return new ClusterTestError('ERR_MANIFEST_NOT_FOUND', `${what}: looked at "${path}".`, {
+    hint: 'Paths in "manifests" are relative to the test file.',
+  })
 }
 
 /** Parses YAML as kubectl reads it: YAML 1.1 booleans and octals where they are not quoted, integers of any size. */
 export function parseManifests(text: string, file: string): readonly Manifest[] {
   const lines = new LineCounter()
-  const documents = parseAllDocuments(text, { lineCounter: lines, customTags: (tags) => [...kubernetesScalars, ...tags], intAsBigInt: true, merge: true, uniqueKeys: true })
+  const documents = parseAllDocuments(text, {
+    lineCounter: lines,
+    customTags: (tags) => [...kubernetesScalars, ...tags],
+    intAsBigInt: true,
+    merge: true,
+    uniqueKeys: true,
+  })
   if (!Array.isArray(documents)) return []
   return (documents as Document.Parsed[]).flatMap((document, index) => {
     const line = lines.linePos(document.contents?.range?.[0] ?? document.range[0]).line
     const at = (where: number) => `"${file}", document ${index + 1} (line ${where})`
     const [problem] = document.errors
     if (problem) {
-      throw new ClusterTestError('ERR_MANIFEST_INVALID', `Manifest ${at(problem.linePos?.[0].line ?? line)} is no valid YAML: ${problem.message.split('\n')[0]!.replace(/ at line.*$/, '')}.`, { cause: problem })
+      throw new ClusterTestError(
+        'ERR_MANIFEST_INVALID',
+        `Manifest ${at(problem.linePos?.[0].line ?? line)} is no valid YAML: ${problem.message.split('\n')[0]!.replace(/ at line.*$/, '')}.`,
+        { cause: problem },
+      )
     }
     return expand(toPlain(document.toJS()), at(line))
   })
@@ -66,7 +85,8 @@ export function parseManifests(text: string, file: string): readonly Manifest[] 
 function expand(value: unknown, origin: string): readonly Manifest[] {
   if (value === null || value === undefined) return []
   const object = value as Partial<KubeObject> & { items?: unknown }
-  if (typeof value !== 'object' || Array.isArray(value)) throw invalid(origin, `is ${Array.isArray(value) ? 'a list' : `the ${typeof value} ${JSON.stringify(value)}`}, not an object`)
+  if (typeof value !== 'object' || Array.isArray(value))
+    throw invalid(origin, `is ${Array.isArray(value) ? 'a list' : `the ${typeof value} ${JSON.stringify(value)}`}, not an object`)
   if (typeof object.kind === 'string' && object.kind.endsWith('List') && Array.isArray(object.items)) {
     return object.items.flatMap((item: unknown, index) => expand(item, `${origin}, item ${index + 1}`))
   }
@@ -75,8 +95,13 @@ function expand(value: unknown, origin: string): readonly Manifest[] {
   }
   const metadata = object.metadata as { name?: unknown; generateName?: unknown } | undefined
   if (typeof metadata?.name !== 'string' && typeof metadata?.generateName !== 'string') {
-    const kind = object.kind === 'Kustomization' ? 'A kustomization is not applied as it is: render it with "kubectl kustomize" first.' : undefined
-    throw invalid(origin, `(${object.kind}) has no "metadata.name"${metadata?.name === undefined ? '' : ` that is a string: it is ${messageOf(metadata.name)}`}`, kind)
+    const kind =
+      object.kind === 'Kustomization' ? 'A kustomization is not applied as it is: render it with "kubectl kustomize" first.' : undefined
+    throw invalid(
+      origin,
+      `(${object.kind}) has no "metadata.name"${metadata?.name === undefined ? '' : ` that is a string: it is ${messageOf(metadata.name)}`}`,
+      kind,
+    )
   }
   return [{ object: object as KubeObject, origin }]
 }
@@ -93,7 +118,13 @@ const kubernetesScalars: ScalarTag[] = [
     test: /^(?:yes|Yes|YES|on|On|ON|no|No|NO|off|Off|OFF)$/,
     resolve: (text) => /^(?:y|on)/i.test(text),
   },
-  { tag: 'tag:yaml.org,2002:int', default: true, format: 'OCT', test: /^[-+]?0[0-7_]+$/, resolve: (text) => BigInt(Number.parseInt(text.replaceAll('_', ''), 8)) },
+  {
+    tag: 'tag:yaml.org,2002:int',
+    default: true,
+    format: 'OCT',
+    test: /^[-+]?0[0-7_]+$/,
+    resolve: (text) => BigInt(Number.parseInt(text.replaceAll('_', ''), 8)),
+  },
 ]
 
 /** Integers that a double holds become numbers; larger ones go to the server digit by digit. */
@@ -104,9 +135,10 @@ function toPlain(value: unknown): unknown {
   }
   if (Array.isArray(value)) return value.map(toPlain)
   if (value instanceof Date) return value.toISOString()
-  if (typeof value === 'object' && value !== null) return Object.fromEntries(Object.entries(value).map(([key, each]) => [key, toPlain(each)]))
+  if (typeof value === 'object' && value !== null)
+    return Object.fromEntries(Object.entries(value).map(([key, each]) => [key, toPlain(each)]))
   return value
 }
 
 /** JSON.rawJSON is in Node.js 24 and not yet in TypeScript's library. */
-const { rawJSON: rawJson } = JSON as unknown as { rawJSON(text: string): unknown }
+const rawJson = (text: string): unknown => (JSON as unknown as { rawJSON(text: string): unknown }).rawJSON(text)

@@ -1,6 +1,6 @@
-import { ClusterTestError } from '../support/errors.ts'
-import { parseWorkload } from '../kube/workload.ts'
 import type { KubeObject } from '../kube/types.ts'
+import { parseWorkload } from '../kube/workload.ts'
+import { ClusterTestError } from '../support/errors.ts'
 
 /** How to build an image. */
 export interface ImageBuild {
@@ -57,7 +57,16 @@ export interface ClusterOptions {
 export interface SuiteClusterOptions extends StackOptions, ClusterOptions {}
 
 /** The keys of our own among a suite's options; the others are vitest's. */
-export const clusterOptionKeys = ['images', 'manifests', 'seed', 'agents', 'nodeImage', 'k3sArgs', 'memory', 'setupTimeout'] as const satisfies readonly (keyof SuiteClusterOptions)[]
+export const clusterOptionKeys = [
+  'images',
+  'manifests',
+  'seed',
+  'agents',
+  'nodeImage',
+  'k3sArgs',
+  'memory',
+  'setupTimeout',
+] as const satisfies readonly (keyof SuiteClusterOptions)[]
 
 /**
  * Refuses what cannot be meant, before anything starts.
@@ -85,14 +94,20 @@ function checkImages(images: unknown): void {
     check(`${option}.dockerfile`, 'a path', image.dockerfile, isText)
     check(`${option}.target`, 'the name of a stage', image.target, isText)
     checkKeys(option, image, ['build', 'dockerfile', 'target', 'buildArgs'])
-    check(`${option}.buildArgs`, 'an object of strings', image.buildArgs, (args) => isRecord(args) && Object.values(args).every((value) => typeof value === 'string'))
+    check(
+      `${option}.buildArgs`,
+      'an object of strings',
+      image.buildArgs,
+      (args) => isRecord(args) && Object.values(args).every((value) => typeof value === 'string'),
+    )
   }
 }
 
 function checkManifests(manifests: unknown): void {
   const list = Array.isArray(manifests) ? manifests : manifests === undefined ? [] : [manifests]
   list.forEach((manifest: unknown, index) => {
-    if (!isText(manifest) && !isRecord(manifest)) throw invalid(Array.isArray(manifests) ? `manifests[${index}]` : 'manifests', 'a path, a glob or an object', manifest)
+    if (!isText(manifest) && !isRecord(manifest))
+      throw invalid(Array.isArray(manifests) ? `manifests[${index}]` : 'manifests', 'a path, a glob or an object', manifest)
   })
 }
 
@@ -107,7 +122,10 @@ function checkSeed(seed: unknown): void {
 
 function checkKeys(option: string, value: Record<string, unknown>, known: readonly string[]): void {
   const unknown = Object.keys(value).find((key) => !known.includes(key))
-  if (unknown) throw new ClusterTestError('ERR_OPTIONS_INVALID', `Option \`${option}\` has no key "${unknown}".`, { hint: `Its keys are ${known.join(', ')}.` })
+  if (unknown)
+    throw new ClusterTestError('ERR_OPTIONS_INVALID', `Option \`${option}\` has no key "${unknown}".`, {
+      hint: `Its keys are ${known.join(', ')}.`,
+    })
 }
 
 function check(option: string, expected: string, value: unknown, isValid: (value: unknown) => boolean): void {
@@ -115,7 +133,10 @@ function check(option: string, expected: string, value: unknown, isValid: (value
 }
 
 function invalid(option: string, expected: string, value: unknown): ClusterTestError {
-  return new ClusterTestError('ERR_OPTIONS_INVALID', `Expected option \`${option}\` to be ${expected}, got ${JSON.stringify(value) ?? String(value)} (${Array.isArray(value) ? 'array' : value === null ? 'null' : typeof value}).`)
+  return new ClusterTestError(
+    'ERR_OPTIONS_INVALID',
+    `Expected option \`${option}\` to be ${expected}, got ${JSON.stringify(value) ?? String(value)} (${Array.isArray(value) ? 'array' : value === null ? 'null' : typeof value}).`,
+  )
 }
 
 const isText = (value: unknown): value is string => typeof value === 'string' && value !== ''

@@ -1,4 +1,15 @@
-import type { DaemonSet, Deployment, EndpointSlice, Job, KubeEvent, KubeObject, Pod, ReplicaSet, Service, StatefulSet } from '../kube/types.ts'
+import type {
+  DaemonSet,
+  Deployment,
+  EndpointSlice,
+  Job,
+  KubeEvent,
+  KubeObject,
+  Pod,
+  ReplicaSet,
+  Service,
+  StatefulSet,
+} from '../kube/types.ts'
 import { isPodReady } from '../kube/workload.ts'
 
 /** What is known of the cluster at one moment. */
@@ -30,8 +41,14 @@ export function judgeReadiness(applied: readonly KubeObject[], state: ClusterSta
   const notReady = new Set(workloads.filter((each) => each.state !== 'ready').map(({ target, namespace }) => `${namespace}/${target}`))
   return [
     // A crash may be the wait for a neighbour: it is final only once the neighbours are there.
-    ...workloads.map((each) => (each.state === 'failed' && each.crash && !isFinalCrash(each.crash, notReady.size === 1 && !mayCrash) ? { ...each, state: 'pending' as const } : each)),
-    ...applied.filter(({ kind }) => kind === 'Service').map((object) => judgeService(object as unknown as Service, state, notReady.size === 0)),
+    ...workloads.map((each) =>
+      each.state === 'failed' && each.crash && !isFinalCrash(each.crash, notReady.size === 1 && !mayCrash)
+        ? { ...each, state: 'pending' as const }
+        : each,
+    ),
+    ...applied
+      .filter(({ kind }) => kind === 'Service')
+      .map((object) => judgeService(object as unknown as Service, state, notReady.size === 0)),
   ]
 }
 
@@ -48,13 +65,18 @@ function isFinalCrash({ restarts }: Crash, isLast: boolean): boolean {
 
 function judgeWorkload(applied: KubeObject, state: ClusterState): Judged {
   const namespace = applied.metadata.namespace ?? 'default'
-  const object = state.objects.find(({ kind, metadata }) => kind === applied.kind && metadata.name === applied.metadata.name && metadata.namespace === applied.metadata.namespace)
+  const object = state.objects.find(
+    ({ kind, metadata }) =>
+      kind === applied.kind && metadata.name === applied.metadata.name && metadata.namespace === applied.metadata.namespace,
+  )
   const target = `${applied.kind.toLowerCase()}/${applied.metadata.name}`
   if (!object) return { target, namespace, state: 'pending', reason: 'not there yet' }
   const own = judges[object.kind]!(object)
   if (own.state !== 'pending') return { target, namespace, ...own }
   const pods = object.kind === 'Pod' ? [object as unknown as Pod] : podsOf(object, state.pods)
-  const broken = pods.flatMap((pod) => judgePod(pod, state.events, object.kind !== 'Job')).toSorted((a, b) => (a.grace ?? 0) - (b.grace ?? 0))[0]
+  const broken = pods
+    .flatMap((pod) => judgePod(pod, state.events, object.kind !== 'Job'))
+    .toSorted((a, b) => (a.grace ?? 0) - (b.grace ?? 0))[0]
   return { target, namespace, ...(broken ?? { ...own, reason: [own.reason, ...pods.flatMap(describeWaiting).slice(0, 2)].join(', ') }) }
 }
 
@@ -79,7 +101,8 @@ const judges: Readonly<Record<string, (object: KubeObject) => Verdict>> = {
     const wanted = spec?.replicas ?? 1
     if ((status?.observedGeneration ?? 0) < (metadata?.generation ?? 1)) return pending('not seen by the controller yet')
     const count = status?.readyReplicas ?? 0
-    const isCurrent = spec?.updateStrategy?.type === 'OnDelete' || status?.updateRevision === status?.currentRevision || status?.updatedReplicas === wanted
+    const isCurrent =
+      spec?.updateStrategy?.type === 'OnDelete' || status?.updateRevision === status?.currentRevision || status?.updatedReplicas === wanted
     return count >= wanted && isCurrent ? ready : pending(`${count} of ${wanted} pods ready`)
   },
   DaemonSet(object) {
@@ -110,7 +133,9 @@ const judges: Readonly<Record<string, (object: KubeObject) => Verdict>> = {
     const exit = container?.state?.terminated
     return {
       state: 'failed',
-      reason: exit ? `container "${container.name}" ended with exit code ${exit.exitCode}` : `the pod failed: ${pod.status.message ?? pod.status.reason ?? 'no reason given'}`,
+      reason: exit
+        ? `container "${container.name}" ended with exit code ${exit.exitCode}`
+        : `the pod failed: ${pod.status.message ?? pod.status.reason ?? 'no reason given'}`,
       ...(container ? { pod: { name: pod.metadata!.name!, container: container.name, previous: false } } : {}),
     }
   },
@@ -124,18 +149,38 @@ function judgePod(pod: Pod, events: readonly KubeEvent[], crashCounts: boolean):
     const { reason = '', message = '' } = state?.waiting ?? {}
     if (['ImagePullBackOff', 'ErrImageNeverPull', 'InvalidImageName', 'RegistryUnavailable'].includes(reason)) {
       const why = messageOfEvent(events, pod, /^Failed to pull image|is not present with pull policy/) ?? message
-      return [{ state: 'failed', reason: `pod "${name}": image "${image}" cannot be pulled: ${why}`, hint: `Build it with images: ['./folder'], or have it in Docker ("docker pull ${image}"): it is imported then.` }]
+      return [
+        {
+          state: 'failed',
+          reason: `pod "${name}": image "${image}" cannot be pulled: ${why}`,
+          hint: `Build it with images: ['./folder'], or have it in Docker ("docker pull ${image}"): it is imported then.`,
+        },
+      ]
     }
     if (['CreateContainerConfigError', 'CreateContainerError', 'RunContainerError'].includes(reason)) {
       return [{ state: 'failed', reason: `pod "${name}", container "${container}": ${message || reason}`, grace: 2000 }]
     }
     const exit = state?.terminated ?? lastState?.terminated
-    if (crashCounts && exit && (reason === 'CrashLoopBackOff' || (state?.terminated && restartCount > 0)) && pod.spec?.restartPolicy !== 'Never') {
+    if (
+      crashCounts &&
+      exit &&
+      (reason === 'CrashLoopBackOff' || (state?.terminated && restartCount > 0)) &&
+      pod.spec?.restartPolicy !== 'Never'
+    ) {
       const why = exit.reason === 'OOMKilled' ? 'was killed for lack of memory (OOMKilled)' : `ended with exit code ${exit.exitCode}`
-      return [{ state: 'failed', reason: `pod "${name}", container "${container}" ${why}, restarted ${restartCount} times`, pod: { name, container, previous: !state?.terminated }, crash: { restarts: restartCount + (reason === 'CrashLoopBackOff' ? 1 : 0) } }]
+      return [
+        {
+          state: 'failed',
+          reason: `pod "${name}", container "${container}" ${why}, restarted ${restartCount} times`,
+          pod: { name, container, previous: !state?.terminated },
+          crash: { restarts: restartCount + (reason === 'CrashLoopBackOff' ? 1 : 0) },
+        },
+      ]
     }
   }
-  const unschedulable = pod.status?.conditions?.find(({ type, status, reason }) => type === 'PodScheduled' && status === 'False' && reason === 'Unschedulable')
+  const unschedulable = pod.status?.conditions?.find(
+    ({ type, status, reason }) => type === 'PodScheduled' && status === 'False' && reason === 'Unschedulable',
+  )
   if (unschedulable) return [{ state: 'failed', reason: `pod "${name}" cannot be scheduled: ${unschedulable.message}`, grace: 5000 }]
   const mount = messageOfEvent(events, pod, /^MountVolume.* not found$|^references non-existent|persistentvolumeclaim .* not found/s)
   if (mount && !statuses.some(({ started }) => started)) return [{ state: 'failed', reason: `pod "${name}": ${mount}`, grace: 3000 }]
@@ -143,12 +188,18 @@ function judgePod(pod: Pod, events: readonly KubeEvent[], crashCounts: boolean):
 }
 
 function messageOfEvent(events: readonly KubeEvent[], pod: Pod, pattern: RegExp): string | undefined {
-  return events.findLast(({ involvedObject, message }) => involvedObject.name === pod.metadata?.name && involvedObject.namespace === pod.metadata?.namespace && pattern.test(message ?? ''))?.message
+  return events.findLast(
+    ({ involvedObject, message }) =>
+      involvedObject.name === pod.metadata?.name && involvedObject.namespace === pod.metadata?.namespace && pattern.test(message ?? ''),
+  )?.message
 }
 
 function describeWaiting(pod: Pod): string[] {
-  const waiting = [...(pod.status?.initContainerStatuses ?? []), ...(pod.status?.containerStatuses ?? [])].find(({ state }) => state?.waiting)?.state?.waiting
-  const why = waiting?.reason ?? (pod.status?.phase === 'Running' ? (isPodReady(pod) ? undefined : 'running and not ready') : pod.status?.phase)
+  const waiting = [...(pod.status?.initContainerStatuses ?? []), ...(pod.status?.containerStatuses ?? [])].find(
+    ({ state }) => state?.waiting,
+  )?.state?.waiting
+  const why =
+    waiting?.reason ?? (pod.status?.phase === 'Running' ? (isPodReady(pod) ? undefined : 'running and not ready') : pod.status?.phase)
   return why ? [`pod "${pod.metadata?.name}": ${waiting?.message ? `${why}: ${waiting.message}` : why}`] : []
 }
 
@@ -159,18 +210,46 @@ function judgeService({ metadata, spec }: Service, { pods, endpointSlices }: Clu
   if (!selector || Object.keys(selector).length === 0 || spec?.type === 'ExternalName') return { target, namespace, ...ready }
   const candidates = pods.filter((pod) => pod.metadata?.namespace === namespace)
   const selected = candidates.filter((pod) => Object.entries(selector).every(([key, value]) => pod.metadata?.labels?.[key] === value))
-  const text = Object.entries(selector).map(([key, value]) => `${key}=${value}`).join(',')
+  const text = Object.entries(selector)
+    .map(([key, value]) => `${key}=${value}`)
+    .join(',')
   if (selected.length === 0) {
     if (!othersAreReady) return { target, namespace, state: 'pending', reason: 'waits for its pods' }
-    const labels = [...new Set(candidates.flatMap((pod) => Object.entries(pod.metadata?.labels ?? {}).filter(([key]) => key in selector).map(([key, value]) => `${key}=${value}`)))]
-    return { target, namespace, state: 'failed', reason: `has no endpoints: no pod has the labels ${text}`, hint: `Pods in namespace "${namespace}" have ${labels.join('; ') || 'none of these labels'}.`, grace: 1000 }
+    const labels = [
+      ...new Set(
+        candidates.flatMap((pod) =>
+          Object.entries(pod.metadata?.labels ?? {})
+            .filter(([key]) => key in selector)
+            .map(([key, value]) => `${key}=${value}`),
+        ),
+      ),
+    ]
+    return {
+      target,
+      namespace,
+      state: 'failed',
+      reason: `has no endpoints: no pod has the labels ${text}`,
+      hint: `Pods in namespace "${namespace}" have ${labels.join('; ') || 'none of these labels'}.`,
+      grace: 1000,
+    }
   }
-  const slices = endpointSlices.filter((slice) => slice.metadata.namespace === namespace && slice.metadata.labels?.['kubernetes.io/service-name'] === metadata?.name)
-  if (slices.some(({ endpoints, ports }) => (ports ?? []).length > 0 && endpoints?.some(({ conditions }) => conditions?.ready !== false))) return { target, namespace, ...ready }
+  const slices = endpointSlices.filter(
+    (slice) => slice.metadata.namespace === namespace && slice.metadata.labels?.['kubernetes.io/service-name'] === metadata?.name,
+  )
+  if (slices.some(({ endpoints, ports }) => (ports ?? []).length > 0 && endpoints?.some(({ conditions }) => conditions?.ready !== false)))
+    return { target, namespace, ...ready }
   if (!othersAreReady) return { target, namespace, state: 'pending', reason: 'waits for its pods' }
   const names = selected.flatMap((pod) => pod.spec?.containers.flatMap(({ ports }) => ports ?? []) ?? []).flatMap(({ name }) => name ?? [])
   const unknown = spec?.ports?.map(({ targetPort }) => targetPort).find((port) => typeof port === 'string' && !names.includes(port))
-  if (unknown) return { target, namespace, state: 'failed', reason: `has no endpoints: its targetPort "${String(unknown)}" is no port of its pods`, hint: `They have ${[...new Set(names)].map((name) => `"${name}"`).join(', ') || 'no named port'}.`, grace: 1000 }
+  if (unknown)
+    return {
+      target,
+      namespace,
+      state: 'failed',
+      reason: `has no endpoints: its targetPort "${String(unknown)}" is no port of its pods`,
+      hint: `They have ${[...new Set(names)].map((name) => `"${name}"`).join(', ') || 'no named port'}.`,
+      grace: 1000,
+    }
   if (selected.every(isPodReady)) return { target, namespace, state: 'pending', reason: 'waits for its endpoints' }
   return { target, namespace, state: 'pending', reason: `none of its pods is ready (${text})` }
 }
@@ -179,5 +258,10 @@ function podsOf(workload: KubeObject, pods: readonly Pod[]): readonly Pod[] {
   const { selector } = (workload as { spec?: { selector?: { matchLabels?: Record<string, string> } } }).spec ?? {}
   const labels = Object.entries(selector?.matchLabels ?? {})
   if (labels.length === 0) return []
-  return pods.filter(({ metadata }) => metadata?.namespace === workload.metadata.namespace && !metadata?.deletionTimestamp && labels.every(([key, value]) => metadata?.labels?.[key] === value))
+  return pods.filter(
+    ({ metadata }) =>
+      metadata?.namespace === workload.metadata.namespace &&
+      !metadata?.deletionTimestamp &&
+      labels.every(([key, value]) => metadata?.labels?.[key] === value),
+  )
 }

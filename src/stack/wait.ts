@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+
 import type { KubeClient } from '../kube/client.ts'
 import { readPodLog } from '../kube/logs.ts'
 import type { EndpointSlice, KubeEvent, KubeObject, Pod } from '../kube/types.ts'
@@ -21,12 +22,17 @@ export interface WaitOptions {
  * @throws ClusterTestError `ERR_WORKLOAD_FAILED` or `ERR_SERVICE_NO_ENDPOINTS` with the reason and the last log lines,
  * `ERR_WORKLOAD_NOT_READY` with everything that is missing when the signal ends the wait
  */
-export async function waitForReady(kube: KubeClient, applied: readonly KubeObject[], { signal, mayCrash = () => false, onChange }: WaitOptions): Promise<void> {
+export async function waitForReady(
+  kube: KubeClient,
+  applied: readonly KubeObject[],
+  { signal, mayCrash = () => false, onChange }: WaitOptions,
+): Promise<void> {
   const started = performance.now()
   using stack = new DisposableStack()
   let wake = Promise.withResolvers<void>()
   const changed = () => wake.resolve()
-  const watch = async <T extends { metadata?: object }>(path: string) => stack.use(await watchList<T & { metadata: { name: string } }>(kube, path, { onChange: changed, signal }))
+  const watch = async <T extends { metadata?: object }>(path: string) =>
+    stack.use(await watchList<T & { metadata: { name: string } }>(kube, path, { onChange: changed, signal }))
 
   const kinds = [...new Set(applied.map(({ kind }) => kind))].filter((kind) => kind in paths)
   const [pods, events, endpointSlices, ...lists] = await Promise.all([
@@ -40,12 +46,14 @@ export async function waitForReady(kube: KubeClient, applied: readonly KubeObjec
   let pending: readonly Readiness[] = []
 
   while (true) {
-    const objects = (lists as WatchedList<KubeObject>[]).flatMap((list, index) => list.items.map((item) => ({ ...item, kind: kinds[index]! })))
+    const objects = (lists as WatchedList<KubeObject>[]).flatMap((list, index) =>
+      list.items.map((item) => ({ ...item, kind: kinds[index]! })),
+    )
     const state: ClusterState = {
       objects: [...objects, ...pods.items.map((pod) => ({ ...pod, kind: 'Pod' }) as unknown as KubeObject)],
       pods: pods.items,
-      events: events.items as readonly KubeEvent[],
-      endpointSlices: endpointSlices.items as readonly EndpointSlice[],
+      events: events.items,
+      endpointSlices: endpointSlices.items,
     }
     const judged = judgeReadiness(applied, state, mayCrash())
     pending = judged.filter((each) => each.state !== 'ready')
@@ -62,10 +70,14 @@ export async function waitForReady(kube: KubeClient, applied: readonly KubeObjec
     wake = Promise.withResolvers<void>()
   }
   if (!(signal.reason instanceof DOMException && signal.reason.name === 'TimeoutError')) throw signal.reason
-  throw new ClusterTestError('ERR_WORKLOAD_NOT_READY', `Not ready after ${formatDuration(performance.now() - started)}:\n${pending.map((each) => `  ${describeReadiness(each)}`).join('\n')}\n${await describeCluster(kube)}`, {
-    cause: signal.reason,
-    hint: 'Raise the option "setupTimeout" if they only need longer.',
-  })
+  throw new ClusterTestError(
+    'ERR_WORKLOAD_NOT_READY',
+    `Not ready after ${formatDuration(performance.now() - started)}:\n${pending.map((each) => `  ${describeReadiness(each)}`).join('\n')}\n${await describeCluster(kube)}`,
+    {
+      cause: signal.reason,
+      hint: 'Raise the option "setupTimeout" if they only need longer.',
+    },
+  )
 }
 
 const paths: Readonly<Record<string, string>> = {

@@ -1,4 +1,5 @@
 import { describe as base, type SuiteAPI } from 'vitest'
+
 import { type WithCluster, withCluster } from './with-cluster.ts'
 
 type Chain = WithCluster & { readonly [Key in 'concurrent' | 'only' | 'skip' | 'todo' | 'shuffle']: SuiteAPI[Key] & Chain }

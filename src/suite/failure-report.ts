@@ -1,4 +1,5 @@
 import { type RunnerTestCase, type TestArtifactBase, recordArtifact } from 'vitest'
+
 import type { KubeClient } from '../kube/client.ts'
 import { describeCluster } from '../stack/diagnose.ts'
 

@@ -1,4 +1,5 @@
 import supertest, { type Agent } from 'supertest'
+
 import type { HeldLease } from '../broker/client.ts'
 import type { ServiceAddress } from '../cluster/gateway.ts'
 import { type KubeClient } from '../kube/client.ts'
@@ -101,12 +102,22 @@ export function createTestCluster<Seeded extends string>(held: HeldLease, kube: 
       const target = { namespace, pod: pod.metadata!.name!, container: containerOf(pod.spec!.containers, container, workload) }
       const result = await execInContainer(kube, target, command, { input, signal })
       if (result.exitCode === 0 || !reject) return result
-      throw new ClusterTestError('ERR_KUBE_EXEC_FAILED', `Command "${command.join(' ')}" in ${workload} ended with exit code ${result.exitCode}.\n${(result.stderr || result.stdout).trimEnd()}`, { hint: 'Pass { reject: false } to look at the result yourself.' })
+      throw new ClusterTestError(
+        'ERR_KUBE_EXEC_FAILED',
+        `Command "${command.join(' ')}" in ${workload} ended with exit code ${result.exitCode}.\n${(result.stderr || result.stdout).trimEnd()}`,
+        { hint: 'Pass { reject: false } to look at the result yourself.' },
+      )
     },
     async logs(workload, { container, tail, previous } = {}) {
       const pods = await listPods(kube, namespace, workload)
       const texts = await Promise.all(
-        pods.map((pod) => readPodLog(kube, namespace, pod.metadata!.name!, { container: containerOf(pod.spec!.containers, container, workload), ...(tail === undefined ? {} : { tail }), ...(previous ? { previous } : {}) })),
+        pods.map((pod) =>
+          readPodLog(kube, namespace, pod.metadata!.name!, {
+            container: containerOf(pod.spec!.containers, container, workload),
+            ...(tail === undefined ? {} : { tail }),
+            ...(previous ? { previous } : {}),
+          }),
+        ),
       )
       return texts.join('')
     },
@@ -117,7 +128,9 @@ export function createTestCluster<Seeded extends string>(held: HeldLease, kube: 
   async function firstPod(workload: string) {
     const [pod] = await listPods(kube, namespace, workload)
     if (pod) return pod
-    throw new ClusterTestError('ERR_KUBE_NOT_FOUND', `Workload "${workload}" has no pod.`, { hint: 'It may be scaled to none, or its Job may not have started.' })
+    throw new ClusterTestError('ERR_KUBE_NOT_FOUND', `Workload "${workload}" has no pod.`, {
+      hint: 'It may be scaled to none, or its Job may not have started.',
+    })
   }
 }
 
@@ -128,19 +141,43 @@ export function createRequest(cluster: TestCluster): RequestService {
 function containerOf(containers: readonly { readonly name: string }[], name: string | undefined, workload: string): string {
   const found = name === undefined ? containers[0] : containers.find((container) => container.name === name)
   if (found) return found.name
-  throw new ClusterTestError('ERR_KUBE_NOT_FOUND', `Workload "${workload}" has no container "${name}".`, { hint: `It has ${formatList(containers.map((each) => each.name))}.` })
+  throw new ClusterTestError('ERR_KUBE_NOT_FOUND', `Workload "${workload}" has no container "${name}".`, {
+    hint: `It has ${formatList(containers.map((each) => each.name))}.`,
+  })
 }
 
 /** Which address a name and a port mean. */
-export function findAddress(addresses: readonly ServiceAddress[], defaultNamespace: string, service: string, port?: number | string): ServiceAddress {
+export function findAddress(
+  addresses: readonly ServiceAddress[],
+  defaultNamespace: string,
+  service: string,
+  port?: number | string,
+): ServiceAddress {
   const [name, namespace = defaultNamespace] = service.split('.')
   const own = addresses.filter((address) => address.service === name && address.namespace === namespace)
   if (own.length === 0) {
-    const names = [...new Set(addresses.map((address) => (address.namespace === defaultNamespace ? address.service : `${address.service}.${address.namespace}`)))]
-    throw new ClusterTestError('ERR_SERVICE_NOT_FOUND', `There is no Service "${service}" with a TCP port in the cluster.`, { hint: `It has ${formatList(names)}.` })
+    const names = [
+      ...new Set(
+        addresses.map((address) => (address.namespace === defaultNamespace ? address.service : `${address.service}.${address.namespace}`)),
+      ),
+    ]
+    throw new ClusterTestError('ERR_SERVICE_NOT_FOUND', `There is no Service "${service}" with a TCP port in the cluster.`, {
+      hint: `It has ${formatList(names)}.`,
+    })
   }
-  const found = port === undefined ? (own.length === 1 ? own[0] : own.find(({ portName }) => portName === 'http')) : own.find((address) => address.port === port || address.portName === port)
+  const found =
+    port === undefined
+      ? own.length === 1
+        ? own[0]
+        : own.find(({ portName }) => portName === 'http')
+      : own.find((address) => address.port === port || address.portName === port)
   if (found) return found
   const ports = own.map((address) => (address.portName ? `${address.port} (${address.portName})` : String(address.port)))
-  throw new ClusterTestError('ERR_SERVICE_NOT_FOUND', port === undefined ? `Service "${service}" has several ports, and none is named "http": say which.` : `Service "${service}" has no TCP port ${port}.`, { hint: `It has ${ports.join(', ')}.` })
+  throw new ClusterTestError(
+    'ERR_SERVICE_NOT_FOUND',
+    port === undefined
+      ? `Service "${service}" has several ports, and none is named "http": say which.`
+      : `Service "${service}" has no TCP port ${port}.`,
+    { hint: `It has ${ports.join(', ')}.` },
+  )
 }

@@ -1,8 +1,10 @@
-import { aroundAll, afterEach, inject, type SuiteOptions, type TestAPI, test as base } from 'vitest'
-import { leaseCluster } from '../broker/client.ts'
-import type { BrokerAddress } from '../broker/protocol.ts'
 import { readFile } from 'node:fs/promises'
 import { dirname } from 'node:path'
+
+import { aroundAll, afterEach, inject, type SuiteOptions, type TestAPI, test as base } from 'vitest'
+
+import { leaseCluster } from '../broker/client.ts'
+import type { BrokerAddress } from '../broker/protocol.ts'
 import { createKubeClient } from '../kube/client.ts'
 import { type SuiteClusterOptions, checkOptions, clusterOptionKeys } from '../stack/options.ts'
 import { ClusterTestError } from '../support/errors.ts'
@@ -30,14 +32,27 @@ export interface WithCluster {
    *   })
    * })
    */
-  withCluster<const Options extends SuiteClusterOptions>(name: string, options: SuiteOptions & Options, fn: (test: TestAPI<ClusterTestContext<SeededBy<Options>>>) => void): void
+  withCluster<const Options extends SuiteClusterOptions>(
+    name: string,
+    options: SuiteOptions & Options,
+    fn: (test: TestAPI<ClusterTestContext<SeededBy<Options>>>) => void,
+  ): void
 }
 
 type Describe = (name: string, options: SuiteOptions, fn: () => void) => unknown
 
 /** Called as a method of `describe` or of one of its chains, so that `.skip`, `.only` and `.concurrent` work. */
-export function withCluster(this: Describe, name: string, options: SuiteOptions & SuiteClusterOptions, fn: (test: TestAPI<ClusterTestContext>) => void): void {
-  if (typeof options !== 'object' || options === null) throw new ClusterTestError('ERR_OPTIONS_INVALID', `Expected describe.withCluster("${name}", options, fn), got ${typeof options} in place of the options.`)
+export function withCluster(
+  this: Describe,
+  name: string,
+  options: SuiteOptions & SuiteClusterOptions,
+  fn: (test: TestAPI<ClusterTestContext>) => void,
+): void {
+  if (typeof options !== 'object' || options === null)
+    throw new ClusterTestError(
+      'ERR_OPTIONS_INVALID',
+      `Expected describe.withCluster("${name}", options, fn), got ${typeof options} in place of the options.`,
+    )
   const { cluster: clusterOptions, suite: suiteOptions } = splitOptions(options)
   checkOptions(clusterOptions)
 
@@ -45,7 +60,9 @@ export function withCluster(this: Describe, name: string, options: SuiteOptions 
     let running: (ClusterTestContext & { report(error: unknown): Promise<string> }) | undefined
     const current = () => {
       if (running) return running
-      throw new ClusterTestError('ERR_OPTIONS_INVALID', `The cluster of suite "${name}" is not running.`, { hint: 'Use it in tests and in hooks of the suite, not while the file is collected.' })
+      throw new ClusterTestError('ERR_OPTIONS_INVALID', `The cluster of suite "${name}" is not running.`, {
+        hint: 'Use it in tests and in hooks of the suite, not while the file is collected.',
+      })
     }
 
     // Without a limit of vitest's: the broker's deadline ends the set-up, and waiting for a slot must not.
@@ -79,9 +96,13 @@ function splitOptions(options: SuiteOptions & SuiteClusterOptions): { cluster: S
 function brokerAddress(): BrokerAddress {
   const address = inject('vitest-kubernetes')
   if (address) return address
-  throw new ClusterTestError('ERR_BROKER_NOT_RUNNING', 'The plugin of vitest-kubernetes is not in the config of this project, and it owns the clusters.', {
-    hint: `Add it to vitest.config.ts: import { kubernetes } from 'vitest-kubernetes/plugin' and plugins: [kubernetes()].`,
-  })
+  throw new ClusterTestError(
+    'ERR_BROKER_NOT_RUNNING',
+    'The plugin of vitest-kubernetes is not in the config of this project, and it owns the clusters.',
+    {
+      hint: `Add it to vitest.config.ts: import { kubernetes } from 'vitest-kubernetes/plugin' and plugins: [kubernetes()].`,
+    },
+  )
 }
 
 declare module 'vitest' {

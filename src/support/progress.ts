@@ -11,7 +11,13 @@ export interface ProgressEvent {
 export type Progress = (event: ProgressEvent) => void
 
 /** Runs one step of the set-up and reports its start, its end and the time it took. `done` makes the text of the last line. */
-export async function runStep<T>(progress: Progress, step: string, text: string, work: () => Promise<T>, done?: (result: T) => string): Promise<T> {
+export async function runStep<T>(
+  progress: Progress,
+  step: string,
+  text: string,
+  work: () => Promise<T>,
+  done?: (result: T) => string,
+): Promise<T> {
   const started = performance.now()
   progress({ kind: 'start', step, text })
   try {

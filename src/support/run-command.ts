@@ -1,7 +1,8 @@
 import { spawn } from 'node:child_process'
 import { createInterface } from 'node:readline'
-import { pipeline } from 'node:stream/promises'
 import type { Readable } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
+
 import { ClusterTestError } from './errors.ts'
 
 export interface RunCommandOptions {
@@ -59,7 +60,10 @@ export async function runCommand(command: string, args: readonly string[], optio
   collect(child.stderr!, false)
 
   const fed = input ? pipeline(input, child.stdin!) : Promise.resolve()
-  const inputError = fed.then(() => undefined, (error: unknown) => error)
+  const inputError = fed.then(
+    () => undefined,
+    (error: unknown) => error,
+  )
   try {
     const exitCode = await new Promise<number | null>((resolve, reject) => {
       child.once('error', (error) => reject(new CommandError(command, args, undefined, output, error)))

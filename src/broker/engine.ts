@@ -1,0 +1,86 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+
+import { findK3d } from '../cluster/k3d.ts'
+import { pruneLeftovers } from '../cluster/leftovers.ts'
+import { startLifeline } from '../cluster/lifeline.ts'
+import { createOwner } from '../cluster/owner.ts'
+import { connectDocker } from '../docker/docker.ts'
+import type { ImageSubstitutes } from '../stack/image-names.ts'
+import { checkOptions } from '../stack/options.ts'
+import { ClusterTestError } from '../support/errors.ts'
+import { formatList } from '../support/format.ts'
+import type { Progress } from '../support/progress.ts'
+import { createCapacity } from './capacity.ts'
+import type { LeaseRequest } from './protocol.ts'
+import { type RunningSuite, planSuite, startSuite } from './start-suite.ts'
+
+export interface EngineOptions {
+  readonly k3d: string
+  readonly nodeImage: string | undefined
+  readonly substitutes: ImageSubstitutes
+  readonly buildNetwork: string | undefined
+  /** Clusters at the same time. @default one for each processor of the Docker engine */
+  readonly maxClusters: number | undefined
+  readonly progress: (suite: string) => Progress
+}
+
+/** Docker, k3d and the run's identity; what starts clusters. */
+export interface Engine extends AsyncDisposable {
+  /** Waits for a slot and sets a suite up. Slot and cluster belong to `held`. */
+  start(request: LeaseRequest, held: AsyncDisposableStack, signal: AbortSignal): Promise<RunningSuite>
+}
+
+/** Milliseconds for a suite's set-up unless it says otherwise. */
+const defaultSetupTimeout = 300_000
+
+/** Finds Docker and k3d, and removes what dead runs left. */
+export async function startEngine({
+  k3d: command,
+  nodeImage,
+  substitutes,
+  buildNetwork,
+  maxClusters,
+  progress,
+}: EngineOptions): Promise<Engine> {
+  const docker = await connectDocker()
+  const owner = createOwner()
+  await using cleanup = new AsyncDisposableStack()
+  const folder = await mkdtemp(join(tmpdir(), 'vitest-kubernetes-'))
+  cleanup.defer(() => rm(folder, { recursive: true, force: true }))
+  const lifeline = cleanup.use(startLifeline(owner.run, folder))
+  const k3d = await findK3d(docker, command, (event, pid) => lifeline.trackChild(event, pid))
+  const leftovers = await pruneLeftovers(docker)
+  if (leftovers.length > 0) {
+    const names = leftovers.flatMap(({ run, clusters }) => (clusters.length > 0 ? clusters : [run]))
+    progress('run')({ kind: 'note', step: 'prune', text: `removed what dead runs left: ${formatList(names)}` })
+  }
+  const capacity = createCapacity(maxClusters ?? docker.processors)
+  const parts = { docker, k3d, owner, folder, nodeImage, substitutes, buildNetwork }
+  const owned = cleanup.move()
+
+  return {
+    async start(request, held, signal) {
+      checkOptions(request.options)
+      const plan = await planSuite(request)
+      const report = progress(request.suite)
+      held.use(
+        await capacity.acquire(signal, () => report({ kind: 'note', step: 'cluster', text: `waits for one of ${capacity.limit} slots` })),
+      )
+      // The clock runs from here: waiting for a slot is nobody's fault.
+      const timeout = request.options.setupTimeout ?? defaultSetupTimeout
+      const deadline = AbortSignal.timeout(timeout)
+      try {
+        return held.use(await startSuite(parts, plan, report, AbortSignal.any([signal, deadline])))
+      } catch (error) {
+        if (error !== deadline.reason) throw error
+        throw new ClusterTestError('ERR_SETUP_TIMEOUT', `The set-up of suite "${request.suite}" took longer than ${timeout} ms.`, {
+          cause: error,
+          hint: 'Raise the option "setupTimeout" of the suite; the lines above show what took the time.',
+        })
+      }
+    },
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
+  }
+}

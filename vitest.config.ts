@@ -1,0 +1,30 @@
+import { defineConfig } from 'vitest/config'
+
+import { kubernetes } from './src/plugin.ts'
+
+export default defineConfig({
+  plugins: [kubernetes()],
+  resolve: { alias: [{ find: /^vitest-kubernetes$/, replacement: new URL('./src/index.ts', import.meta.url).pathname }] },
+  test: {
+    projects: [
+      {
+        test: {
+          name: 'unit',
+          include: ['src/**/*.test.ts', 'scripts/**/*.test.ts'],
+          exclude: ['**/*.cluster.test.ts'],
+          typecheck: { enabled: false },
+        },
+      },
+      {
+        test: {
+          name: 'cluster',
+          include: ['src/**/*.cluster.test.ts'],
+          testTimeout: 120_000,
+          hookTimeout: 60_000,
+          sequence: { groupOrder: 1 },
+        },
+      },
+      { test: { name: 'quickstart', include: ['examples/quickstart/**/*.test.ts'], testTimeout: 60_000, sequence: { groupOrder: 1 } } },
+    ],
+  },
+})
