@@ -1,5 +1,6 @@
 import { homedir } from 'node:os'
 import { join } from 'node:path'
+
 import { hashPaths } from './hash.ts'
 import { log, step } from './progress.ts'
 import { run } from './run.ts'

@@ -3,6 +3,7 @@ import { cp, mkdtempDisposable, readFile, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { getCACertificates } from 'node:tls'
+
 import { CHECKOUT, type Kit } from './kit.ts'
 
 interface ServiceImage {
@@ -112,5 +113,8 @@ async function lines(file: string): Promise<string[]> {
 /** What this machine trusts, so that `npm ci` in a Dockerfile works behind the same proxies as outside. */
 function trustedCertificates(): string {
   const trusted = new Set([...getCACertificates('bundled'), ...getCACertificates('system'), ...getCACertificates('extra')])
-  return `${[...trusted].map((certificate) => certificate.trim()).sort().join('\n')}\n`
+  return `${[...trusted]
+    .map((certificate) => certificate.trim())
+    .sort()
+    .join('\n')}\n`
 }

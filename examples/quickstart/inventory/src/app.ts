@@ -1,5 +1,7 @@
 import type { RequestListener } from 'node:http'
+
 import type { Pool } from 'pg'
+
 import { HttpError, isQuantity, jsonApi, readJson, type Reply } from './http.ts'
 
 export interface Stock {

@@ -1,6 +1,8 @@
 import { once } from 'node:events'
 import { createServer } from 'node:http'
+
 import pg from 'pg'
+
 import { inventoryApp } from './app.ts'
 
 const stop = Promise.race([once(process, 'SIGTERM'), once(process, 'SIGINT')])

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import type { IncomingMessage, RequestListener } from 'node:http'
+
 import { HttpError, isQuantity, jsonApi, readJson, type Reply } from './http.ts'
 
 export interface Order {

@@ -1,4 +1,5 @@
 import { createClient } from 'redis'
+
 import type { Order, OrderStore } from './app.ts'
 
 export async function connectRedisStore(url: string): Promise<OrderStore & AsyncDisposable> {

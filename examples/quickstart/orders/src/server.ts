@@ -1,5 +1,6 @@
 import { once } from 'node:events'
 import { createServer } from 'node:http'
+
 import { ordersApp } from './app.ts'
 import { connectRedisStore } from './redis-store.ts'
 
