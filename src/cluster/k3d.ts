@@ -39,7 +39,7 @@ export async function findK3d(docker: Docker, command = 'k3d', onChild?: RunComm
       const args = [
         ...['cluster', 'create', name, '--network', network, '--agents', String(agents)],
         // No load balancer container: with one server the API port is published by the node itself, on loopback only.
-        ...['--no-lb', '--api-port', '127.0.0.1:random', '--no-image-volume', '--no-rollback'],
+        ...['--no-lb', '--api-port', '127.0.0.1:random', '--no-rollback'],
         ...['--kubeconfig-update-default=false', '--kubeconfig-switch-context=false', '--timeout', `${Math.ceil(timeout / 1000)}s`],
         ...(image ? ['--image', image] : []),
         ...Object.entries(labels).flatMap(([key, value]) => ['--runtime-label', `${key}=${value}@${nodes}`]),

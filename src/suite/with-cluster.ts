@@ -56,6 +56,7 @@ export function withCluster(
   const { cluster: clusterOptions, suite: suiteOptions } = splitOptions(options)
   checkOptions(clusterOptions)
 
+  const callSite = new Error()
   this(name, suiteOptions, () => {
     let running: (ClusterTestContext & { report(error: unknown): Promise<string> }) | undefined
     const current = () => {
@@ -68,7 +69,9 @@ export function withCluster(
     // Without a limit of vitest's: the broker's deadline ends the set-up, and waiting for a slot must not.
     aroundAll(async (runSuite, {}, suite) => {
       const folder = dirname(suite.file.filepath)
-      await using held = await leaseCluster(brokerAddress(), { suite: name, folder, options: clusterOptions })
+      await using held = await leaseCluster(brokerAddress(), { suite: name, folder, options: clusterOptions }).catch((error: unknown) => {
+        throw locate(error, callSite)
+      })
       const kube = createKubeClient(await readFile(held.lease.kubeconfigPath, 'utf8'))
       const cluster = createTestCluster(held, kube)
       running = { cluster, request: createRequest(cluster), report: createFailureReport(name, kube) }
@@ -85,6 +88,12 @@ export function withCluster(
 
     fn(base.extend('cluster', () => current().cluster).extend('request', () => current().request) as unknown as TestAPI<ClusterTestContext>)
   })
+}
+
+/** Lets the reporter point at the suite in the test file: what failed happened in another process. */
+function locate(error: unknown, callSite: Error): unknown {
+  if (error instanceof ClusterTestError) error.stack = `${error.name}: ${error.message}\n${callSite.stack?.replace(/^.*\n/, '') ?? ''}`
+  return error
 }
 
 function splitOptions(options: SuiteOptions & SuiteClusterOptions): { cluster: SuiteClusterOptions; suite: SuiteOptions } {

@@ -77,7 +77,8 @@ export interface SerializedClusterTestError {
 export function serializeError(error: unknown): SerializedClusterTestError {
   const causes: string[] = []
   for (let cause = error instanceof Error ? error.cause : undefined; cause instanceof Error; cause = cause.cause) {
-    causes.push(cause.message)
+    // Our own errors repeat the words of what they come from.
+    if (!(cause instanceof ClusterTestError)) causes.push(cause.message)
   }
   if (!(error instanceof ClusterTestError)) {
     return { code: 'ERR_CLUSTER_CREATE_FAILED', message: error instanceof Error ? (error.stack ?? error.message) : String(error), causes }
