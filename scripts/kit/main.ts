@@ -1,3 +1,6 @@
 import { createKit } from './kit.ts'
 import { ensureDockerEngine } from './docker-engine.ts'
-console.log(await ensureDockerEngine(createKit()))
+import { ensureNodeImages } from './node-image.ts'
+const kit = createKit()
+await ensureDockerEngine(kit)
+console.log(await ensureNodeImages(kit))
