@@ -1,6 +1,5 @@
 import { createHash } from 'node:crypto'
-import { cp, mkdtempDisposable, readFile, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { cp, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { getCACertificates } from 'node:tls'
 
@@ -82,13 +81,16 @@ async function ensureMmdebstrap(kit: Kit): Promise<void> {
 
 function build(kit: Kit, { tag, name, image }: Recipe, options: readonly string[]): Promise<void> {
   return kit.step(`Build the image ${tag}`, async () => {
-    await using context = await mkdtempDisposable(join(tmpdir(), `vitest-kubernetes-${name}-`))
-    await cp(join(CHECKOUT, source(name)), context.path, { recursive: true })
-    await cp(join(CHECKOUT, source('collect')), join(context.path, 'collect'))
-    for (const [file, content] of Object.entries(image?.files?.() ?? {})) await writeFile(join(context.path, file), content)
-    await image?.prepare?.(kit, context.path)
-    await unpackPackages(kit, name, join(context.path, 'packages.tar'))
-    await kit.run('docker', ['build', '--tag', tag, ...options, context.path])
+    // A fixed folder, so that what an interrupted build left goes when it is done again.
+    const context = join(kit.cache, 'service-images', name)
+    await rm(context, { recursive: true, force: true })
+    await cp(join(CHECKOUT, source(name)), context, { recursive: true })
+    await cp(join(CHECKOUT, source('collect')), join(context, 'collect'))
+    for (const [file, content] of Object.entries(image?.files?.() ?? {})) await writeFile(join(context, file), content)
+    await image?.prepare?.(kit, context)
+    await unpackPackages(kit, name, join(context, 'packages.tar'))
+    await kit.run('docker', ['build', '--tag', tag, ...options, context])
+    await rm(context, { recursive: true })
   })
 }
 

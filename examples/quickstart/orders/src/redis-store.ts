@@ -2,11 +2,12 @@ import { createClient } from 'redis'
 
 import type { Order, OrderStore } from './app.ts'
 
-export async function connectRedisStore(url: string): Promise<OrderStore & AsyncDisposable> {
-  const client = createClient({ url })
-  // The client reconnects by itself; without a listener, an error would end the process.
-  client.on('error', (error: Error) => console.error(`Redis: ${error.message}`))
-  await client.connect()
+/** Connects in the background, again and again: until then, and whenever Redis is away, the store is not ready. */
+export function startRedisStore(url: string): OrderStore & AsyncDisposable {
+  const client = createClient({ url, disableOfflineQueue: true })
+  const report = (error: Error) => console.error(`Redis: ${error.message}`)
+  client.on('error', report)
+  client.connect().catch(report)
   return {
     isReady: () => client.isReady,
     async save(order) {
@@ -16,6 +17,9 @@ export async function connectRedisStore(url: string): Promise<OrderStore & Async
       const order = await client.get(`order:${id}`)
       return order === null ? undefined : (JSON.parse(order) as Order)
     },
-    [Symbol.asyncDispose]: () => client.close(),
+    async [Symbol.asyncDispose]() {
+      if (client.isReady) await client.close()
+      else client.destroy()
+    },
   }
 }

@@ -1,0 +1,46 @@
+import { existsSync } from 'node:fs'
+import { mkdir, rename, rm } from 'node:fs/promises'
+import { basename, join } from 'node:path'
+import { CHECKOUT, type Kit } from './kit.ts'
+
+export interface GoBuildOptions {
+  /** Folder of the go.mod, relative to the checkout. */
+  readonly module: string
+  readonly packages: readonly string[]
+  readonly ldflags?: string
+  /** Links against C statically, so that the binary runs on any image. */
+  readonly cgo?: boolean
+  readonly tags?: readonly string[]
+}
+
+/** Builds Go programs into a folder of the cache that is named by their content, once. Resolves with that folder and its hash. */
+export async function goBuild(kit: Kit, options: GoBuildOptions): Promise<readonly [folder: string, hash: string]> {
+  const hash = await kit.hash([options.module, 'scripts/kit/go-build.ts'])
+  const folder = join(kit.cache, 'bin', `${basename(options.module)}-${hash}`)
+  if (existsSync(folder)) return [folder, hash]
+  await kit.step(`build ${basename(options.module)}`, () => build(kit, options, folder))
+  return [folder, hash]
+}
+
+async function build(kit: Kit, options: GoBuildOptions, folder: string): Promise<void> {
+  const unfinished = `${folder}.unfinished`
+  await rm(unfinished, { recursive: true, force: true })
+  await mkdir(unfinished, { recursive: true })
+  const ldflags = ['-s -w', options.cgo === true && '-extldflags=-static', options.ldflags].filter(Boolean).join(' ')
+  const tags = options.tags === undefined ? [] : ['-tags', options.tags.join(',')]
+  const args = ['build', '-trimpath', ...tags, '-ldflags', ldflags, '-o', `${unfinished}/`, ...options.packages]
+  const env = { CGO_ENABLED: options.cgo === true ? '1' : '0', GOOS: '', GOARCH: '', GOFLAGS: '', GOWORK: 'off' }
+  try {
+    await kit.run('go', args, { cwd: join(CHECKOUT, options.module), env })
+  } catch (cause) {
+    throw new Error(buildHint(cause), { cause })
+  }
+  await rename(unfinished, folder)
+}
+
+function buildHint(cause: unknown): string {
+  if (cause instanceof Error && (cause.cause as NodeJS.ErrnoException | undefined)?.code === 'ENOENT') {
+    return 'Go is not installed. Install Go 1.21 or newer (it fetches the version named in go.mod by itself) and put it on PATH.'
+  }
+  return 'The Go program could not be built. Check that the Go module proxy answers (`go env GOPROXY`) and that the disk is not full.'
+}

@@ -1,0 +1,3 @@
+module vitest-kubernetes/runc-bounded
+
+go 1.26.0
