@@ -5,6 +5,7 @@ import { request, type RequestOptions } from 'node:https'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+
 import { run } from '../kit/run.ts'
 
 const POLL = 25
@@ -24,7 +25,13 @@ const results: Figures[] = []
 for (let i = 0; i < runs; i++) results.push(await measure(image))
 console.table(results)
 const median = (key: keyof Figures) => results.map((result) => result[key]).sort((a, b) => a - b)[Math.floor(runs / 2)]
-console.log(JSON.stringify({ image, runs, median: { apiReady: median('apiReady'), nodeReady: median('nodeReady'), dnsReady: median('dnsReady'), stop: median('stop') } }))
+console.log(
+  JSON.stringify({
+    image,
+    runs,
+    median: { apiReady: median('apiReady'), nodeReady: median('nodeReady'), dnsReady: median('dnsReady'), stop: median('stop') },
+  }),
+)
 
 async function measure(image: string): Promise<Figures> {
   const output = await mkdtemp(join(tmpdir(), 'node-start-'))
@@ -40,14 +47,22 @@ async function measure(image: string): Promise<Figures> {
     const port = Number((await run('docker', ['port', name, '6443'])).trim().split(':').at(-1))
     const kubeconfig = await until(() => readFile(join(output, 'kubeconfig.yaml'), 'utf8').catch(() => undefined))
     const embedded = (key: string) => Buffer.from(new RegExp(`${key}: (\\S+)`).exec(kubeconfig)?.[1] ?? '', 'base64')
-    const options = { host: '127.0.0.1', port, ca: embedded('certificate-authority-data'), cert: embedded('client-certificate-data'), key: embedded('client-key-data') }
+    const options = {
+      host: '127.0.0.1',
+      port,
+      ca: embedded('certificate-authority-data'),
+      cert: embedded('client-certificate-data'),
+      key: embedded('client-key-data'),
+    }
     const get = (path: string) => fetchText({ ...options, path })
     await until(async () => ((await get('/readyz')) === undefined ? undefined : true))
     const apiReady = seconds()
     await until(async () => (/"type":"Ready","status":"True"/.test((await get('/api/v1/nodes')) ?? '') ? true : undefined))
     const nodeReady = seconds()
     await until(async () => {
-      const slices = await get('/apis/discovery.k8s.io/v1/namespaces/kube-system/endpointslices?labelSelector=kubernetes.io/service-name%3Dkube-dns')
+      const slices = await get(
+        '/apis/discovery.k8s.io/v1/namespaces/kube-system/endpointslices?labelSelector=kubernetes.io/service-name%3Dkube-dns',
+      )
       return slices?.includes('"ready":true') ? true : undefined
     })
     const dnsReady = seconds()

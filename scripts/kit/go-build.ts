@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs'
 import { mkdir, rename, rm } from 'node:fs/promises'
 import { basename, join } from 'node:path'
+
 import { CHECKOUT, type Kit } from './kit.ts'
 
 export interface GoBuildOptions {

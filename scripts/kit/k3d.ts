@@ -1,6 +1,7 @@
 import { constants } from 'node:fs'
 import { access, readFile } from 'node:fs/promises'
 import { delimiter, join } from 'node:path'
+
 import { goBuild } from './go-build.ts'
 import { CHECKOUT, type Kit } from './kit.ts'
 

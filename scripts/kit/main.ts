@@ -1,4 +1,5 @@
 import { delimiter, join } from 'node:path'
+
 import { ensureDockerEngine } from './docker-engine.ts'
 import { runInForeground } from './foreground.ts'
 import { ensureK3d } from './k3d.ts'

@@ -1,5 +1,6 @@
 import { chmod, cp, mkdir, mkdtemp, readFile, rm, symlink } from 'node:fs/promises'
 import { join } from 'node:path'
+
 import { goBuild } from './go-build.ts'
 import { CHECKOUT, type Kit } from './kit.ts'
 import { buildRootfs } from './node-rootfs.ts'
@@ -61,10 +62,14 @@ async function buildPrograms(kit: Kit): Promise<Programs> {
     k3s: join(await build('k3s', ['.'], { ldflags: `-X main.version=${version}` }), 'k3s'),
     pause: join(await build('pause', ['.']), 'pause'),
     kube: join(await build('kube', ['.'], { ldflags: kubeFlags.join(' ') }), 'kube'),
-    containerd: await build('containerd', ['containerd', 'containerd-shim-runc-v2', 'ctr'].map((name) => `${containerd}/cmd/${name}`), {
-      ldflags: `-X ${containerd}/version.Version=${await moduleVersion('containerd', containerd)}`,
-      tags: ['no_btrfs', 'no_devmapper', 'no_zfs'],
-    }),
+    containerd: await build(
+      'containerd',
+      ['containerd', 'containerd-shim-runc-v2', 'ctr'].map((name) => `${containerd}/cmd/${name}`),
+      {
+        ldflags: `-X ${containerd}/version.Version=${await moduleVersion('containerd', containerd)}`,
+        tags: ['no_btrfs', 'no_devmapper', 'no_zfs'],
+      },
+    ),
     kine: join(await build('kine', ['github.com/k3s-io/kine'], { cgo: true, tags: ['netgo', 'osusergo'] }), 'kine'),
     crictl: join(await build('crictl', ['sigs.k8s.io/cri-tools/cmd/crictl']), 'crictl'),
     coredns: join(await build('coredns', ['.']), 'coredns'),
@@ -142,7 +147,15 @@ async function importImage(kit: Kit, tree: string, tag: string, changes: readonl
 
 async function moduleVersion(name: string, module: string): Promise<string> {
   const goMod = await readFile(join(CHECKOUT, NODE, name, 'go.mod'), 'utf8')
-  const version = goMod.split('\n').map((line) => line.trim().replace(/^require /, '').split(' ')).find(([path]) => path === module)?.[1]
+  const version = goMod
+    .split('\n')
+    .map((line) =>
+      line
+        .trim()
+        .replace(/^require /, '')
+        .split(' '),
+    )
+    .find(([path]) => path === module)?.[1]
   if (version === undefined) throw new Error(`"${NODE}/${name}/go.mod" does not require "${module}".`)
   return version
 }

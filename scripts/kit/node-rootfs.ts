@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs'
 import { chmod, lstat, mkdir, readdir, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+
 import { installPackages } from './docker-engine.ts'
 import type { Kit } from './kit.ts'
 

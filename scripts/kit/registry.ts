@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process'
+
 import type { Kit } from './kit.ts'
 
 const PULL_TIMEOUT = 15_000

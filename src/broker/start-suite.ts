@@ -134,7 +134,7 @@ export async function startSuite(engine: EngineParts, plan: SuitePlan, progress:
           images.map(({ reference }) => reference),
           4,
         )} into ${cluster.nodes.length === 1 ? 'the node' : `${cluster.nodes.length} nodes`}`,
-        () => importImages(docker, k3d, cluster, images, abort),
+        () => importImages(docker, cluster, images, abort),
       )
     }
     if (manifests.length === 0) return

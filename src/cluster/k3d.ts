@@ -19,7 +19,6 @@ export interface K3d {
   readonly version: string
   create(options: K3dCreateOptions, signal: AbortSignal): Promise<void>
   kubeconfig(name: string): Promise<string>
-  importImages(name: string, images: readonly string[], signal: AbortSignal): Promise<string>
 }
 
 /**
@@ -55,8 +54,6 @@ export async function findK3d(docker: Docker, command = 'k3d', onChild?: RunComm
       }
     },
     kubeconfig: (name) => run(['kubeconfig', 'get', name]),
-    // Direct mode streams into each node; the other one needs a helper container and an image volume. It logs failures and ends with 0.
-    importImages: (name, images, signal) => run(['image', 'import', '--mode', 'direct', '--cluster', name, ...images], signal),
   }
 }
 

@@ -1,13 +1,21 @@
-import { PassThrough } from 'node:stream'
+import { PassThrough, type Readable } from 'node:stream'
 import { text } from 'node:stream/consumers'
 
 import { ClusterTestError } from '../support/errors.ts'
 import type { Docker } from './docker.ts'
 
 /** Runs a command in a running container and resolves to its standard output. Rejects when its exit code is not 0. */
-export async function execInDocker(docker: Docker, container: string, command: readonly string[]): Promise<string> {
-  const exec = await docker.engine.getContainer(container).exec({ Cmd: [...command], AttachStdout: true, AttachStderr: true })
-  const stream = await exec.start({ hijack: true, stdin: false })
+export async function execInDocker(
+  docker: Docker,
+  container: string,
+  command: readonly string[],
+  options: { input?: Readable } = {},
+): Promise<string> {
+  const { input } = options
+  const exec = await docker.engine
+    .getContainer(container)
+    .exec({ Cmd: [...command], AttachStdin: Boolean(input), AttachStdout: true, AttachStderr: true })
+  const stream = await exec.start({ hijack: true, stdin: Boolean(input) })
   const stdout = new PassThrough()
   const stderr = new PassThrough()
   docker.engine.modem.demuxStream(stream, stdout, stderr)
@@ -15,7 +23,11 @@ export async function execInDocker(docker: Docker, container: string, command: r
     stdout.end()
     stderr.end()
   })
+  // The command may end without having read all: that is its exit code's business, not an error of ours.
+  stream.on('error', () => stream.destroy())
+  input?.pipe(stream)
   const [out, err] = await Promise.all([text(stdout), text(stderr)])
+  input?.unpipe(stream).resume()
   const { ExitCode } = await exec.inspect()
   if (ExitCode === 0) return out
   throw new ClusterTestError(

@@ -1,3 +1,5 @@
+import type { Readable } from 'node:stream'
+
 import { ClusterTestError, messageOf } from '../support/errors.ts'
 import { type Docker, isNotFound } from './docker.ts'
 
@@ -41,6 +43,13 @@ export async function pullImage(docker: Docker, reference: string, signal: Abort
   const info = await inspectImage(docker, reference)
   if (!info) throw new ClusterTestError('ERR_IMAGE_NOT_FOUND', `Docker pulled image "${reference}" and does not have it afterwards.`)
   return info
+}
+
+/** Images as one archive, as `docker save` writes it: layers that they share are in it once. */
+export async function saveImages(docker: Docker, references: readonly string[]): Promise<Readable> {
+  // In dockerode 5, but not in its types.
+  const engine = docker.engine as unknown as { getImages(options: { names: readonly string[] }): Promise<Readable> }
+  return engine.getImages({ names: references })
 }
 
 interface StreamRecord {
