@@ -105,6 +105,7 @@ async function bundlePodImages(kit: Kit, work: string, tree: string, images: rea
   const [archives, data] = [join(work, 'archives'), join(work, 'data')]
   await Promise.all([mkdir(archives), mkdir(data)])
   await kit.run('docker', ['save', '--output', join(archives, 'node.tar'), ...images])
+  await kit.run('docker', ['image', 'rm', ...images])
   const builder = `vitest-kubernetes/node-builder:${process.pid}`
   await importImage(kit, tree, builder, ['ENTRYPOINT ["/bin/k3s"]', 'ENV PATH=/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'])
   try {
