@@ -157,10 +157,7 @@ export async function startSuite(parts: EngineParts, plan: SuitePlan, progress: 
   async function importOnce(images: readonly LocalImage[], abort: AbortSignal): Promise<void> {
     const missing = images.filter(({ id, reference }) => !imported.has(`${reference} ${id}`))
     if (missing.length === 0) return
-    const names = formatList(
-      missing.map(({ reference }) => reference),
-      4,
-    )
+    const names = missing.length === 1 ? `"${missing[0]!.reference}"` : `${missing.length} images`
     const nodes = cluster.nodes.length === 1 ? 'the node' : `${cluster.nodes.length} nodes`
     await runStep(progress, 'import', `${names} into ${nodes}`, () => importImages(docker, cluster, missing, abort))
     for (const { id, reference } of missing) imported.add(`${reference} ${id}`)

@@ -85,7 +85,7 @@ describe.withCluster('seed', { manifests: '../../fixtures/manifests/postgres.yam
   test('a row of a COPY that does not fit is found', async ({ cluster }) => {
     await expect(seed(cluster, 'create table two (n int);\ncopy two from stdin;\n1\ntwo\n\\.\n')).rejects
       .toThrowErrorMatchingInlineSnapshot(`
-      [ClusterTestError: Seed "script.sql", line 2, statement 2: invalid input syntax for type integer: "two"
+      [ClusterTestError: Seed "script.sql", line 4, statement 2: invalid input syntax for type integer: "two" (COPY two, line 2, column n: "two")
         copy two from stdin]
     `)
   })
