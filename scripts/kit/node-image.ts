@@ -1,4 +1,4 @@
-import { chmod, cp, mkdir, mkdtemp, readFile, rename, rm, symlink } from 'node:fs/promises'
+import { chmod, cp, mkdir, readFile, rename, rm, symlink } from 'node:fs/promises'
 import { join } from 'node:path'
 
 import { goBuild } from './go-build.ts'
@@ -37,7 +37,7 @@ export async function ensureNodeImages(kit: Kit): Promise<NodeImages> {
   if ((await kit.imageExists(tags.node)) && (await kit.imageExists(tags.tools))) return tags
   const programs = await buildPrograms(kit)
   const rootfs = await buildRootfs(kit)
-  const work = await mkdtemp(join(kit.cache, 'image-'))
+  const work = await kit.scratch('image')
   try {
     await kit.step(`assemble image ${tags.node}`, () => assemble(kit, work, rootfs, programs, tags))
   } finally {
@@ -127,7 +127,7 @@ async function bundlePodImages(kit: Kit, work: string, tree: string, images: rea
 async function importPodImages(kit: Kit, work: string, rootfs: string, programs: Programs): Promise<string[]> {
   const tags = {
     pause: 'vitest-kubernetes/pause:1',
-    busybox: 'vitest-kubernetes/busybox:1',
+    busybox: 'vitest-kubernetes/node-busybox:1',
     coredns: `vitest-kubernetes/coredns:${await moduleVersion('coredns', 'github.com/coredns/coredns')}`,
     localPath: `vitest-kubernetes/local-path-provisioner:${await moduleVersion('local-path', 'github.com/rancher/local-path-provisioner')}`,
   }
