@@ -26,27 +26,28 @@ const userFiles = async () => [
 ]
 
 test.for([
-  ['passes', 0],
-  ['fails', 1],
-  ['setup-fails', 1],
-] as const)('a run that %s leaves nothing, and the kubeconfig of the user as it was', async ([suite, exitCode]) => {
+  ['passes', 0, []],
+  [
+    'fails',
+    1,
+    [/State of the cluster of suite "fails" when "expects another answer" failed:\nPods:\n {2}default\/hello-\S+ {2}1\/1 ready {2}Running/],
+  ],
+  [
+    'setup-fails',
+    1,
+    [
+      /ClusterTestError: pod\/crashes: container "app" ended with exit code 7\.\nLast lines of container "app":\n {2}no licence\n/,
+      // The frame points at the suite in the test file.
+      / ❯ setup-fails\.suite\.ts:10:10\n/,
+    ],
+  ],
+] as const)('a run that %s leaves nothing, and the kubeconfig of the user as it was', async ([suite, exitCode, messages]) => {
   const before = await userFiles()
   const run = await runVitest(suite, { env: { KUBECONFIG: kubeconfig } }).ended
   expect(run).toMatchObject({ exitCode })
+  for (const message of messages) expect(run.output).toMatch(message)
   expect(await findTraces(run.output)).toEqual([])
   expect(await userFiles()).toEqual(before)
-
-  if (suite === 'fails')
-    expect(run.output).toMatch(
-      /State of the cluster of suite "fails" when "expects another answer" failed:\nPods:\n {2}default\/hello-\S+ {2}1\/1 ready {2}Running/,
-    )
-  if (suite === 'setup-fails') {
-    expect(run.output).toContain(
-      'ClusterTestError: pod/crashes: container "app" ended with exit code 7.\nLast lines of container "app":\n  no licence\n',
-    )
-    // The frame points at the suite in the test file.
-    expect(run.output).toMatch(/❯ (chain\.withCluster .*\n[^❯]*❯ )?setup-fails\.suite\.ts:10:10/)
-  }
 })
 
 test.for(['SIGINT', 'SIGTERM'] as const)('%s during a test ends the run and leaves nothing within 10 s', async (signal) => {
