@@ -20,7 +20,6 @@ import { type Manifest, loadManifests } from '../stack/manifests.ts'
 import { describeReadiness, waitForReady } from '../stack/wait.ts'
 import { describeObject, expectsEndpoints, isWorkload, selects } from '../stack/workloads.ts'
 import { ClusterTestError } from '../support/errors.ts'
-import { formatList } from '../support/format.ts'
 import { type Progress, runStep } from '../support/progress.ts'
 import { together } from '../support/together.ts'
 import type { LeaseRequest } from './protocol.ts'
@@ -164,8 +163,9 @@ export async function startSuite(parts: EngineParts, plan: SuitePlan, progress: 
   }
 
   function waitForAll(applied: readonly KubeObject[], mayCrash: () => boolean, abort: AbortSignal): Promise<void> {
-    const workloads = formatList(applied.filter(isWorkload).map(describeObject), 6)
-    return runStep(progress, 'wait', `${workloads} ready`, () =>
+    const workloads = applied.filter(isWorkload)
+    const what = workloads.length === 1 ? describeObject(workloads[0]!) : `${workloads.length} workloads`
+    return runStep(progress, 'wait', `${what} ready`, () =>
       waitForReady(cluster.kube, applied, {
         signal: abort,
         mayCrash,
