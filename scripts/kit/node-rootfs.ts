@@ -73,6 +73,7 @@ async function complete(kit: Kit, root: string): Promise<void> {
   for (const folder of ['etc', 'proc', 'sys', 'run', 'root', 'tmp', 'var/lib', 'var/log', 'usr/local/bin']) {
     await mkdir(join(root, folder), { recursive: true })
   }
+  await chmod(root, 0o755)
   await chmod(join(root, 'tmp'), 0o1777)
   await rm(join(root, 'var/run'), { recursive: true, force: true })
   await symlink('/run', join(root, 'var/run'))
