@@ -56,8 +56,9 @@ console.log('</g>\n</svg>')
 /** Splits a line at its SGR escape sequences (ECMA-48). */
 function parseLine(line: string): { text: string; style: Style }[] {
   let style: Style = {}
+  // oxlint-disable-next-line no-control-regex
   return line.split(/(\u001B\[[\d;]*m)/).flatMap((part) => {
-    // eslint-disable-next-line no-control-regex
+    // oxlint-disable-next-line no-control-regex
     const codes = /^\u001B\[([\d;]*)m$/.exec(part)?.[1]
     if (codes === undefined) return part ? [{ text: part, style }] : []
     for (const code of codes.split(';').map(Number)) style = applyCode(style, code)
