@@ -35,7 +35,7 @@ export function runVitest(
   })
   let text = ''
   const waiting = new Set<() => void>()
-  for (const stream of [child.stdout!, child.stderr!]) {
+  for (const stream of [child.stdout, child.stderr]) {
     stream.setEncoding('utf8').on('data', (chunk: string) => {
       text += stripVTControlCharacters(chunk)
       for (const look of waiting) look()
