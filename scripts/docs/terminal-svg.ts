@@ -25,7 +25,7 @@ interface Style {
   readonly dim?: boolean
 }
 
-const lines = (await text(process.stdin)).replaceAll('\r', '').trimEnd().split('\n').map(parseLine)
+const lines = (await text(process.stdin)).replaceAll(process.cwd(), '~/shop').replaceAll('\r', '').trimEnd().split('\n').map(parseLine)
 const columns = Math.max(...lines.map((parts) => parts.reduce((width, part) => width + part.text.length, 0)))
 const [width, height] = [Math.ceil(columns * characterWidth) + 2 * padding, lines.length * lineHeight + 2 * padding]
 

@@ -14,6 +14,11 @@ export const runLabel = 'vitest-kubernetes.run'
 export const ownerLabel = 'vitest-kubernetes.owner'
 export const clusterLabel = 'vitest-kubernetes.cluster'
 
+/** Start of the name of a run's private folder, in the folder for temporary files. */
+export function folderPrefix(run: string): string {
+  return `vitest-kubernetes-${run}-`
+}
+
 export function createOwner(): Owner {
   const run = randomId()
   const identity: Identity = { host: hostname(), boot: bootId(), pid: process.pid, started: startTime(process.pid) ?? '' }

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 
 import { afterAll, beforeAll, expect, test } from 'vitest'
 
-import { findTraces, runVitest } from '../testing/run-vitest.ts'
+import { findPids, findTraces, runVitest } from '../testing/run-vitest.ts'
 
 let folder: string
 let kubeconfig: string
@@ -52,7 +52,7 @@ test.for([
 
 test.for(['SIGINT', 'SIGTERM'] as const)('%s during a test ends the run and leaves nothing within 10 s', async (signal) => {
   const run = runVitest('long')
-  await run.prints('the test runs')
+  await run.prints('the test runs in process')
   const started = performance.now()
   process.kill(-run.child.pid!, signal)
   const { output, exitCode } = await run.ended
@@ -73,9 +73,33 @@ test('SIGINT during the set-up ends the run and leaves nothing within 10 s', asy
 
 test('SIGKILL of the main process leaves nothing within 30 s', async () => {
   const run = runVitest('long')
-  await run.prints('the test runs')
+  await run.prints('the test runs in process')
   run.child.kill('SIGKILL')
   await expect.poll(() => findTraces(run.output()), { timeout: 30_000, interval: 500 }).toEqual([])
+})
+
+test('SIGKILL of the worker fails the run and leaves nothing', async () => {
+  const run = runVitest('long')
+  await run.prints('the test runs in process')
+  process.kill(Number(/in process (\d+)\./.exec(run.output())![1]), 'SIGKILL')
+  const { exitCode, output } = await run.ended
+  expect(exitCode).toBe(1)
+  expect(await findTraces(output)).toEqual([])
+})
+
+test('when the lifeline is killed too, the next run removes what is left', async () => {
+  const dead = runVitest('long')
+  await dead.prints('the test runs in process')
+  const [, id] = /vk-([0-9a-f]{6})-/.exec(dead.output())!
+  for (const pid of await findPids(`lifeline ${id}`)) process.kill(pid, 'SIGKILL')
+  dead.child.kill('SIGKILL')
+  await dead.ended
+  expect(await findTraces(dead.output())).not.toEqual([])
+
+  const next = await runVitest('passes').ended
+  expect(next.exitCode).toBe(0)
+  expect(next.output).toContain(`removed what dead runs left: "vk-${id}-`)
+  expect(await findTraces(dead.output())).toEqual([])
 })
 
 /** The name of the cluster that k3d is creating for a process. */
