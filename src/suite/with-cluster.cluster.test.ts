@@ -17,6 +17,8 @@ beforeAll(async () => {
 })
 afterAll(() => rm(folder, { recursive: true }))
 
+const within10s = { timeout: 10_000, interval: 250 }
+
 const userFiles = async () => [
   await readFile(kubeconfig, 'utf8'),
   await stat(join(homedir(), '.kube/config')).then(
@@ -46,29 +48,25 @@ test.for([
   const run = await runVitest(suite, { env: { KUBECONFIG: kubeconfig } }).ended
   expect(run).toMatchObject({ exitCode })
   for (const message of messages) expect(run.output).toMatch(message)
-  expect(await findTraces(run.output)).toEqual([])
+  await expect.poll(() => findTraces(run.output), within10s).toEqual([])
   expect(await userFiles()).toEqual(before)
 })
 
 test.for(['SIGINT', 'SIGTERM'] as const)('%s during a test ends the run and leaves nothing within 10 s', async (signal) => {
   const run = runVitest('long')
   await run.prints('the test runs in process')
-  const started = performance.now()
   process.kill(-run.child.pid!, signal)
-  const { output, exitCode } = await run.ended
-  expect(await findTraces(output)).toEqual([])
-  expect(performance.now() - started).toBeLessThan(10_000)
-  expect(exitCode).toBe({ SIGINT: 130, SIGTERM: 143 }[signal])
+  await expect.poll(() => findTraces(run.output()), within10s).toEqual([])
+  expect(await run.ended).toMatchObject({ exitCode: { SIGINT: 130, SIGTERM: 143 }[signal] })
 })
 
 test('SIGINT during the set-up ends the run and leaves nothing within 10 s', async () => {
   const run = runVitest('long')
   await expect.poll(() => findCreating(run.child.pid!), { timeout: 30_000, interval: 50 }).toMatch(/^vk-/)
-  const started = performance.now()
+  const name = await findCreating(run.child.pid!)
   process.kill(-run.child.pid!, 'SIGINT')
-  const { output } = await run.ended
-  expect(await findTraces(output)).toEqual([])
-  expect(performance.now() - started).toBeLessThan(10_000)
+  await expect.poll(() => findTraces(`${name}`), within10s).toEqual([])
+  expect(await run.ended).toMatchObject({ exitCode: 130 })
 })
 
 test('SIGKILL of the main process leaves nothing within 30 s', async () => {
@@ -84,7 +82,7 @@ test('SIGKILL of the worker fails the run and leaves nothing', async () => {
   process.kill(Number(/in process (\d+)\./.exec(run.output())![1]), 'SIGKILL')
   const { exitCode, output } = await run.ended
   expect(exitCode).toBe(1)
-  expect(await findTraces(output)).toEqual([])
+  await expect.poll(() => findTraces(output), within10s).toEqual([])
 })
 
 test('when the lifeline is killed too, the next run removes what is left', async () => {
