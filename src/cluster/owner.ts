@@ -48,7 +48,7 @@ function bootId(): string {
 }
 
 /** Field 22 of /proc/PID/stat (proc(5)): a number that no later process with the same pid repeats. undefined for a process that does not run. */
-function startTime(pid: number): string | undefined {
+export function startTime(pid: number): string | undefined {
   const stat = readProc(`/proc/${pid}/stat`)
   if (stat !== undefined) return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19]
   if (process.platform === 'linux') return undefined
