@@ -104,13 +104,16 @@ export async function startSuite(parts: EngineParts, plan: SuitePlan, progress: 
   ])
   const services = cleanup.use(exposeServices(docker, cluster))
   const imported = new Set<string>()
+  let exposing: Promise<void> = Promise.resolve()
   await bringUp(stack.images, stack.manifests, plan.seeds, signal)
 
   const owned = cleanup.move()
   return {
     cluster,
     namespace,
-    addresses: services.addresses,
+    get addresses() {
+      return services.addresses
+    },
     async apply(sources, abort) {
       const more = await prepareImages({
         ...parts,
@@ -140,7 +143,14 @@ export async function startSuite(parts: EngineParts, plan: SuitePlan, progress: 
     await together(abort, [
       (each) => waitForAll(applied, () => isSeeding, each),
       async (each) => {
-        for (const { workload, files } of seeds) await seed(workload, files, applied, own, each)
+        await together(
+          each,
+          seeds.map(
+            ({ workload, files }) =>
+              (one: AbortSignal) =>
+                seed(workload, files, applied, own, one),
+          ),
+        )
         isSeeding = false
       },
     ])
@@ -150,7 +160,13 @@ export async function startSuite(parts: EngineParts, plan: SuitePlan, progress: 
       own.filter((service) => expectsEndpoints(service, applied)),
       abort,
     )
-    await services.update(abort)
+    await exposeOnce(abort)
+  }
+
+  /** One after the other, since seeds of several workloads run at the same time. */
+  function exposeOnce(abort: AbortSignal): Promise<void> {
+    exposing = exposing.catch(() => undefined).then(() => services.update(abort))
+    return exposing
   }
 
   async function importOnce(images: readonly LocalImage[], abort: AbortSignal): Promise<void> {
@@ -184,14 +200,14 @@ export async function startSuite(parts: EngineParts, plan: SuitePlan, progress: 
   ): Promise<void> {
     const { kind, name } = parseWorkload(workload)
     const object = applied.find((each) => each.kind === kind && each.metadata.name === name)
-    if (object) await waitForReady(cluster.kube, [object], { signal: abort })
+    if (object) await waitForReady(cluster.kube, [object], { signal: abort, mayCrash: () => true })
     await waitForServiceRules(
       docker,
       cluster,
       own.filter((service) => object && selects(service, object)),
       abort,
     )
-    await services.update(abort)
+    await exposeOnce(abort)
     const database = await findDatabase(workload, { kube: cluster.kube, namespace, addresses: services.addresses, signal: abort })
     for (const file of files) {
       const shown = relative(folder, file)
