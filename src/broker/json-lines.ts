@@ -12,15 +12,15 @@ export async function* readMessages<T>(socket: Socket): AsyncGenerator<T> {
   // A socket that is destroyed on this side emits no "end".
   socket.once('close', () => lines.close())
   for await (const line of lines) {
-    const message = parse<T>(line)
+    const message = parse(line)
     if (message === undefined) return void socket.destroy()
-    yield message
+    yield message as T
   }
 }
 
-function parse<T>(line: string): T | undefined {
+function parse(line: string): unknown {
   try {
-    return JSON.parse(line) as T
+    return JSON.parse(line)
   } catch (error) {
     if (error instanceof SyntaxError) return undefined
     throw error
