@@ -72,11 +72,9 @@ function addressOf({ modem }: Dockerode): string {
 
 function checkAddress(address: string): void {
   const wanted = process.env.DOCKER_HOST
+  const place = ({ host, pathname }: URL) => host + pathname.replace(/\/$/, '')
   // testcontainers goes on to another engine when this one does not answer; k3d and the user would look at different ones then.
-  if (wanted && new URL(wanted).host !== new URL(address).host) throw new Error(`nothing listens there, although ${address} does`)
-  if (wanted && new URL(wanted).pathname.replace(/\/$/, '') !== new URL(address).pathname.replace(/\/$/, '')) {
-    throw new Error(`nothing listens there, although ${address} does`)
-  }
+  if (wanted && place(new URL(wanted)) !== place(new URL(address))) throw new Error(`nothing listens there, although ${address} does`)
   const { hostname, protocol } = new URL(address)
   if (protocol === 'tcp:' && !['localhost', '127.0.0.1', '[::1]'].includes(hostname)) {
     throw new Error(`${address} is another machine, whose loopback ports cannot be reached from here`)
