@@ -41,6 +41,8 @@ export async function startBroker(options: EngineOptions): Promise<Broker> {
           } else if (message.type === 'apply' && suite) {
             await suite.apply(message.manifests, AbortSignal.any([signal, AbortSignal.timeout(message.timeout)]))
             replyLease(suite)
+          } else if (message.type === 'bridge' && suite) {
+            reply({ type: 'bridge', result: await suite.bridges.handle(message.call, signal) })
           } else if (message.type === 'release') {
             suite = undefined
             await held.disposeAsync()

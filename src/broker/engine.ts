@@ -50,14 +50,15 @@ export async function startEngine({
   const folder = await mkdtemp(join(tmpdir(), 'vitest-kubernetes-'))
   cleanup.defer(() => rm(folder, { recursive: true, force: true }))
   const lifeline = cleanup.use(startLifeline(owner.run, folder))
-  const k3d = await findK3d(docker, command, (event, pid) => lifeline.trackChild(event, pid))
+  const trackChild = (event: 'started' | 'ended', pid: number) => lifeline.trackChild(event, pid)
+  const k3d = await findK3d(docker, command, trackChild)
   const leftovers = await pruneLeftovers(docker)
   if (leftovers.length > 0) {
     const names = leftovers.flatMap(({ run, clusters }) => (clusters.length > 0 ? clusters : [run]))
     progress('run')({ kind: 'note', step: 'prune', text: `removed what dead runs left: ${formatList(names)}` })
   }
   const capacity = createCapacity(maxClusters ?? docker.processors)
-  const parts = { docker, k3d, owner, folder, nodeImage, substitutes, buildNetwork }
+  const parts = { docker, k3d, owner, folder, nodeImage, substitutes, buildNetwork, trackChild }
   const owned = cleanup.move()
 
   return {

@@ -1,6 +1,7 @@
 import { stat } from 'node:fs/promises'
 import { resolve } from 'node:path'
 
+import { type Bridges, createBridges } from '../bridge/bridges.ts'
 import { type Cluster, startCluster } from '../cluster/cluster.ts'
 import { type Gateway, type ServiceAddress, listServices, startGateway } from '../cluster/gateway.ts'
 import type { K3d } from '../cluster/k3d.ts'
@@ -32,6 +33,8 @@ export interface EngineParts {
   readonly nodeImage: string | undefined
   readonly substitutes: ImageSubstitutes
   readonly buildNetwork: string | undefined
+  /** Told of every process that must not outlive the run; a negative number stands for a process group. */
+  readonly trackChild: (event: 'started' | 'ended', pid: number) => void
 }
 
 /** A cluster with its stack running and its data in it. */
@@ -40,6 +43,7 @@ export interface RunningSuite extends AsyncDisposable {
   readonly namespace: string
   /** Of all Services that were there when it was last asked to look. */
   readonly addresses: readonly ServiceAddress[]
+  readonly bridges: Bridges
   apply(sources: string | KubeObject | readonly (string | KubeObject)[], signal: AbortSignal): Promise<void>
 }
 
@@ -195,10 +199,25 @@ export async function startSuite(engine: EngineParts, plan: SuitePlan, progress:
   }
 
   await bringUp(stack.manifests, stack.images, plan.seeds, signal)
+  const bridges = cleanup.use(
+    createBridges({
+      docker,
+      cluster,
+      namespace,
+      addresses,
+      trackChild: engine.trackChild,
+      progress,
+      async prepareImage(image, abort) {
+        const images = typeof image === 'string' ? [image] : { 'local-container': image }
+        return (await prepare([], await planImages(images, plan.request.folder), abort)).images[0]!.reference
+      },
+    }),
+  )
   const owned = cleanup.move()
   return {
     cluster,
     namespace,
+    bridges,
     get addresses() {
       return addresses()
     },

@@ -3,11 +3,13 @@ import { dirname } from 'node:path'
 
 import { aroundAll, afterEach, inject, type SuiteOptions, type TestAPI, test as base } from 'vitest'
 
+import { installClusterNames } from '../bridge/host-names.ts'
 import { leaseCluster } from '../broker/client.ts'
 import type { BrokerAddress } from '../broker/protocol.ts'
 import { createKubeClient } from '../kube/client.ts'
 import { type SuiteClusterOptions, checkOptions, clusterOptionKeys } from '../stack/options.ts'
 import { ClusterTestError } from '../support/errors.ts'
+import { createBridging } from './bridging.ts'
 import { createFailureReport } from './failure-report.ts'
 import { type RequestService, type TestCluster, createRequest, createTestCluster } from './test-cluster.ts'
 
@@ -73,7 +75,9 @@ export function withCluster(
         throw locate(error, callSite)
       })
       const kube = createKubeClient(await readFile(held.lease.kubeconfigPath, 'utf8'))
-      const cluster = createTestCluster(held, kube)
+      using _names = installClusterNames(() => held.lease.addresses, held.lease.namespace)
+      await using bridging = createBridging(held, folder)
+      const cluster = createTestCluster(held, kube, bridging)
       running = { cluster, request: createRequest(cluster), report: createFailureReport(name, kube) }
       try {
         await runSuite()

@@ -1,0 +1,76 @@
+import type { Protocol } from './ports.ts'
+
+/** Where the traffic of one port of the pods goes. */
+export interface Forward {
+  readonly protocol: Protocol
+  /** Of the pods. */
+  readonly port: number
+  /** Of the local side, in the cluster's Docker network. */
+  readonly address: string
+  readonly targetPort: number
+}
+
+/** What kubelet's probes carry in the DSCP field, which outlives the way into the pod's namespace. */
+const probeMark = 42
+
+/** Chains of a bridge, so that its rules can be told from all others and removed exactly. iptables allows 28 characters. */
+export function chainsOf(id: string): { readonly input: string; readonly output: string; readonly cut: string; readonly probe: string } {
+  return { input: `VK-${id}-IN`, output: `VK-${id}-OUT`, cut: `VK-${id}-CUT`, probe: `VK-${id}-PROBE` }
+}
+
+export interface RuleOptions {
+  readonly id: string
+  readonly forwards: readonly Forward[]
+  /** Whether kubelet's probes stay with the original. */
+  readonly keepProbes: boolean
+}
+
+/**
+ * Rules for the network namespace of a pod, as iptables-restore reads them. Nothing in them differs from pod to pod, so
+ * they can be prepared before a pod exists.
+ *
+ * - IN: what arrives for a bridged port, from outside or over loopback, goes to the local side.
+ * - OUT: with the pod's address as its source, so that the answer comes back here.
+ * - CUT: a connection that is older than the bridge may finish the answer under way; its next request is reset.
+ */
+export function podRules({ id, forwards, keepProbes }: RuleOptions): { readonly chains: string; readonly jumps: string } {
+  const { input, output, cut } = chainsOf(id)
+  const pass = (chain: string) => (keepProbes ? [`-A ${chain} -m dscp --dscp ${probeMark} -j RETURN`] : [])
+  const tcp = forwards.filter(({ protocol }) => protocol === 'tcp')
+  const nat = [
+    `:${input} - [0:0]`,
+    `:${output} - [0:0]`,
+    ...pass(input),
+    ...forwards.map(
+      ({ protocol, port, address, targetPort }) =>
+        `-A ${input} -p ${protocol} -m addrtype --dst-type LOCAL -m ${protocol} --dport ${port} -j DNAT --to-destination ${address}:${targetPort}`,
+    ),
+    ...forwards.map(
+      ({ protocol, address, targetPort }) =>
+        `-A ${output} -d ${address}/32 -p ${protocol} -m ${protocol} --dport ${targetPort} -j MASQUERADE`,
+    ),
+  ]
+  const filter = [
+    `:${cut} - [0:0]`,
+    ...pass(cut),
+    ...tcp.map(({ port }) => `-A ${cut} -p tcp -m tcp --dport ${port} --tcp-flags PSH PSH -j REJECT --reject-with tcp-reset`),
+  ]
+  const restore = (natJumps: readonly string[], filterJumps: readonly string[]) =>
+    ['*nat', ...nat, ...natJumps, 'COMMIT', '*filter', ...filter, ...filterJumps, 'COMMIT', ''].join('\n')
+  return {
+    chains: restore([], []),
+    jumps: restore([`-A PREROUTING -j ${input}`, `-A OUTPUT -j ${input}`, `-A POSTROUTING -j ${output}`], [`-A INPUT -j ${cut}`]),
+  }
+}
+
+/**
+ * Rules for a node: what its own processes send to pods' addresses are kubelet's probes, and is marked. A Service's
+ * address does not match: it is translated after this table.
+ */
+export function nodeRules({ id, forwards }: RuleOptions, podCidr: string): string {
+  const { probe } = chainsOf(id)
+  const marks = forwards
+    .filter(({ protocol }) => protocol === 'tcp')
+    .map(({ port }) => `-A ${probe} -d ${podCidr} -p tcp -m tcp --dport ${port} -j DSCP --set-dscp ${probeMark}`)
+  return ['*mangle', `:${probe} - [0:0]`, ...marks, `-A OUTPUT -j ${probe}`, 'COMMIT', ''].join('\n')
+}
