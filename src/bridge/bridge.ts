@@ -42,11 +42,11 @@ export async function openBridge(
 ): Promise<OpenedBridge> {
   const { docker, cluster, network } = parts
   const { workload, namespace = parts.namespace, side } = request
-  const target = await findTarget({ kube: cluster.kube, namespace, workload, container: request.containerName, signal })
+  await using cleanup = new AsyncDisposableStack()
+  const target = cleanup.use(await findTarget({ kube: cluster.kube, namespace, workload, container: request.containerName, signal }))
   const ports = choosePorts(target.ports, request.ports, workload)
   refuseSecond(target, ports, others)
 
-  await using cleanup = new AsyncDisposableStack()
   let member: OpenMember | undefined
   let process: HostProcess | undefined
   let forwards: readonly Forward[] | undefined
@@ -89,15 +89,12 @@ export async function openBridge(
         if (source && side.kind === 'member' && side.files) owned.use(keepFilesCurrent(parts, source, call.container))
       }
       rules = await startPodRules({
-        docker,
-        cluster,
         target,
         id,
-        podCidrs: network.podCidrs,
+        nodes: parts.nodes,
         forwards: call.forwards ?? forwards ?? [],
         keepProbes: request.probes === 'original',
         onProblem: parts.onProblem,
-        signal: abort,
       })
     },
     unset,
@@ -121,10 +118,8 @@ export async function openMember(
 ): Promise<OpenedBridge> {
   const { namespace = parts.namespace } = request
   await using cleanup = new AsyncDisposableStack()
-  const target = request.env.from
-    ? await findTarget({ kube: parts.cluster.kube, namespace, workload: request.env.from, container: request.containerName, signal })
-    : undefined
-  const source = target && (await findSource(parts, request, target, signal))
+  const { from } = request.env
+  const source = from ? await findOther(parts, namespace, from, request.containerName, signal) : undefined
   const member = await createMember(parts, request, { cleanup, namespace, source, signal })
   const owned = cleanup.move()
   return {
@@ -155,8 +150,19 @@ async function findSource(
 ): Promise<RunningContainer | undefined> {
   const { from } = side.env
   if (from === false) return undefined
-  if (from === undefined || from === target.workload) return findRunning(target, signal)
-  return findRunning(await findTarget({ kube: parts.cluster.kube, namespace: target.namespace, workload: from, signal }), signal)
+  if (from === undefined || from === target.workload) return findRunning(target)
+  return findOther(parts, target.namespace, from, undefined, signal)
+}
+
+async function findOther(
+  { cluster }: BridgeParts,
+  namespace: string,
+  workload: string,
+  container: string | undefined,
+  signal: AbortSignal,
+): Promise<RunningContainer | undefined> {
+  using target = await findTarget({ kube: cluster.kube, namespace, workload, container, signal })
+  return findRunning(target)
 }
 
 async function createMember(

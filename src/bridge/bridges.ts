@@ -1,5 +1,6 @@
 import type { Cluster } from '../cluster/cluster.ts'
 import type { ServiceAddress } from '../cluster/gateway.ts'
+import { type ContainerShell, startContainerShell } from '../docker/container-shell.ts'
 import type { Docker } from '../docker/docker.ts'
 import { ClusterTestError, messageOf } from '../support/errors.ts'
 import { randomId } from '../support/identity.ts'
@@ -26,17 +27,35 @@ export interface Bridges extends AsyncDisposable {
   handle<Call extends BridgeCall>(call: Call, signal: AbortSignal): Promise<BridgeResults[Call['call']]>
 }
 
-export type BridgeParts = BridgesOptions & { readonly network: ClusterNetwork; readonly onProblem: (error: unknown) => void }
+export interface BridgeParts extends BridgesOptions {
+  readonly network: ClusterNetwork
+  readonly nodes: readonly { readonly name: string; readonly shell: ContainerShell; readonly podCidr: string }[]
+  readonly onProblem: (error: unknown) => void
+}
 
 export function createBridges(options: BridgesOptions): Bridges {
   const owned = new AsyncDisposableStack()
   const open = new Map<string, OpenedBridge>()
-  let network: Promise<ClusterNetwork> | undefined
-  const parts = async (signal: AbortSignal): Promise<BridgeParts> => ({
-    ...options,
-    network: await (network ??= readClusterNetwork(options.docker, options.cluster, signal)),
-    onProblem: (error) => options.progress({ kind: 'note', step: 'bridge', text: messageOf(error) }),
-  })
+  const connect = async (signal: AbortSignal): Promise<BridgeParts> => {
+    const { docker, cluster } = options
+    const [network, shells] = await Promise.all([
+      readClusterNetwork(docker, cluster, signal),
+      Promise.all(cluster.nodes.map(async ({ name }) => owned.use(await startContainerShell(docker, name)))),
+    ])
+    return {
+      ...options,
+      network,
+      nodes: cluster.nodes.map(({ name }, index) => ({ name, shell: shells[index]!, podCidr: network.podCidrs.get(name)! })),
+      onProblem: (error) => options.progress({ kind: 'note', step: 'bridge', text: messageOf(error) }),
+    }
+  }
+  let connected: Promise<BridgeParts> | undefined
+  /** Suites without bridges pay nothing; a connection that failed is tried again. */
+  const parts = (signal: AbortSignal): Promise<BridgeParts> =>
+    (connected ??= connect(signal).catch((error: unknown) => {
+      connected = undefined
+      throw error
+    }))
   const keep = (opened: OpenedBridge) => {
     open.set(opened.id, opened)
     owned.defer(() => opened[Symbol.asyncDispose]())

@@ -20,8 +20,8 @@ export interface ContainerMount {
 }
 
 /** The container that is replaced, in a pod where it runs. undefined when it runs in none. */
-export async function findRunning(target: BridgeTarget, signal: AbortSignal): Promise<RunningContainer | undefined> {
-  for (const pod of await target.listPods(signal)) {
+export function findRunning(target: BridgeTarget): RunningContainer | undefined {
+  for (const pod of target.pods()) {
     const status = pod.status?.containerStatuses?.find(({ name }) => name === target.container.name)
     if (!status?.state?.running || !status.containerID) continue
     const spec = pod.spec!.containers.find(({ name }) => name === target.container.name)!
@@ -92,7 +92,12 @@ resolve() {
 /** A folder of links gives the archive the container's own paths. `.` at the end of a path keeps tar from storing such a link itself. */
 function archiveScript(mounts: readonly ContainerMount[], { follow }: { readonly follow: boolean }): string {
   if (mounts.length === 0) return ':'
-  const flags = follow ? "-chf - --exclude='..*'" : '-cf -'
+  // Of a projected volume only what it shows: the versions behind the links start with two dots.
+  const add = follow
+    ? `if [ -d "$source" ]; then
+    for each in "$source"/* "$source"/.[!.]*; do [ -e "$each" ] && set -- "$@" ".$path/\${each##*/}"; done
+  else set -- "$@" ".$path"; fi`
+    : '[ -d "$source" ] && set -- "$@" ".$path/."'
   return `${resolve}
 stage=$(mktemp -d)
 set --
@@ -100,9 +105,9 @@ for path in ${mounts.map(({ path }) => quote(path)).join(' ')}; do
   source=$(resolve "$path")
   mkdir -p "$stage/\${path%/*}"
   ln -s "$source" "$stage$path"
-  ${follow ? 'set -- "$@" ".$path"' : '[ -d "$source" ] && set -- "$@" ".$path/."'}
+  ${add}
 done
-[ $# = 0 ] || tar -C "$stage" ${flags} "$@"
+[ $# = 0 ] || tar -C "$stage" ${follow ? '-ch' : '-c'} -f - "$@"
 code=$?
 rm -rf "$stage"
 exit $code`

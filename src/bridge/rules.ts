@@ -33,7 +33,7 @@ export interface RuleOptions {
  * - OUT: with the pod's address as its source, so that the answer comes back here.
  * - CUT: a connection that is older than the bridge may finish the answer under way; its next request is reset.
  */
-export function podRules({ id, forwards, keepProbes }: RuleOptions): { readonly chains: string; readonly jumps: string } {
+export function podRules({ id, forwards, keepProbes }: RuleOptions): string {
   const { input, output, cut } = chainsOf(id)
   const pass = (chain: string) => (keepProbes ? [`-A ${chain} -m dscp --dscp ${probeMark} -j RETURN`] : [])
   const tcp = forwards.filter(({ protocol }) => protocol === 'tcp')
@@ -55,12 +55,15 @@ export function podRules({ id, forwards, keepProbes }: RuleOptions): { readonly 
     ...pass(cut),
     ...tcp.map(({ port }) => `-A ${cut} -p tcp -m tcp --dport ${port} --tcp-flags PSH PSH -j REJECT --reject-with tcp-reset`),
   ]
-  const restore = (natJumps: readonly string[], filterJumps: readonly string[]) =>
-    ['*nat', ...nat, ...natJumps, 'COMMIT', '*filter', ...filter, ...filterJumps, 'COMMIT', ''].join('\n')
-  return {
-    chains: restore([], []),
-    jumps: restore([`-A PREROUTING -j ${input}`, `-A OUTPUT -j ${input}`, `-A POSTROUTING -j ${output}`], [`-A INPUT -j ${cut}`]),
-  }
+  const { nat: natJumps, filter: filterJumps } = jumps(id)
+  return table('nat', [...nat, ...add(natJumps)]) + table('filter', [...filter, ...add(filterJumps)])
+}
+
+/** The opposite of podRules. */
+export function removedPodRules({ id }: RuleOptions): string {
+  const { input, output, cut } = chainsOf(id)
+  const { nat, filter } = jumps(id)
+  return table('nat', [...remove(nat), ...drop([input, output])]) + table('filter', [...remove(filter), ...drop([cut])])
 }
 
 /**
@@ -72,5 +75,24 @@ export function nodeRules({ id, forwards }: RuleOptions, podCidr: string): strin
   const marks = forwards
     .filter(({ protocol }) => protocol === 'tcp')
     .map(({ port }) => `-A ${probe} -d ${podCidr} -p tcp -m tcp --dport ${port} -j DSCP --set-dscp ${probeMark}`)
-  return ['*mangle', `:${probe} - [0:0]`, ...marks, `-A OUTPUT -j ${probe}`, 'COMMIT', ''].join('\n')
+  return table('mangle', [`:${probe} - [0:0]`, ...marks, `-A OUTPUT -j ${probe}`])
+}
+
+/** The opposite of nodeRules. */
+export function removedNodeRules({ id }: RuleOptions): string {
+  const { probe } = chainsOf(id)
+  return table('mangle', [`-D OUTPUT -j ${probe}`, ...drop([probe])])
+}
+
+function jumps(id: string): { readonly nat: readonly string[]; readonly filter: readonly string[] } {
+  const { input, output, cut } = chainsOf(id)
+  return { nat: [`PREROUTING -j ${input}`, `OUTPUT -j ${input}`, `POSTROUTING -j ${output}`], filter: [`INPUT -j ${cut}`] }
+}
+
+const add = (rules: readonly string[]) => rules.map((rule) => `-A ${rule}`)
+const remove = (rules: readonly string[]) => rules.map((rule) => `-D ${rule}`)
+const drop = (chains: readonly string[]) => [...chains.map((chain) => `-F ${chain}`), ...chains.map((chain) => `-X ${chain}`)]
+
+function table(name: string, lines: readonly string[]): string {
+  return [`*${name}`, ...lines, 'COMMIT', ''].join('\n')
 }

@@ -1,6 +1,7 @@
 import type { KubeClient } from '../kube/client.ts'
 import type { KubeList, Pod, Service } from '../kube/types.ts'
-import { listPods, parseWorkload, readWorkload } from '../kube/workload.ts'
+import { watchList } from '../kube/watch-list.ts'
+import { parseWorkload, readWorkload } from '../kube/workload.ts'
 import { ClusterTestError } from '../support/errors.ts'
 import { formatList } from '../support/format.ts'
 import type { PodMatch } from './node-scripts.ts'
@@ -9,16 +10,17 @@ import { type ContainerPort, listPorts } from './ports.ts'
 type PodSpec = NonNullable<Pod['spec']>
 
 /** What is replaced: one container in all pods of a workload. */
-export interface BridgeTarget {
+export interface BridgeTarget extends Disposable {
   /** As the user wrote it. */
   readonly workload: string
   readonly namespace: string
   readonly container: PodSpec['containers'][number]
   readonly ports: readonly ContainerPort[]
   readonly match: PodMatch
-  owns(pod: Pod): boolean
-  /** Those that are not on their way out. */
-  listPods(signal: AbortSignal): Promise<readonly Pod[]>
+  /** Those that are there at this moment and not on their way out. */
+  pods(): readonly Pod[]
+  /** Calls back whenever the pods of the namespace change, until it is disposed. */
+  onChange(listener: () => void): Disposable
 }
 
 export interface TargetOptions {
@@ -32,40 +34,68 @@ export interface TargetOptions {
 
 /** @throws ClusterTestError `ERR_KUBE_NOT_FOUND`, `ERR_BRIDGE_CONTAINER_NOT_FOUND`, `ERR_BRIDGE_HOST_NETWORK`, `ERR_BRIDGE_NO_PODS` */
 export async function findTarget({ kube, namespace, workload, container: wanted, signal }: TargetOptions): Promise<BridgeTarget> {
-  const found = /^(?:service|svc)\//.test(workload)
-    ? await readService(kube, namespace, workload, signal)
+  const listeners = new Set<() => void>()
+  const stop = new AbortController()
+  const [services, watched] = await Promise.all([
+    kube.request<KubeList<Service>>('GET', `/api/v1/namespaces/${namespace}/services`, { signal }),
+    watchList<Pod & { metadata: { uid: string } }>(kube, `/api/v1/namespaces/${namespace}/pods`, {
+      onChange: () => listeners.forEach((listener) => listener()),
+      signal: stop.signal,
+    }),
+  ])
+  using cleanup = new DisposableStack()
+  cleanup.use(watched)
+  cleanup.defer(() => stop.abort(new Error('The bridge has ended.')))
+
+  const name = /^(?:service|svc)\/(.+)$/.exec(workload)?.[1]
+  const { labels, spec, match } = name
+    ? templateOfService(namespace, name, services.items, watched.items)
     : await readTemplate(kube, namespace, workload, signal)
-  const { labels, spec, selector, name } = found
   if (spec.hostNetwork)
     throw new ClusterTestError(
       'ERR_BRIDGE_HOST_NETWORK',
       `The pods of "${workload}" use the network of their node (hostNetwork), so there is no namespace of their own to set rules in.`,
-      {
-        hint: 'Leave hostNetwork out of the manifest that the suite applies.',
-      },
+      { hint: 'Leave hostNetwork out of the manifest that the suite applies.' },
     )
-  const services = await listServicesFor(kube, namespace, labels, signal)
   const container = chooseContainer(spec.containers, wanted, workload)
+  const owned = cleanup.move()
   return {
     workload,
     namespace,
     container,
-    ports: listPorts(container, spec.containers, services),
-    match: { namespace, name, labels: selector },
-    owns: (pod) =>
-      (name.endsWith('*') ? pod.metadata!.name!.startsWith(name.slice(0, -1)) : pod.metadata!.name === name) &&
-      Object.entries(selector).every(([key, value]) => pod.metadata?.labels?.[key] === value),
-    listPods: (abort) => found.list(abort),
+    ports: listPorts(
+      container,
+      spec.containers,
+      services.items.filter((service) => selects(service.spec?.selector, labels)),
+    ),
+    match,
+    pods: () => watched.items.filter((pod) => !pod.metadata.deletionTimestamp && matches(match, pod)),
+    onChange(listener) {
+      listeners.add(listener)
+      return { [Symbol.dispose]: () => void listeners.delete(listener) }
+    },
+    [Symbol.dispose]: () => owned.dispose(),
   }
+}
+
+function matches({ name, labels }: PodMatch, pod: Pod): boolean {
+  const own = pod.metadata?.name ?? ''
+  return (name.endsWith('*') ? own.startsWith(name.slice(0, -1)) : own === name) && selects(labels, pod.metadata?.labels, true)
+}
+
+function selects(
+  selector: Readonly<Record<string, string>> = {},
+  labels: Readonly<Record<string, string>> = {},
+  mayBeEmpty = false,
+): boolean {
+  const entries = Object.entries(selector)
+  return (mayBeEmpty || entries.length > 0) && entries.every(([key, value]) => labels[key] === value)
 }
 
 interface Template {
   readonly labels: Readonly<Record<string, string>>
   readonly spec: PodSpec
-  readonly selector: Readonly<Record<string, string>>
-  /** Pattern of the pods' names. */
-  readonly name: string
-  list(signal: AbortSignal): Promise<readonly Pod[]>
+  readonly match: PodMatch
 }
 
 async function readTemplate(kube: KubeClient, namespace: string, workload: string, signal: AbortSignal): Promise<Template> {
@@ -77,50 +107,28 @@ async function readTemplate(kube: KubeClient, namespace: string, workload: strin
       selector?: { matchLabels?: Record<string, string> }
     }
   }
-  const list = (abort: AbortSignal) => listPods(kube, namespace, workload, abort)
-  if (kind === 'Pod') return { labels: object.metadata.labels ?? {}, spec: object.spec, selector: {}, name, list }
+  if (kind === 'Pod') return { labels: object.metadata.labels ?? {}, spec: object.spec, match: { namespace, name, labels: {} } }
   const { template, selector } = object.spec
-  return { labels: template.metadata?.labels ?? {}, spec: template.spec, selector: selector?.matchLabels ?? {}, name: `${name}-*`, list }
+  return {
+    labels: template.metadata?.labels ?? {},
+    spec: template.spec,
+    match: { namespace, name: `${name}-*`, labels: selector?.matchLabels ?? {} },
+  }
 }
 
 /** A Service stands for the pods that it selects, whoever made them. */
-async function readService(kube: KubeClient, namespace: string, workload: string, signal: AbortSignal): Promise<Template> {
-  const name = workload.slice(workload.indexOf('/') + 1)
-  const { items } = await kube.request<KubeList<Service>>('GET', `/api/v1/namespaces/${namespace}/services`, { signal })
-  const selector = items.find(({ metadata }) => metadata?.name === name)?.spec?.selector
+function templateOfService(namespace: string, name: string, services: readonly Service[], pods: readonly Pod[]): Template {
+  const selector = services.find(({ metadata }) => metadata?.name === name)?.spec?.selector
   if (!selector)
     throw new ClusterTestError('ERR_KUBE_NOT_FOUND', `There is no Service "${name}" with a selector in namespace "${namespace}".`, {
-      hint: `It has ${formatList(items.filter(({ spec }) => spec?.selector).map(({ metadata }) => `service/${metadata!.name}`))}.`,
+      hint: `It has ${formatList(services.filter(({ spec }) => spec?.selector).map(({ metadata }) => `service/${metadata!.name}`))}.`,
     })
-  const list = async (abort: AbortSignal) => {
-    const labelSelector = Object.entries(selector)
-      .map(([key, value]) => `${key}=${value}`)
-      .join(',')
-    const pods = await kube.request<KubeList<Pod>>('GET', `/api/v1/namespaces/${namespace}/pods`, {
-      query: { labelSelector },
-      signal: abort,
-    })
-    return pods.items.filter(({ metadata }) => !metadata?.deletionTimestamp)
-  }
-  const [pod] = await list(signal)
+  const pod = pods.find(({ metadata }) => selects(selector, metadata?.labels))
   if (!pod)
     throw new ClusterTestError('ERR_BRIDGE_NO_PODS', `Service "${name}" selects no pod, so nothing says what its containers are.`, {
       hint: 'Bridge the workload itself, such as "deployment/…": that works without any pod.',
     })
-  return { labels: pod.metadata?.labels ?? {}, spec: pod.spec!, selector, name: '*', list }
-}
-
-async function listServicesFor(
-  kube: KubeClient,
-  namespace: string,
-  labels: Readonly<Record<string, string>>,
-  signal: AbortSignal,
-): Promise<readonly Service[]> {
-  const { items } = await kube.request<KubeList<Service>>('GET', `/api/v1/namespaces/${namespace}/services`, { signal })
-  return items.filter(({ spec }) => {
-    const selector = Object.entries(spec?.selector ?? {})
-    return selector.length > 0 && selector.every(([key, value]) => labels[key] === value)
-  })
+  return { labels: pod.metadata?.labels ?? {}, spec: pod.spec!, match: { namespace, name: '*', labels: selector } }
 }
 
 function chooseContainer(containers: PodSpec['containers'], wanted: string | undefined, workload: string): PodSpec['containers'][number] {

@@ -20,6 +20,6 @@ export async function execForBytes(docker: Docker, container: string, command: r
   if (ExitCode === 0) return out
   throw new ClusterTestError(
     'ERR_DOCKER_REQUEST_FAILED',
-    `Command "${command.join(' ')}" in container "${container}" ended with exit code ${ExitCode}: ${err.trim()}`,
+    `Command "${command.join(' ').trim().split('\n')[0]}" in container "${container}" ended with exit code ${ExitCode}: ${err.trim()}`,
   )
 }
