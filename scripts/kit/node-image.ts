@@ -1,4 +1,4 @@
-import { chmod, cp, mkdir, mkdtemp, readFile, rm, symlink } from 'node:fs/promises'
+import { chmod, cp, mkdir, mkdtemp, readFile, rename, rm, symlink } from 'node:fs/promises'
 import { join } from 'node:path'
 
 import { goBuild } from './go-build.ts'
@@ -92,9 +92,7 @@ async function assemble(kit: Kit, work: string, rootfs: string, programs: Progra
   for (const family of ['iptables', 'ip6tables']) {
     for (const suffix of ['', '-save', '-restore']) await symlink('/bin/k3s', join(tree, 'usr/sbin', family + suffix))
   }
-  const archive = join(tree, 'usr/local/share/k3s/images/node.tar')
-  await mkdir(join(archive, '..'), { recursive: true })
-  await kit.run('docker', ['save', '--output', archive, ...(await importPodImages(kit, work, rootfs, programs))])
+  await bundlePodImages(kit, work, tree, await importPodImages(kit, work, rootfs, programs))
   await importImage(kit, join(work, 'pause'), tags.tools, ['ENTRYPOINT ["/pause"]'])
   // As k3s's image: what a cluster keeps lies in volumes.
   await importImage(kit, tree, tags.node, [
@@ -105,6 +103,24 @@ async function assemble(kit: Kit, work: string, rootfs: string, programs: Progra
     'ENTRYPOINT ["/bin/k3s"]',
     'CMD ["server"]',
   ])
+}
+
+/** Unpacks images with the node's own containerd, so that a node finds them there when it starts. */
+async function bundlePodImages(kit: Kit, work: string, tree: string, images: readonly string[]): Promise<void> {
+  const [archives, data] = [join(work, 'archives'), join(work, 'data')]
+  await Promise.all([mkdir(archives), mkdir(data)])
+  await kit.run('docker', ['save', '--output', join(archives, 'node.tar'), ...images])
+  await kit.run('docker', ['image', 'rm', ...images])
+  const builder = `vitest-kubernetes/node-builder:${process.pid}`
+  await importImage(kit, tree, builder, ['ENTRYPOINT ["/bin/k3s"]', 'ENV PATH=/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'])
+  try {
+    const volumes = ['--volume', `${archives}:/usr/local/share/k3s/images:ro`, '--volume', `${data}:/var/lib/rancher/k3s`]
+    await kit.run('docker', ['run', '--rm', '--privileged', ...volumes, builder, 'bundle-images'])
+  } finally {
+    await kit.run('docker', ['image', 'rm', builder])
+  }
+  await mkdir(join(tree, 'usr/local/share/k3s'), { recursive: true })
+  await rename(join(data, 'agent/containerd'), join(tree, 'usr/local/share/k3s/containerd'))
 }
 
 /** The images of the node's own pods. Resolves with their tags, which the manifests in fixtures/node/k3s name. */

@@ -27,6 +27,7 @@ const DEBIAN = { version: '12', release: 'bookworm' }
 const SERVICES: readonly ServiceImage[] = [
   { name: 'postgres', version: '15', replaces: 'postgres' },
   { name: 'redis', version: '7', replaces: 'redis' },
+  { name: 'busybox', version: '1', replaces: 'busybox' },
   {
     name: 'nodejs',
     version: '24',

@@ -98,7 +98,7 @@ export async function openBridge(
       })
     },
     unset,
-    pods: () => rules?.pods ?? [],
+    pods: () => target.pods().flatMap(({ metadata }) => (rules?.pods.has(metadata!.uid!) ? [metadata!.uid!] : [])),
     output: () => process?.output() ?? '',
     async [Symbol.asyncDispose]() {
       try {

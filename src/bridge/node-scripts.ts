@@ -23,7 +23,8 @@ const stateFolder = '/run/vitest-kubernetes'
 /** Sets the rules in the pods that are there. Prints `pod UID NAME` for each. */
 export function applyScript(options: NodeScriptOptions, uids: readonly string[]): string {
   const { id, keepProbes, podCidr } = options
-  const file = (name: string, text: string) => `cat > $dir/${name} <<'FILE'\n${text}FILE`
+  // printf is a part of the shell, cat would be a process.
+  const file = (name: string, text: string) => `printf '%s' ${quote(text)} > $dir/${name}`
   return `
 ${functions(id)}
 mkdir -p $dir

@@ -47,7 +47,7 @@ export async function startEngine({
   const docker = await connectDocker()
   const owner = createOwner()
   await using cleanup = new AsyncDisposableStack()
-  const folder = await mkdtemp(join(tmpdir(), 'vitest-kubernetes-'))
+  const folder = await mkdtemp(join(tmpdir(), `vitest-kubernetes-${owner.run}-`))
   cleanup.defer(() => rm(folder, { recursive: true, force: true }))
   const lifeline = cleanup.use(startLifeline(owner.run, folder))
   const trackChild = (event: 'started' | 'ended', pid: number) => lifeline.trackChild(event, pid)

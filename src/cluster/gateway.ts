@@ -40,6 +40,7 @@ export async function startGateway(docker: Docker, cluster: Cluster, services: r
     Entrypoint: ['/bin/sh', '-ec', gatewayScript(cluster.nodes[0]!.address, targets)],
     Cmd: [],
     Labels: { ...cluster.labels },
+    Tty: true,
     ExposedPorts: Object.fromEntries(ports.map(({ inside }) => [inside, {}])),
     HostConfig: {
       NetworkMode: cluster.network,
@@ -56,7 +57,9 @@ export async function startGateway(docker: Docker, cluster: Cluster, services: r
     }
   }
   try {
+    const output = await container.attach({ stream: true, stdout: true, stderr: true })
     await container.start()
+    await waitForRules(output, cluster.name)
     const { NetworkSettings } = await container.inspect()
     const addresses = ports.map(({ inside, address: _address, targetPort: _targetPort, ...target }) => {
       const bound = NetworkSettings.Ports[inside]?.[0]
@@ -131,6 +134,18 @@ async function listEndpointSlices(cluster: Cluster, signal: AbortSignal): Promis
   return (await cluster.kube.request<KubeList<EndpointSlice>>('GET', '/apis/discovery.k8s.io/v1/endpointslices', { signal })).items
 }
 
+const readyWord = 'gateway-ready'
+
+/** A port that Docker publishes takes connections before anything listens behind it. */
+async function waitForRules(output: NodeJS.ReadableStream, cluster: string): Promise<void> {
+  let text = ''
+  for await (const chunk of output) {
+    text += String(chunk)
+    if (text.includes(readyWord)) return
+  }
+  throw new ClusterTestError('ERR_DOCKER_REQUEST_FAILED', `The gateway of cluster "${cluster}" ended: ${text.trim()}`)
+}
+
 function gatewayScript(node: string, targets: readonly Target[]): string {
   const routes = [...new Set(targets.map(({ address }) => address))].map((address) => `ip route replace ${address}/32 via ${node}`)
   const rules = targets.map(
@@ -141,6 +156,7 @@ function gatewayScript(node: string, targets: readonly Target[]): string {
     ...routes,
     // One restore for all rules: a single iptables call takes some 10 ms each.
     `iptables-restore --noflush <<'RULES'\n*nat\n${rules.join('\n')}\n-A POSTROUTING -j MASQUERADE\nCOMMIT\nRULES`,
+    `echo ${readyWord}`,
     // PID 1 ignores SIGTERM unless it handles it; the gateway holds nothing worth a grace period.
     "trap 'exit 0' TERM; while :; do sleep 3600 & wait $!; done",
   ].join('\n')

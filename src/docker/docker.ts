@@ -23,6 +23,7 @@ export async function connectDocker(): Promise<Docker> {
     const runtime = await getContainerRuntimeClient()
     engine = runtime.container.dockerode
     info = (await engine.info()) as typeof info
+    checkHost(engine)
   } catch (error) {
     const host = process.env.DOCKER_HOST
     throw new ClusterTestError(
@@ -38,6 +39,18 @@ export async function connectDocker(): Promise<Docker> {
   const env: Record<string, string> = !process.env.DOCKER_HOST && socketPath ? { DOCKER_HOST: `unix://${socketPath}` } : {}
   const usesContainerdStore = info.DriverStatus?.some(([key, value]) => key === 'driver-type' && value.startsWith('io.containerd')) ?? false
   return { engine, env, memory: info.MemTotal ?? 0, processors: info.NCPU ?? 1, usesContainerdStore }
+}
+
+/** testcontainers goes on to another engine when the one of DOCKER_HOST does not answer; k3d and the user would look at different ones then. */
+function checkHost({ modem }: Dockerode): void {
+  const wanted = process.env.DOCKER_HOST
+  const { socketPath, host, port } = modem as { socketPath?: string; host?: string; port?: string | number }
+  const isSame =
+    !wanted ||
+    (wanted.startsWith('unix://') || wanted.startsWith('npipe://')
+      ? wanted.endsWith(socketPath ?? '?')
+      : wanted.includes(`${host}:${port}`))
+  if (!isSame) throw new Error(`nothing listens there, although ${socketPath ?? `${host}:${port}`} does`)
 }
 
 /** Whether the engine answered "no such object", which is success for whoever removes. */

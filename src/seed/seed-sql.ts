@@ -1,5 +1,4 @@
 import { createReadStream } from 'node:fs'
-import { relative } from 'node:path'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 
@@ -17,14 +16,13 @@ export interface SeedResult {
 }
 
 /**
- * Runs an SQL file statement by statement, while it is read.
+ * Runs an SQL file statement by statement, while it is read. `shown` is its name in messages.
  * @throws ClusterTestError `ERR_SEED_FAILED` with file, line, statement and the server's message
  */
-export async function seedSql(address: DatabaseAddress, file: string, folder: string, signal: AbortSignal): Promise<SeedResult> {
+export async function seedSql(address: DatabaseAddress, file: string, shown: string, signal: AbortSignal): Promise<SeedResult> {
   await using client = await connectDatabase(address, signal)
   // Saves a flush to disk for each statement; a server that crashes meanwhile has failed the seed anyway.
   await client.query('set synchronous_commit = off')
-  const shown = relative(folder, file)
   let statements = 0
   let rows = 0
   try {

@@ -137,7 +137,11 @@ describe.withCluster('apply and wait', { images: ['busybox:1.37'], agents: 1 }, 
       [
         deployment(
           'no-secret',
-          app('busybox:1.37', { command: ['sleep', '60'] }, { volumes: [{ name: 's', secret: { secretName: 'absent' } }] }),
+          app(
+            'busybox:1.37',
+            { command: ['sleep', '60'], volumeMounts: [{ name: 's', mountPath: '/s' }] },
+            { volumes: [{ name: 's', secret: { secretName: 'absent' } }] },
+          ),
         ),
       ],
       'ERR_WORKLOAD_FAILED',
@@ -180,9 +184,9 @@ describe.withCluster('apply and wait', { images: ['busybox:1.37'], agents: 1 }, 
     ],
     [
       'a kind that the cluster does not know',
-      [{ apiVersion: 'example.com/v1', kind: 'Widget', metadata: { name: 'x' } }],
+      [{ apiVersion: 'example.com/v1', kind: 'Gadget', metadata: { name: 'x' } }],
       'ERR_MANIFEST_REJECTED',
-      /Widget "x" is of a kind that the cluster does not know: example\.com\/v1 Widget/,
+      /Gadget "x" is of a kind that the cluster does not know: example\.com\/v1 Gadget/,
     ],
     [
       'a Namespace that is not there',
@@ -215,7 +219,7 @@ describe.withCluster('apply and wait', { images: ['busybox:1.37'], agents: 1 }, 
     await expect(cluster.apply(never, { timeout: 5000 })).rejects.toMatchObject({
       code: 'ERR_WORKLOAD_NOT_READY',
       message: expect.stringMatching(
-        /Not ready after 5\.\d s:\n {2}pod\/never-ready: not ready, pod "never-ready": running and not ready\n.*still waiting/s,
+        /Not ready after \d\.\d s:\n {2}pod\/never-ready: not ready, pod "never-ready": running and not ready\n.*still waiting/s,
       ),
     })
   })

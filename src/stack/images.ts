@@ -19,6 +19,9 @@ export interface LocalImage {
   readonly id: string
 }
 
+/** Built images carry it, so that `docker image prune --filter label=…` finds them. */
+const imageLabel = 'vitest-kubernetes.image'
+
 /** Images by name in the manifests: to build, or to pull. */
 export interface ImagePlan {
   readonly builds: readonly (ImageBuild & { readonly name: string; readonly context: string })[]
@@ -61,7 +64,6 @@ export interface PrepareImagesOptions {
   readonly plan: ImagePlan
   readonly manifests: readonly Manifest[]
   readonly substitutes: ImageSubstitutes
-  readonly labels: Readonly<Record<string, string>>
   readonly buildNetwork: string | undefined
   readonly progress: Progress
   readonly signal: AbortSignal
@@ -76,7 +78,6 @@ export async function prepareImages({
   plan,
   manifests,
   substitutes,
-  labels,
   buildNetwork,
   progress,
   signal,
@@ -101,7 +102,7 @@ export async function prepareImages({
           target,
           buildArgs,
           tag: draft,
-          labels,
+          labels: { [imageLabel]: name },
           network: buildNetwork,
           substitute,
           onLine: () => {},

@@ -18,7 +18,12 @@ export interface ClusterState {
   readonly pods: readonly Pod[]
   readonly events: readonly KubeEvent[]
   readonly endpointSlices: readonly EndpointSlice[]
+  /** Milliseconds since a container, by its id, was first seen running. */
+  readonly runningFor: (containerId: string) => number
 }
+
+/** Milliseconds that a container without a readiness probe must have been running: Kubernetes calls it ready at once, and many that crash do so within this time. */
+const settleTime = 1500
 
 /** How far one applied object is. */
 export interface Readiness {
@@ -72,12 +77,22 @@ function judgeWorkload(applied: KubeObject, state: ClusterState): Judged {
   const target = `${applied.kind.toLowerCase()}/${applied.metadata.name}`
   if (!object) return { target, namespace, state: 'pending', reason: 'not there yet' }
   const own = judges[object.kind]!(object)
-  if (own.state !== 'pending') return { target, namespace, ...own }
   const pods = object.kind === 'Pod' ? [object as unknown as Pod] : podsOf(object, state.pods)
+  const isSettled = own.state !== 'ready' || object.kind === 'Job' || pods.every((pod) => hasSettled(pod, state))
+  if (own.state !== 'pending' && isSettled) return { target, namespace, ...own }
   const broken = pods
     .flatMap((pod) => judgePod(pod, state.events, object.kind !== 'Job'))
     .toSorted((a, b) => (a.grace ?? 0) - (b.grace ?? 0))[0]
+  if (!broken && own.state === 'ready') return { target, namespace, state: 'pending', reason: 'has only just started' }
   return { target, namespace, ...(broken ?? { ...own, reason: [own.reason, ...pods.flatMap(describeWaiting).slice(0, 2)].join(', ') }) }
+}
+
+function hasSettled(pod: Pod, { runningFor }: ClusterState): boolean {
+  if (pod.status?.phase === 'Succeeded') return true
+  const probed = new Set(pod.spec?.containers.filter(({ readinessProbe }) => readinessProbe).map(({ name }) => name))
+  return (pod.status?.containerStatuses ?? []).every(
+    ({ name, state, containerID = '' }) => probed.has(name) || (state?.running !== undefined && runningFor(containerID) >= settleTime),
+  )
 }
 
 type Verdict = Pick<Judged, 'state' | 'reason' | 'hint' | 'pod' | 'grace' | 'crash'>
@@ -147,8 +162,11 @@ function judgePod(pod: Pod, events: readonly KubeEvent[], crashCounts: boolean):
   const statuses = [...(pod.status?.initContainerStatuses ?? []), ...(pod.status?.containerStatuses ?? [])]
   for (const { name: container, image, state, lastState, restartCount } of statuses) {
     const { reason = '', message = '' } = state?.waiting ?? {}
-    if (['ImagePullBackOff', 'ErrImageNeverPull', 'InvalidImageName', 'RegistryUnavailable'].includes(reason)) {
-      const why = messageOfEvent(events, pod, /^Failed to pull image|is not present with pull policy/) ?? message
+    const why = messageOfEvent(events, pod, /^Failed to pull image|is not present with pull policy/) ?? message
+    if (
+      ['ImagePullBackOff', 'ErrImageNeverPull', 'InvalidImageName'].includes(reason) ||
+      (reason === 'ErrImagePull' && isFinalPullError(why))
+    ) {
       return [
         {
           state: 'failed',
@@ -185,6 +203,11 @@ function judgePod(pod: Pod, events: readonly KubeEvent[], crashCounts: boolean):
   const mount = messageOfEvent(events, pod, /^MountVolume.* not found$|^references non-existent|persistentvolumeclaim .* not found/s)
   if (mount && !statuses.some(({ started }) => started)) return [{ state: 'failed', reason: `pod "${name}": ${mount}`, grace: 3000 }]
   return []
+}
+
+/** What a second try in ten seconds would not change. */
+function isFinalPullError(message: string): boolean {
+  return /not found|no such host|connection refused|denied|unauthorized|manifest unknown/i.test(message)
 }
 
 function messageOfEvent(events: readonly KubeEvent[], pod: Pod, pattern: RegExp): string | undefined {

@@ -42,10 +42,17 @@ export async function waitForReady(
     ...kinds.map((kind) => watch<KubeObject>(paths[kind]!)),
   ])
   const failedSince = new Map<string, number>()
+  const runningSince = new Map<string, number>()
   let shown = ''
   let pending: readonly Readiness[] = []
 
   while (true) {
+    const now = performance.now()
+    for (const { status } of pods.items) {
+      for (const { containerID, state } of status?.containerStatuses ?? []) {
+        if (containerID && state?.running && !runningSince.has(containerID)) runningSince.set(containerID, now)
+      }
+    }
     const objects = (lists as WatchedList<KubeObject>[]).flatMap((list, index) =>
       list.items.map((item) => ({ ...item, kind: kinds[index]! })),
     )
@@ -54,6 +61,7 @@ export async function waitForReady(
       pods: pods.items,
       events: events.items,
       endpointSlices: endpointSlices.items,
+      runningFor: (id) => now - (runningSince.get(id) ?? now),
     }
     const judged = judgeReadiness(applied, state, mayCrash())
     pending = judged.filter((each) => each.state !== 'ready')

@@ -59,6 +59,7 @@ export function withCluster(
   checkOptions(clusterOptions)
 
   const callSite = new Error()
+  Error.captureStackTrace(callSite, withCluster)
   this(name, suiteOptions, () => {
     let running: (ClusterTestContext & { report(error: unknown): Promise<string> }) | undefined
     const current = () => {

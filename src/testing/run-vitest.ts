@@ -1,0 +1,83 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { readFile, readdir } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { stripVTControlCharacters } from 'node:util'
+
+import { connectDocker } from '../docker/docker.ts'
+import { listByLabel } from '../docker/remove.ts'
+
+const root = new URL('../../', import.meta.url).pathname
+
+/** A vitest of its own with the suites of fixtures/suites, as a user would start it in a terminal. */
+export interface VitestRun {
+  readonly child: ChildProcess
+  /** What it has printed so far, both outputs. */
+  output(): string
+  /** Resolves once the output contains the text. */
+  prints(text: string): Promise<void>
+  readonly ended: Promise<{ readonly exitCode: number | null; readonly output: string }>
+}
+
+export function runVitest(
+  suite: string,
+  { args = [], env = {} }: { args?: readonly string[]; env?: Readonly<Record<string, string>> } = {},
+): VitestRun {
+  const vitest = `${root}node_modules/vitest/vitest.mjs`
+  // Variables of the outer vitest would make the inner one take itself for a worker.
+  const inherited = Object.fromEntries(
+    Object.entries(process.env).filter(([name]) => !/^(VITEST|TEST$|NODE_ENV|NODE_OPTIONS|DEV$|PROD$|MODE$)(?!_KUBERNETES)/.test(name)),
+  )
+  const child = spawn(process.execPath, [vitest, 'run', '--root', `${root}fixtures/suites`, ...(suite ? [suite] : []), ...args], {
+    env: { ...inherited, NO_COLOR: '1', ...env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+    // A process group of its own, for signals that reach the whole group as Ctrl-C does.
+    detached: true,
+  })
+  let text = ''
+  const waiting = new Set<() => void>()
+  for (const stream of [child.stdout!, child.stderr!]) {
+    stream.setEncoding('utf8').on('data', (chunk: string) => {
+      text += stripVTControlCharacters(chunk)
+      for (const look of waiting) look()
+    })
+  }
+  const ended = new Promise<{ exitCode: number | null; output: string }>((resolve) =>
+    child.once('close', (exitCode) => resolve({ exitCode, output: text })),
+  )
+  return {
+    child,
+    output: () => text,
+    ended,
+    prints: (wanted) =>
+      new Promise((resolve, reject) => {
+        const look = () => {
+          if (!text.includes(wanted)) return
+          waiting.delete(look)
+          resolve()
+        }
+        waiting.add(look)
+        look()
+        void ended.then(() => reject(new Error(`vitest ended and never printed "${wanted}":\n${text}`)))
+      }),
+  }
+}
+
+/** Everything on this machine that a run left, by the run's id as its cluster names show it; empty when nothing. */
+export async function findTraces(output: string): Promise<readonly string[]> {
+  const names = [...new Set(output.match(/vk-[0-9a-f]{6}-[a-z0-9-]+/g))]
+  const run = names[0]?.split('-')[1]
+  if (!run) throw new Error(`The run named no cluster:\n${output}`)
+  const docker = await connectDocker()
+  const { containers, networks, volumes } = await listByLabel(docker, [
+    `vitest-kubernetes.run=${run}`,
+    ...names.map((name) => `k3d.cluster=${name}`),
+  ])
+  const folders = (await readdir(tmpdir())).filter((name) => name.startsWith(`vitest-kubernetes-${run}`))
+  return [...containers, ...networks, ...volumes, ...folders, ...(await listProcesses(run))]
+}
+
+async function listProcesses(run: string): Promise<readonly string[]> {
+  const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name))
+  const commands = await Promise.all(pids.map((pid) => readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '')))
+  return commands.filter((command) => command.includes(run)).map((command) => command.replaceAll('\0', ' '))
+}
