@@ -21,7 +21,7 @@ export interface OpenedBridge extends AsyncDisposable {
   readonly ports: readonly PortMapping[]
   /** Resolves when the next request to any pod is answered by the local side. */
   set(call: BridgeCall & { call: 'set' }, signal: AbortSignal): Promise<void>
-  /** Resolves when the next request to any pod is answered by that pod. */
+  /** Resolves when new connections to any pod are answered by that pod. Disposal ends the old ones too. */
   unset(): Promise<void>
   /** UIDs of the pods that are bridged. */
   pods(): Iterable<string>
@@ -66,8 +66,9 @@ export async function openBridge(
   }
 
   let rules: PodRules | undefined
+  let former: PodRules | undefined
   const unset = async () => {
-    const former = rules
+    former = rules ?? former
     rules = undefined
     await former?.[Symbol.asyncDispose]()
   }
@@ -104,8 +105,9 @@ export async function openBridge(
       try {
         await unset()
       } finally {
-        // Whatever becomes of the rules, the local side has to go too.
+        // Whatever becomes of the rules, the local side has to go too. Its last packets still need the way back.
         await owned.disposeAsync()
+        await former?.forget()
       }
     },
   }

@@ -13,8 +13,20 @@ test('keeps what describes the image of the container away, unless it is asked f
   expect(selectEnv(env, { exclude: ['DB_*'], set: { FLAG: undefined, NEW: '' } })).toEqual({ NEW: '' })
 })
 
-const address = (service: string, port: number, hostPort: number, namespace = 'default') => ({ namespace, service, portName: '', port, host: '127.0.0.1', hostPort })
-const addresses = [address('postgres', 5432, 40_001), address('redis', 6379, 40_002, 'cache'), address('api', 80, 40_003), address('api', 9000, 40_004)]
+const address = (service: string, port: number, hostPort: number, namespace = 'default') => ({
+  namespace,
+  service,
+  portName: '',
+  port,
+  host: '127.0.0.1',
+  hostPort,
+})
+const addresses = [
+  address('postgres', 5432, 40_001),
+  address('redis', 6379, 40_002, 'cache'),
+  address('api', 80, 40_003),
+  address('api', 9000, 40_004),
+]
 
 test.for([
   ['http://api', 'http://127.0.0.1:40003'],

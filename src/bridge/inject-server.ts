@@ -1,5 +1,6 @@
-import { createServer as createHttpServer } from 'node:http'
-import { type AddressInfo, type Server, type Socket, createServer } from 'node:net'
+import { type ServerResponse, createServer as createHttpServer } from 'node:http'
+import { type AddressInfo, type Socket, createServer } from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
 
 import { ClusterTestError, messageOf } from '../support/errors.ts'
 import type { LocalServer, ReceivedRequest } from './options.ts'
@@ -7,6 +8,12 @@ import type { LocalServer, ReceivedRequest } from './options.ts'
 export interface InjectedServer extends AsyncDisposable {
   readonly port: number
 }
+
+/** Milliseconds that answers under way get to finish when a bridge ends. */
+const grace = 1_000
+
+/** Milliseconds from a connection to its first request that a bridge waits for when it ends. */
+const patienceForFirst = 100
 
 /**
  * Listens on one address and hands every connection to the user's server, which need not listen itself: Node.js' servers
@@ -18,14 +25,22 @@ export async function injectServer(
   address: string,
   onRequest: (request: ReceivedRequest) => void,
 ): Promise<InjectedServer> {
-  const server = typeof local === 'function' ? createHttpServer(local as never) : (local as Server)
-  const observe = ({ method = '', url = '', headers }: { method?: string; url?: string; headers: ReceivedRequest['headers'] }) =>
+  const server = typeof local === 'function' ? createHttpServer(local) : local
+  const underWay = new WeakMap<Socket, number>()
+  const observe = (
+    request: { method?: string; url?: string; headers: ReceivedRequest['headers']; socket: Socket },
+    response: ServerResponse,
+  ) => {
+    const { method = '', url = '', headers, socket } = request
     onRequest({ method, url, headers: { ...headers } })
+    underWay.set(socket, (underWay.get(socket) ?? 0) + 1)
+    response.once('close', () => underWay.set(socket, underWay.get(socket)! - 1))
+  }
   server.prependListener('request', observe)
 
-  const sockets = new Set<Socket>()
+  const sockets = new Map<Socket, number>()
   const listener = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => {
-    sockets.add(socket)
+    sockets.set(socket, performance.now())
     socket.once('close', () => sockets.delete(socket))
     server.emit('connection', socket)
     // The user's server may not have a listener of its own for it.
@@ -46,9 +61,21 @@ export async function injectServer(
   return {
     port: (listener.address() as AddressInfo).port,
     async [Symbol.asyncDispose]() {
-      server.off('request', observe)
+      const patience = AbortSignal.timeout(grace)
+      // New connections go to the pods by now. Those on their way here have still to be accepted, and to send their request.
+      await sleep(10)
       const closed = new Promise((resolve) => listener.close(resolve))
-      for (const socket of sockets) socket.destroy()
+      const isWaiting = (socket: Socket) => {
+        const requests = underWay.get(socket)
+        return requests === undefined ? performance.now() - sockets.get(socket)! < patienceForFirst : requests > 0
+      }
+      // Answers under way are finished; connections that wait for a next request are closed, so that it goes to the pods.
+      while (!patience.aborted && sockets.size > 0) {
+        for (const socket of sockets.keys()) if (!isWaiting(socket)) socket.destroy()
+        await sleep(5)
+      }
+      for (const socket of sockets.keys()) socket.destroy()
+      server.off('request', observe)
       await closed
     },
   }

@@ -1,4 +1,4 @@
-import { type RuleOptions, chainsOf, nodeRules, podRules, removedNodeRules, removedPodRules } from './rules.ts'
+import { type RuleOptions, chainsOf, cutRules, endedPodRules, forgottenPodRules, nodeRules, podRules, removedNodeRules } from './rules.ts'
 
 /** How a node recognises the sandboxes of a workload without asking the API server. */
 export interface PodMatch {
@@ -30,6 +30,7 @@ ${functions(id)}
 mkdir -p $dir
 if ! [ -e $dir/enter ]; then
   ${file('rules', podRules(options))}
+  ${file('cut', cutRules(options))}
   ${file('leave', leaveScript(options))}
   ${file('enter', enterScript(options))}
   ${keepProbes ? `iptables-restore -w 5 --noflush <<'RULES' &\n${nodeRules(options, podCidr)}RULES\n  marks=$!` : 'marks='}
@@ -78,45 +79,68 @@ done < $dir/events
 `
 }
 
-/** Ends the watch and removes every rule of the bridge, in whatever state it is. */
+/**
+ * Ends the watch and removes every rule of the bridge, in whatever state it is. Connections that the local side has
+ * accepted go on until it ends them.
+ */
 export function removeScript(options: RuleOptions): string {
   const { probe } = chainsOf(options.id)
   return `
 ${functions(options.id)}
 [ -d $dir ] || exit 0
-rm -rf $dir.gone
-mv $dir $dir.gone
-dir=$dir.gone
+rm -rf $gone
+mv $dir $gone
+dir=$gone
 { read -r watch < $dir/watch; } 2>/dev/null && kill -9 $watch 2>/dev/null
 pids=
-for mark in $dir/ns-*; do
-  ns=/var/run/netns/\${mark##*/ns-}
-  [ -e $ns ] || continue
-  nsenter --net=$ns sh $dir/leave $dir \${mark##*/ns-} & pids="$pids $!"
-done
+${inEachPod('sh $dir/leave')}
 if ! iptables-restore -w 5 --noflush 2>/dev/null <<'RULES'
 ${removedNodeRules(options)}RULES
 then iptables-save -t mangle | grep -q ':${probe} ' && exit 1; fi
+for pid in $pids; do wait $pid || exit 1; done
+`
+}
+
+/** After removeScript, once the local side has ended: forgets its connections, and puts the kernel's switches back. */
+export function forgetScript(options: RuleOptions): string {
+  return `
+${functions(options.id)}
+dir=$gone
+[ -d $dir ] || exit 0
+cat > $dir/forget <<'FILE'
+${forgetInPod(options)}FILE
+pids=
+${inEachPod('sh $dir/forget')}
 for pid in $pids; do wait $pid || exit 1; done
 rm -rf $dir
 `
 }
 
+function inEachPod(command: string): string {
+  return `for mark in $dir/ns-*; do
+  ns=/var/run/netns/\${mark##*/ns-}
+  [ -e $ns ] || { rm -f ${stateFolder}/sysctl-\${mark##*/ns-}; continue; }
+  nsenter --net=$ns ${command} $dir \${mark##*/ns-} & pids="$pids $!"
+done`
+}
+
 function functions(id: string): string {
   return `
 dir=${stateFolder}/bridge-${id}
+gone=${stateFolder}/gone-${id}
 read_sandbox() {
   read -r facts < "$1" || [ -n "$facts" ]
   name=\${facts#*'"K8S_POD_NAME","'}; name=\${name%%'"'*}
   namespace=\${facts#*'"K8S_POD_NAMESPACE","'}; namespace=\${namespace%%'"'*}
   uid=\${facts#*'"K8S_POD_UID","'}; uid=\${uid%%'"'*}
   ns=\${facts#*'"netns":"'}; ns=\${ns%%'"'*}
+  ip=\${facts#*'"ips":['}; ip=\${ip#*'"address":"'}; ip=\${ip%%/*}
 }
 apply() {
   read_sandbox "$1"
   [ -e "$ns" ] || return 0
   # The first one that comes sets the rules: of two the second would add the jumps again.
-  if mkdir $dir/ns-\${ns##*/} 2>/dev/null; then nsenter --net=$ns sh $dir/enter $dir \${ns##*/} || return 1
+  if mkdir $dir/ns-\${ns##*/} 2>/dev/null; then nsenter --net=$ns sh $dir/enter $dir \${ns##*/} $ip || return 1
   else while [ -d $dir ] && ! [ -e $dir/ns-\${ns##*/}/done ]; do sleep 0.01; done; fi
   echo "pod $uid $name"
 }`
@@ -127,6 +151,10 @@ const localnet = '/proc/sys/net/ipv4/conf/all/route_localnet'
 
 /** In a pod's network namespace. The kernel's own switches are noted before the first bridge changes them. */
 function enterScript(options: RuleOptions): string {
+  const own = options.forwards
+    .filter(({ protocol }) => protocol === 'tcp')
+    .map(({ protocol, port }) => conntrack(protocol, port, '--reply-src $3'))
+    .join('; ')
   return `
 note=${stateFolder}/sysctl-$2
 if ! [ -e $note ]; then
@@ -137,21 +165,38 @@ fi
 echo 1 > ${forward}
 echo 1 > ${localnet}
 iptables-restore -w 5 --noflush < $1/rules || exit 1
-${flushConnections(options)}
+${flush(options, 'udp')}
+# Whoever has connected just before still sends the first request.
+sleep 0.03
+iptables-restore -w 5 --noflush < $1/cut || exit 1
+# What the kernel has noted of the pod's own connections, as they ended: a caller that takes the same port again would
+# be taken for one of them, and not be sent to the local side.
+{ for pause in 0 0.1 1 5; do sleep $pause; [ -d $1 ] || exit; ${own || ':'}; done; } >/dev/null 2>&1 &
 : > $1/ns-$2/done && exit 0
 # The bridge has gone meanwhile.
-sh $1.gone/leave $1.gone $2
+gone=${stateFolder}/gone-${options.id}
+sh $gone/leave
+mkdir -p $gone/ns-$2
 `
 }
 
 function leaveScript(options: RuleOptions): string {
-  const { input, output, cut } = chainsOf(options.id)
+  const { input, cut } = chainsOf(options.id)
   return `
 if ! iptables-restore -w 5 --noflush 2>/dev/null <<'RULES'
-${removedPodRules(options)}RULES
-then iptables-save | grep -q -e ':${input} ' -e ':${output} ' -e ':${cut} ' && exit 1; fi
-${flushConnections(options)}
-others=$(echo ${stateFolder}/bridge-*[!e]/ns-$2)
+${endedPodRules(options)}RULES
+then iptables-save | grep -q -e ':${input} ' -e ':${cut} ' && exit 1; fi
+${flush(options, 'udp')}
+`
+}
+
+function forgetInPod(options: RuleOptions): string {
+  return `
+${flush(options, 'tcp')}
+if ! iptables-restore -w 5 --noflush 2>/dev/null <<'RULES'
+${forgottenPodRules(options)}RULES
+then iptables-save -t nat | grep -q ':${chainsOf(options.id).output} ' && exit 1; fi
+others=$(echo ${stateFolder}/bridge-*/ns-$2)
 note=${stateFolder}/sysctl-$2
 if ! [ -e "\${others%% *}" ] && [ -e $note ]; then
   read -r forward localnet < $note
@@ -162,9 +207,16 @@ fi
 `
 }
 
-/** Exit code 1 says that there was none. */
-function flushConnections({ forwards }: RuleOptions): string {
-  return forwards.map(({ protocol, port }) => `conntrack -D -p ${protocol} --orig-port-dst ${port} >/dev/null 2>&1 || :`).join('\n')
+/** Forgets the connections that were sent to the local side. conntrack ends with 1 when there was none. */
+function flush({ forwards }: RuleOptions, only: 'tcp' | 'udp'): string {
+  return forwards
+    .filter(({ protocol }) => protocol === only)
+    .map(({ protocol, port, address }) => `${conntrack(protocol, port, only === 'udp' ? '' : `--reply-src ${address}`)} || :`)
+    .join('\n')
+}
+
+function conntrack(protocol: string, port: number, more: string): string {
+  return `conntrack -D -p ${protocol} --orig-port-dst ${port} ${more} >/dev/null 2>&1`
 }
 
 function quote(text: string): string {

@@ -1,7 +1,7 @@
 import type { ContainerShell } from '../docker/container-shell.ts'
 import type { Pod } from '../kube/types.ts'
 import { ClusterTestError, messageOf } from '../support/errors.ts'
-import { type NodeScriptOptions, applyScript, removeScript, watchScript } from './node-scripts.ts'
+import { type NodeScriptOptions, applyScript, forgetScript, removeScript, watchScript } from './node-scripts.ts'
 import type { BridgeTarget } from './target.ts'
 
 export interface PodRulesOptions extends Omit<NodeScriptOptions, 'podCidr' | 'match'> {
@@ -15,11 +15,13 @@ export interface PodRulesOptions extends Omit<NodeScriptOptions, 'podCidr' | 'ma
 export interface PodRules extends AsyncDisposable {
   /** UIDs of the pods that have them. */
   readonly pods: ReadonlySet<string>
+  /** To be called after disposal, once the local side has ended its connections: none of them outlives this. */
+  forget(): Promise<void>
 }
 
 /**
  * Sends what arrives at the workload's pods to the local side. Resolves when every pod that is there does so, and the nodes
- * watch for new ones; its disposal resolves when none does.
+ * watch for new ones; its disposal resolves when new connections go to the pods again.
  */
 export async function startPodRules(options: PodRulesOptions): Promise<PodRules> {
   const { target, nodes, onProblem } = options
@@ -38,9 +40,7 @@ export async function startPodRules(options: PodRulesOptions): Promise<PodRules>
     }
   }
 
-  cleanup.defer(async () => {
-    await Promise.all(nodes.map(({ shell }) => shell.run(removeScript(options))))
-  })
+  cleanup.defer(async () => void (await Promise.all(nodes.map(({ shell }) => shell.run(removeScript(options))))))
   const present = target.pods()
   await Promise.all(
     nodes.map(async (node) => {
@@ -66,7 +66,13 @@ export async function startPodRules(options: PodRulesOptions): Promise<PodRules>
   await Promise.all(healed.values())
 
   const owned = cleanup.move()
-  return { pods, [Symbol.asyncDispose]: () => owned.disposeAsync() }
+  return {
+    pods,
+    async forget() {
+      await Promise.all(nodes.map(({ shell }) => shell.run(forgetScript(options))))
+    },
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
+  }
 }
 
 function uidOf({ metadata }: Pod): string {

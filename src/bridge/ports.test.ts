@@ -2,7 +2,13 @@ import { expect, test } from 'vitest'
 
 import { choosePorts, listPorts } from './ports.ts'
 
-const app = { name: 'app', ports: [{ name: 'http', containerPort: 3000 }, { name: 'dns', containerPort: 53, protocol: 'UDP' }] }
+const app = {
+  name: 'app',
+  ports: [
+    { name: 'http', containerPort: 3000 },
+    { name: 'dns', containerPort: 53, protocol: 'UDP' },
+  ],
+}
 const sidecar = { name: 'sidecar', ports: [{ containerPort: 9090 }] }
 const service = (...ports: object[]) => ({ spec: { ports } }) as never
 
@@ -21,7 +27,10 @@ test('lists what the container declares and what Services send to it, but not th
 const known = listPorts(app, [app], [])
 
 test('bridges all ports to the same numbers unless some are named', () => {
-  expect(choosePorts(known, undefined, 'deployment/x').map(({ port, local }) => [port, local])).toEqual([[3000, 3000], [53, 53]])
+  expect(choosePorts(known, undefined, 'deployment/x').map(({ port, local }) => [port, local])).toEqual([
+    [3000, 3000],
+    [53, 53],
+  ])
   expect(choosePorts(known, { http: 8080 }, 'deployment/x')).toEqual([{ name: 'http', port: 3000, protocol: 'tcp', local: 8080 }])
   expect(choosePorts(known, { 3000: 8080 }, 'deployment/x')).toEqual([{ name: 'http', port: 3000, protocol: 'tcp', local: 8080 }])
   expect(choosePorts(known, { '9229/tcp': 9229 }, 'deployment/x')).toEqual([{ name: '', port: 9229, protocol: 'tcp', local: 9229 }])

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 
-import { nodeRules, podRules, removedNodeRules, removedPodRules } from './rules.ts'
+import { cutRules, endedPodRules, nodeRules, podRules, removedNodeRules, forgottenPodRules } from './rules.ts'
 
 const options = {
   id: 'abcd',
@@ -17,7 +17,7 @@ test('sends the ports of a pod to the local side, and lets probes pass', () => {
     :VK-abcd-IN - [0:0]
     :VK-abcd-OUT - [0:0]
     -A VK-abcd-IN -m dscp --dscp 42 -j RETURN
-    -A VK-abcd-IN -p tcp -m addrtype --dst-type LOCAL -m tcp --dport 3000 -j DNAT --to-destination 172.20.0.5:8080
+    -A VK-abcd-IN -p tcp -m addrtype --dst-type LOCAL -m tcp --dport 3000 --syn -j DNAT --to-destination 172.20.0.5:8080
     -A VK-abcd-IN -p udp -m addrtype --dst-type LOCAL -m udp --dport 53 -j DNAT --to-destination 172.20.0.5:5353
     -A VK-abcd-OUT -d 172.20.0.5/32 -p tcp -m tcp --dport 8080 -j MASQUERADE
     -A VK-abcd-OUT -d 172.20.0.5/32 -p udp -m udp --dport 5353 -j MASQUERADE
@@ -25,7 +25,14 @@ test('sends the ports of a pod to the local side, and lets probes pass', () => {
     -A OUTPUT -j VK-abcd-IN
     -A POSTROUTING -j VK-abcd-OUT
     COMMIT
-    *filter
+    "
+  `)
+  expect(podRules({ ...options, keepProbes: false })).not.toContain('dscp')
+})
+
+test('resets the next request of an older connection', () => {
+  expect(cutRules(options)).toMatchInlineSnapshot(`
+    "*filter
     :VK-abcd-CUT - [0:0]
     -A VK-abcd-CUT -m dscp --dscp 42 -j RETURN
     -A VK-abcd-CUT -p tcp -m tcp --dport 3000 --tcp-flags PSH PSH -j REJECT --reject-with tcp-reset
@@ -33,24 +40,28 @@ test('sends the ports of a pod to the local side, and lets probes pass', () => {
     COMMIT
     "
   `)
-  expect(podRules({ ...options, keepProbes: false })).not.toContain('dscp')
 })
 
-test('takes away what it has set, and nothing else', () => {
-  expect(removedPodRules(options)).toMatchInlineSnapshot(`
+test('takes away what it has set, and nothing else, in two steps', () => {
+  expect(endedPodRules(options)).toMatchInlineSnapshot(`
     "*nat
     -D PREROUTING -j VK-abcd-IN
     -D OUTPUT -j VK-abcd-IN
-    -D POSTROUTING -j VK-abcd-OUT
     -F VK-abcd-IN
-    -F VK-abcd-OUT
     -X VK-abcd-IN
-    -X VK-abcd-OUT
     COMMIT
     *filter
     -D INPUT -j VK-abcd-CUT
     -F VK-abcd-CUT
     -X VK-abcd-CUT
+    COMMIT
+    "
+  `)
+  expect(forgottenPodRules(options)).toMatchInlineSnapshot(`
+    "*nat
+    -D POSTROUTING -j VK-abcd-OUT
+    -F VK-abcd-OUT
+    -X VK-abcd-OUT
     COMMIT
     "
   `)

@@ -29,41 +29,58 @@ export interface RuleOptions {
  * Rules for the network namespace of a pod, as iptables-restore reads them. Nothing in them differs from pod to pod, so
  * they can be prepared before a pod exists.
  *
- * - IN: what arrives for a bridged port, from outside or over loopback, goes to the local side.
+ * - IN: a connection for a bridged port, from outside or over loopback, goes to the local side. Only its first packet is
+ *   looked at: connections that are older stay where they are.
  * - OUT: with the pod's address as its source, so that the answer comes back here.
- * - CUT: a connection that is older than the bridge may finish the answer under way; its next request is reset.
  */
 export function podRules({ id, forwards, keepProbes }: RuleOptions): string {
-  const { input, output, cut } = chainsOf(id)
-  const pass = (chain: string) => (keepProbes ? [`-A ${chain} -m dscp --dscp ${probeMark} -j RETURN`] : [])
-  const tcp = forwards.filter(({ protocol }) => protocol === 'tcp')
-  const nat = [
+  const { input, output } = chainsOf(id)
+  return table('nat', [
     `:${input} - [0:0]`,
     `:${output} - [0:0]`,
-    ...pass(input),
+    ...passProbes(input, keepProbes),
     ...forwards.map(
       ({ protocol, port, address, targetPort }) =>
-        `-A ${input} -p ${protocol} -m addrtype --dst-type LOCAL -m ${protocol} --dport ${port} -j DNAT --to-destination ${address}:${targetPort}`,
+        `-A ${input} -p ${protocol} -m addrtype --dst-type LOCAL -m ${protocol} --dport ${port}${protocol === 'tcp' ? ' --syn' : ''} -j DNAT --to-destination ${address}:${targetPort}`,
     ),
     ...forwards.map(
       ({ protocol, address, targetPort }) =>
         `-A ${output} -d ${address}/32 -p ${protocol} -m ${protocol} --dport ${targetPort} -j MASQUERADE`,
     ),
-  ]
-  const filter = [
-    `:${cut} - [0:0]`,
-    ...pass(cut),
-    ...tcp.map(({ port }) => `-A ${cut} -p tcp -m tcp --dport ${port} --tcp-flags PSH PSH -j REJECT --reject-with tcp-reset`),
-  ]
-  const { nat: natJumps, filter: filterJumps } = jumps(id)
-  return table('nat', [...nat, ...add(natJumps)]) + table('filter', [...filter, ...add(filterJumps)])
+    ...add(jumps(id).nat),
+  ])
 }
 
-/** The opposite of podRules. */
-export function removedPodRules({ id }: RuleOptions): string {
-  const { input, output, cut } = chainsOf(id)
+/** A moment later: a connection that is older than the bridge may finish the answer under way, its next request is reset. */
+export function cutRules({ id, forwards, keepProbes }: RuleOptions): string {
+  const { cut } = chainsOf(id)
+  return table('filter', [
+    `:${cut} - [0:0]`,
+    ...passProbes(cut, keepProbes),
+    ...forwards
+      .filter(({ protocol }) => protocol === 'tcp')
+      .map(({ port }) => `-A ${cut} -p tcp -m tcp --dport ${port} --tcp-flags PSH PSH -j REJECT --reject-with tcp-reset`),
+    ...add(jumps(id).filter),
+  ])
+}
+
+function passProbes(chain: string, keepProbes: boolean): readonly string[] {
+  return keepProbes ? [`-A ${chain} -m dscp --dscp ${probeMark} -j RETURN`] : []
+}
+
+/**
+ * Takes IN and CUT away: new connections are the pod's again. OUT stays as long as there are connections of the bridge:
+ * with its last rule that needs it, a network namespace stops to track connections, and theirs would break.
+ */
+export function endedPodRules({ id }: RuleOptions): string {
+  const { input, cut } = chainsOf(id)
   const { nat, filter } = jumps(id)
-  return table('nat', [...remove(nat), ...drop([input, output])]) + table('filter', [...remove(filter), ...drop([cut])])
+  return table('nat', [...remove(nat.slice(0, -1)), ...drop([input])]) + table('filter', [...remove(filter), ...drop([cut])])
+}
+
+/** Takes away what endedPodRules leaves. */
+export function forgottenPodRules({ id }: RuleOptions): string {
+  return table('nat', [...remove(jumps(id).nat.slice(-1)), ...drop([chainsOf(id).output])])
 }
 
 /**
