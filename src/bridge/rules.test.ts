@@ -34,6 +34,8 @@ test('resets the next request of an older connection', () => {
   expect(cutRules(options)).toMatchInlineSnapshot(`
     "*filter
     :VK-abcd-CUT - [0:0]
+    -A VK-abcd-CUT -p tcp -m tcp --dport 3000 -m conntrack --ctstate INVALID -j DROP
+    -A VK-abcd-CUT -s 172.20.0.5/32 -p tcp -m tcp --sport 8080 -m conntrack --ctstate INVALID -j DROP
     -A VK-abcd-CUT -m dscp --dscp 42 -j RETURN
     -A VK-abcd-CUT -p tcp -m tcp --dport 3000 --tcp-flags PSH PSH -j REJECT --reject-with tcp-reset
     -A INPUT -j VK-abcd-CUT

@@ -51,15 +51,25 @@ export function podRules({ id, forwards, keepProbes }: RuleOptions): string {
   ])
 }
 
-/** A moment later: a connection that is older than the bridge may finish the answer under way, its next request is reset. */
+/**
+ * A moment later:
+ *
+ * - A connection that is older than the bridge may finish the answer under way; its next request is reset.
+ * - A packet that the kernel finds out of place (INVALID) is not translated, and the pod, which knows no such connection,
+ *   would reset it: as kube-proxy does, drop it, and it is sent again (kubernetes/kubernetes#74839).
+ */
 export function cutRules({ id, forwards, keepProbes }: RuleOptions): string {
   const { cut } = chainsOf(id)
+  const tcp = forwards.filter(({ protocol }) => protocol === 'tcp')
+  const invalid = '-m conntrack --ctstate INVALID -j DROP'
   return table('filter', [
     `:${cut} - [0:0]`,
+    ...tcp.flatMap(({ port, address, targetPort }) => [
+      `-A ${cut} -p tcp -m tcp --dport ${port} ${invalid}`,
+      `-A ${cut} -s ${address}/32 -p tcp -m tcp --sport ${targetPort} ${invalid}`,
+    ]),
     ...passProbes(cut, keepProbes),
-    ...forwards
-      .filter(({ protocol }) => protocol === 'tcp')
-      .map(({ port }) => `-A ${cut} -p tcp -m tcp --dport ${port} --tcp-flags PSH PSH -j REJECT --reject-with tcp-reset`),
+    ...tcp.map(({ port }) => `-A ${cut} -p tcp -m tcp --dport ${port} --tcp-flags PSH PSH -j REJECT --reject-with tcp-reset`),
     ...add(jumps(id).filter),
   ])
 }
