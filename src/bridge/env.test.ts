@@ -10,7 +10,7 @@ const env = { PATH: '/pod/bin', HOME: '/root', DB_HOST: 'postgres', DB_PASSWORD:
 test('keeps what describes the image of the container away, unless it is asked for', () => {
   expect(selectEnv(env)).toEqual({ DB_HOST: 'postgres', DB_PASSWORD: 'p', FLAG: '1' })
   expect(selectEnv(env, { include: ['PATH', 'DB_*'] })).toEqual({ PATH: '/pod/bin', DB_HOST: 'postgres', DB_PASSWORD: 'p' })
-  expect(selectEnv(env, { exclude: ['DB_*'], set: { FLAG: undefined, NEW: '' } })).toEqual({ NEW: '' })
+  expect(selectEnv(env, { exclude: ['DB_*'], set: { FLAG: null, NEW: '' } })).toEqual({ NEW: '' })
 })
 
 const address = (service: string, port: number, hostPort: number, namespace = 'default') => ({

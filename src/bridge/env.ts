@@ -6,8 +6,8 @@ export interface EnvOptions {
   readonly include?: readonly string[] | undefined
   /** Not these. @default [] */
   readonly exclude?: readonly string[] | undefined
-  /** Overrides; undefined takes a variable away. @default {} */
-  readonly set?: Readonly<Record<string, string | undefined>> | undefined
+  /** Overrides; null takes a variable away. @default {} */
+  readonly set?: Readonly<Record<string, string | null>> | undefined
 }
 
 /** They describe the container's image and not the workload: on another image, or on the host, they would be wrong. */
@@ -19,7 +19,7 @@ export function selectEnv(
 ): Readonly<Record<string, string>> {
   const isWanted = (name: string) =>
     (include ? matchesAny(name, include) : !systemNames.includes(name)) && !matchesAny(name, exclude) && !(name in set)
-  const overrides = Object.entries(set).filter((entry): entry is [string, string] => entry[1] !== undefined)
+  const overrides = Object.entries(set).filter((entry): entry is [string, string] => entry[1] !== null)
   return { ...Object.fromEntries(Object.entries(env).filter(([name]) => isWanted(name))), ...Object.fromEntries(overrides) }
 }
 

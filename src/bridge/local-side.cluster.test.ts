@@ -125,7 +125,7 @@ describe.withCluster('local side', { images: ['node:24-slim'], manifests: [clien
   })
 
   test('variables can be included, excluded, set and taken away', async ({ cluster }) => {
-    const env = { include: ['CM_*', 'MULTI', 'EQUALS'], exclude: ['CM_L*'], set: { MULTI: 'mine', EQUALS: undefined, NEW: '1' } }
+    const env = { include: ['CM_*', 'MULTI', 'EQUALS'], exclude: ['CM_L*'], set: { MULTI: 'mine', EQUALS: null, NEW: '1' } }
     await using _bridge = await cluster.bridge('deployment/shop', { ...image, env })
     const local = JSON.parse((await fetchInCluster(cluster, 'http://shop/env'))[0]!) as Record<string, string>
     expect(local).toMatchObject({ CM_UNICODE: 'grün 🚀', MULTI: 'mine', NEW: '1' })
@@ -319,7 +319,7 @@ describe.withCluster('local side', { images: ['node:24-slim'], manifests: [clien
       .replace('process.env.PORT ?? 3000', '33001')
       .replace(/\.listen\((.*)\)\n/, ".listen($1, '127.0.0.1', () => console.log('pid', process.pid))\n")
       .replace('udp.bind(5353)', 'udp.unref()')
-    const bridge = await cluster.bridge('deployment/shop', { command: ['node', '-e', script], ports: { http: 33_001 } })
+    await using bridge = await cluster.bridge('deployment/shop', { command: ['node', '-e', script], ports: { http: 33_001 } })
     expect(await fetchInCluster(cluster, 'http://shop/fetch?url=http://peer/x')).toEqual(['peer peer/x'])
     const env = JSON.parse((await fetchInCluster(cluster, 'http://shop/env'))[0]!) as Record<string, string>
     expect(env).toMatchObject({ ...values, PATH: process.env['PATH'], PEER_URL: 'http://peer/path' })

@@ -144,7 +144,8 @@ export function parseListeners(tables: string): readonly Listener[] {
   for (const line of tables.split('\n')) {
     if (/^(?:tcp|udp)6?$/.test(line)) protocol = line.slice(0, 3)
     const [, address = '', port = '', state] = /^\s*\d+: ([0-9A-F]+):([0-9A-F]{4}) \S+ ([0-9A-F]{2}) /.exec(line) ?? []
-    if (!port || (protocol === 'tcp' && state !== '0A')) continue
+    // 127.0.0.11 is Docker's own resolver.
+    if (!port || address === '0B00007F' || (protocol === 'tcp' && state !== '0A')) continue
     listeners.push({
       protocol,
       port: Number.parseInt(port, 16),

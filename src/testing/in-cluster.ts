@@ -12,7 +12,7 @@ export async function runInCluster<T>(
   workload = 'deployment/client',
   container?: string,
 ): Promise<T> {
-  const wrapped = `const result = await (async () => { ${script} })(); console.log(JSON.stringify(result ?? null)); process.exit(0)`
+  const wrapped = `const result = await (async () => { ${script} })(); process.stdout.write(JSON.stringify(result ?? null), () => process.exit(0))`
   const { stdout } = await cluster.exec(workload, ['node', '--input-type=module', '-e', wrapped], container ? { container } : {})
   return JSON.parse(stdout) as T
 }
