@@ -1,5 +1,6 @@
-import { type ServerResponse, createServer as createHttpServer } from 'node:http'
-import { type AddressInfo, type Socket, createServer } from 'node:net'
+import { type IncomingMessage, type ServerResponse, createServer as createHttpServer } from 'node:http'
+import type { IncomingHttpHeaders, ServerHttp2Stream } from 'node:http2'
+import { type AddressInfo, type Server, type Socket, createServer } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 
 import { ClusterTestError, messageOf } from '../support/errors.ts'
@@ -26,17 +27,7 @@ export async function injectServer(
   onRequest: (request: ReceivedRequest) => void,
 ): Promise<InjectedServer> {
   const server = typeof local === 'function' ? createHttpServer(local) : local
-  const underWay = new WeakMap<Socket, number>()
-  const observe = (
-    request: { method?: string; url?: string; headers: ReceivedRequest['headers']; socket: Socket },
-    response: ServerResponse,
-  ) => {
-    const { method = '', url = '', headers, socket } = request
-    onRequest({ method, url, headers: { ...headers } })
-    underWay.set(socket, (underWay.get(socket) ?? 0) + 1)
-    response.once('close', () => underWay.set(socket, underWay.get(socket)! - 1))
-  }
-  server.prependListener('request', observe)
+  const observed = observeRequests(server, onRequest)
 
   const sockets = new Map<Socket, number>()
   const listener = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => {
@@ -65,18 +56,54 @@ export async function injectServer(
       // New connections go to the pods by now. Those on their way here have still to be accepted, and to send their request.
       await sleep(10)
       const closed = new Promise((resolve) => listener.close(resolve))
-      const isWaiting = (socket: Socket) => {
-        const requests = underWay.get(socket)
-        return requests === undefined ? performance.now() - sockets.get(socket)! < patienceForFirst : requests > 0
-      }
+      const isWaiting = (socket: Socket) => observed.underWay(socket) ?? performance.now() - sockets.get(socket)! < patienceForFirst
       // Answers under way are finished; connections that wait for a next request are closed, so that it goes to the pods.
       while (!patience.aborted && sockets.size > 0) {
         for (const socket of sockets.keys()) if (!isWaiting(socket)) socket.destroy()
         await sleep(5)
       }
       for (const socket of sockets.keys()) socket.destroy()
-      server.off('request', observe)
+      observed[Symbol.dispose]()
       await closed
     },
   }
+}
+
+interface ObservedRequests extends Disposable {
+  /** Whether an answer is under way on a connection; undefined before its first request. */
+  underWay(socket: Socket): boolean | undefined
+}
+
+function observeRequests(server: Server, onRequest: (request: ReceivedRequest) => void): ObservedRequests {
+  // A listener for `request` would change how a server for HTTP/2 answers, see "compatibility API" in Node.js' documentation.
+  return 'updateSettings' in server ? observeStreams(server, onRequest) : observeMessages(server, onRequest)
+}
+
+function observeMessages(server: Server, onRequest: (request: ReceivedRequest) => void): ObservedRequests {
+  const counts = new WeakMap<Socket, number>()
+  const observe = ({ method = '', url = '', headers, socket }: IncomingMessage, response: ServerResponse) => {
+    onRequest({ method, url, headers: { ...headers } })
+    counts.set(socket, (counts.get(socket) ?? 0) + 1)
+    response.once('close', () => counts.set(socket, counts.get(socket)! - 1))
+  }
+  server.prependListener('request', observe)
+  return {
+    underWay(socket) {
+      const count = counts.get(socket)
+      return count === undefined ? undefined : count > 0
+    },
+    [Symbol.dispose]: () => void server.off('request', observe),
+  }
+}
+
+/** HTTP/2 does not say on which connection a stream is. */
+function observeStreams(server: Server, onRequest: (request: ReceivedRequest) => void): ObservedRequests {
+  let open = 0
+  const observe = (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => {
+    onRequest({ method: headers[':method'] ?? '', url: headers[':path'] ?? '', headers: { ...headers } })
+    open++
+    stream.once('close', () => open--)
+  }
+  server.prependListener('stream', observe)
+  return { underWay: () => open > 0 || undefined, [Symbol.dispose]: () => void server.off('stream', observe) }
 }

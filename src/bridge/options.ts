@@ -1,11 +1,12 @@
 import type { RequestListener, Server as HttpServer } from 'node:http'
+import type { Http2SecureServer, Http2Server } from 'node:http2'
 import type { Server as NetServer } from 'node:net'
 
 import type { GenericContainer, StartedTestContainer } from '../docker/test-container.ts'
 import type { EnvOptions } from './env.ts'
 
 /** Anything that takes connections (`http`, `https`, `http2`, `net`, `tls`), or requests, as an Express app or a plain function does. */
-export type LocalServer = HttpServer | NetServer | RequestListener
+export type LocalServer = HttpServer | Http2Server | Http2SecureServer | NetServer | RequestListener
 
 interface TargetOptions {
   /** @default the suite's */
