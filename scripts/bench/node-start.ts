@@ -24,7 +24,7 @@ const runs = Number(process.argv[2] ?? 5)
 const results: Figures[] = []
 for (let i = 0; i < runs; i++) results.push(await measure(image))
 console.table(results)
-const median = (key: keyof Figures) => results.map((result) => result[key]).sort((a, b) => a - b)[Math.floor(runs / 2)]
+const median = (key: keyof Figures) => results.map((result) => result[key]).toSorted((a, b) => a - b)[Math.floor(runs / 2)]
 console.log(
   JSON.stringify({
     image,

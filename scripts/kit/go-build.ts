@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs'
-import { mkdir, rename, rm } from 'node:fs/promises'
-import { basename, join } from 'node:path'
+import { mkdir, rename } from 'node:fs/promises'
+import { basename, dirname, join } from 'node:path'
 
 import { CHECKOUT, type Kit } from './kit.ts'
 
@@ -24,9 +24,7 @@ export async function goBuild(kit: Kit, options: GoBuildOptions): Promise<readon
 }
 
 async function build(kit: Kit, options: GoBuildOptions, folder: string): Promise<void> {
-  const unfinished = `${folder}.unfinished`
-  await rm(unfinished, { recursive: true, force: true })
-  await mkdir(unfinished, { recursive: true })
+  const unfinished = await kit.scratch(basename(folder))
   const ldflags = ['-s -w', options.cgo === true && '-extldflags=-static', options.ldflags].filter(Boolean).join(' ')
   const tags = options.tags === undefined ? [] : ['-tags', options.tags.join(',')]
   const args = ['build', '-trimpath', ...tags, '-ldflags', ldflags, '-o', `${unfinished}/`, ...options.packages]
@@ -36,6 +34,7 @@ async function build(kit: Kit, options: GoBuildOptions, folder: string): Promise
   } catch (cause) {
     throw new Error(buildHint(cause), { cause })
   }
+  await mkdir(dirname(folder), { recursive: true })
   await rename(unfinished, folder)
 }
 

@@ -12,7 +12,7 @@ export async function hashPaths(base: string, paths: readonly string[]): Promise
 async function addPath(hash: Hash, path: string, name: string): Promise<void> {
   const entry = await stat(path)
   if (entry.isDirectory()) {
-    for (const child of (await readdir(path)).sort()) await addPath(hash, join(path, child), `${name}/${child}`)
+    for (const child of (await readdir(path)).toSorted()) await addPath(hash, join(path, child), `${name}/${child}`)
     return
   }
   const content = await readFile(path)

@@ -1,3 +1,4 @@
+import { chmod, mkdir, mkdtemp } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
 
@@ -9,6 +10,8 @@ import { run } from './run.ts'
 export interface Kit {
   /** Folder for what is built, outside the checkout. */
   readonly cache: string
+  /** A new empty folder for unfinished work, on the cache's file system. The next set-up removes what an interrupted one left. */
+  scratch(name: string): Promise<string>
   log(line: string): void
   /** Runs `work`, says what it is and how long it took, and names it when it fails. */
   step<T>(name: string, work: () => Promise<T>): Promise<T>
@@ -29,14 +32,25 @@ export const CHECKOUT = join(import.meta.dirname, '..', '..')
 
 export function createKit(): Kit {
   const cacheHome = process.env['XDG_CACHE_HOME'] || join(homedir(), '.cache')
+  const cache = join(cacheHome, 'vitest-kubernetes')
   return {
-    cache: join(cacheHome, 'vitest-kubernetes'),
+    cache,
+    scratch: async (name) => {
+      await mkdir(scratchFolder(cache), { recursive: true })
+      const folder = await mkdtemp(join(scratchFolder(cache), `${name}-`))
+      await chmod(folder, 0o755)
+      return folder
+    },
     log,
     step,
     run,
     hash: (paths) => hashPaths(CHECKOUT, paths),
     imageExists,
   }
+}
+
+export function scratchFolder(cache: string): string {
+  return join(cache, 'unfinished')
 }
 
 async function imageExists(tag: string): Promise<boolean> {

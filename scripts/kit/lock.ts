@@ -2,6 +2,7 @@ import { link, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 
+import { startTime } from '../../src/cluster/owner.ts'
 import type { Kit } from './kit.ts'
 
 const POLL = 250
@@ -11,7 +12,7 @@ export async function withLock<T>(kit: Kit, work: () => Promise<T>): Promise<T> 
   await mkdir(kit.cache, { recursive: true })
   const lock = join(kit.cache, 'setup.lock')
   const mine = `${lock}.${process.pid}`
-  await writeFile(mine, String(process.pid))
+  await writeFile(mine, `${process.pid} ${startTime(process.pid)}`)
   try {
     await acquire(kit, lock, mine)
     try {
@@ -34,7 +35,7 @@ async function acquire(kit: Kit, lock: string, mine: string): Promise<void> {
       await removeStale(lock, mine, owner)
       continue
     }
-    if (!told) kit.log(`Another set-up is at work (process ${owner}): waiting for it.`)
+    if (!told) kit.log(`Another set-up is at work (process ${owner.split(' ')[0]}): waiting for it.`)
     told = true
     await sleep(POLL)
   }
@@ -50,26 +51,23 @@ async function linked(from: string, to: string): Promise<boolean> {
   }
 }
 
-async function ownerOf(lock: string): Promise<number | undefined> {
+/** Pid and start time: after a reboot another process may have the number. */
+async function ownerOf(lock: string): Promise<string | undefined> {
   try {
-    return Number(await readFile(lock, 'utf8'))
+    return await readFile(lock, 'utf8')
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
     throw error
   }
 }
 
-function isRunning(pid: number): boolean {
-  try {
-    process.kill(pid, 0)
-    return true
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM'
-  }
+function isRunning(owner: string): boolean {
+  const [pid, started] = owner.split(' ')
+  return startTime(Number(pid)) === started
 }
 
 /** Two waiters may find the same stale lock: what the slower one takes away can be the new lock of the faster one. */
-async function removeStale(lock: string, mine: string, stale: number): Promise<void> {
+async function removeStale(lock: string, mine: string, stale: string): Promise<void> {
   const taken = `${mine}.taken`
   try {
     await rename(lock, taken)

@@ -1,18 +1,22 @@
+import { rm } from 'node:fs/promises'
+import { constants } from 'node:os'
 import { delimiter, join } from 'node:path'
 
 import { ensureDockerEngine } from './docker-engine.ts'
 import { runInForeground } from './foreground.ts'
 import { ensureK3d } from './k3d.ts'
-import { CHECKOUT, createKit, type Kit } from './kit.ts'
+import { CHECKOUT, createKit, scratchFolder, type Kit } from './kit.ts'
 import { withLock } from './lock.ts'
 import { ensureNodeImages, nodeImageTags } from './node-image.ts'
 import { canPullImages } from './registry.ts'
+import { stopRunningCommands } from './run.ts'
 import { ensureServiceImages } from './service-images.ts'
 
+const INTERRUPTS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
 const [command, ...args] = process.argv.slice(2)
 const kit = createKit()
 try {
-  const env = await withLock(kit, () => setUp(kit))
+  const env = await interruptible(() => withLock(kit, () => setUp(kit)))
   if (command === undefined) {
     kit.log('ready. Commands run with:')
     for (const [name, value] of Object.entries(env)) kit.log(`  ${name}=${value}`)
@@ -24,8 +28,23 @@ try {
   process.exitCode = 1
 }
 
+/** Until the command runs, a signal ends the set-up and everything it started. */
+async function interruptible<T>(work: () => Promise<T>): Promise<T> {
+  const interrupt = (signal: NodeJS.Signals) => {
+    stopRunningCommands()
+    process.exit(128 + constants.signals[signal])
+  }
+  for (const signal of INTERRUPTS) process.once(signal, interrupt)
+  try {
+    return await work()
+  } finally {
+    for (const signal of INTERRUPTS) process.off(signal, interrupt)
+  }
+}
+
 /** Makes sure of everything a run needs and resolves with the environment that points to it. */
 async function setUp(kit: Kit): Promise<NodeJS.ProcessEnv> {
+  await rm(scratchFolder(kit.cache), { recursive: true, force: true })
   const engine = await ensureDockerEngine(kit)
   if (command === undefined) kit.log(`Docker Engine ${engine}`)
   const k3dFolder = await ensureK3d(kit)

@@ -1,4 +1,4 @@
-import { chmod, cp, mkdir, mkdtemp, readFile, rename, rm, symlink } from 'node:fs/promises'
+import { chmod, cp, mkdir, readFile, rename, rm, symlink } from 'node:fs/promises'
 import { join } from 'node:path'
 
 import { goBuild } from './go-build.ts'
@@ -7,6 +7,16 @@ import { buildRootfs } from './node-rootfs.ts'
 
 const NODE = 'fixtures/node'
 const IMAGE_INPUTS = [NODE, 'scripts/kit/node-image.ts', 'scripts/kit/node-rootfs.ts', 'scripts/kit/go-build.ts']
+
+const DEFAULT_OBJECTS = [
+  'clusterroles',
+  'clusterrolebindings',
+  'roles',
+  'rolebindings',
+  'flowschemas',
+  'prioritylevelconfigurations',
+  'priorityclasses',
+]
 
 export interface NodeImages {
   readonly node: string
@@ -37,7 +47,7 @@ export async function ensureNodeImages(kit: Kit): Promise<NodeImages> {
   if ((await kit.imageExists(tags.node)) && (await kit.imageExists(tags.tools))) return tags
   const programs = await buildPrograms(kit)
   const rootfs = await buildRootfs(kit)
-  const work = await mkdtemp(join(kit.cache, 'image-'))
+  const work = await kit.scratch('image')
   try {
     await kit.step(`assemble image ${tags.node}`, () => assemble(kit, work, rootfs, programs, tags))
   } finally {
@@ -92,7 +102,7 @@ async function assemble(kit: Kit, work: string, rootfs: string, programs: Progra
   for (const family of ['iptables', 'ip6tables']) {
     for (const suffix of ['', '-save', '-restore']) await symlink('/bin/k3s', join(tree, 'usr/sbin', family + suffix))
   }
-  await bundlePodImages(kit, work, tree, await importPodImages(kit, work, rootfs, programs))
+  await bundleState(kit, work, tree, await importPodImages(kit, work, rootfs, programs))
   await importImage(kit, join(work, 'pause'), tags.tools, ['ENTRYPOINT ["/pause"]'])
   // As k3s's image: what a cluster keeps lies in volumes.
   await importImage(kit, tree, tags.node, [
@@ -105,8 +115,8 @@ async function assemble(kit: Kit, work: string, rootfs: string, programs: Progra
   ])
 }
 
-/** Unpacks images with the node's own containerd, so that a node finds them there when it starts. */
-async function bundlePodImages(kit: Kit, work: string, tree: string, images: readonly string[]): Promise<void> {
+/** Runs the node's own programs once, so that a node finds images unpacked and the API server's default objects there when it starts. */
+async function bundleState(kit: Kit, work: string, tree: string, images: readonly string[]): Promise<void> {
   const [archives, data] = [join(work, 'archives'), join(work, 'data')]
   await Promise.all([mkdir(archives), mkdir(data)])
   await kit.run('docker', ['save', '--output', join(archives, 'node.tar'), ...images])
@@ -115,19 +125,31 @@ async function bundlePodImages(kit: Kit, work: string, tree: string, images: rea
   await importImage(kit, tree, builder, ['ENTRYPOINT ["/bin/k3s"]', 'ENV PATH=/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'])
   try {
     const volumes = ['--volume', `${archives}:/usr/local/share/k3s/images:ro`, '--volume', `${data}:/var/lib/rancher/k3s`]
-    await kit.run('docker', ['run', '--rm', '--privileged', ...volumes, builder, 'bundle-images'])
+    await kit.run('docker', ['run', '--rm', '--privileged', ...volumes, builder, 'prepare-image'])
   } finally {
     await kit.run('docker', ['image', 'rm', builder])
   }
   await mkdir(join(tree, 'usr/local/share/k3s'), { recursive: true })
   await rename(join(data, 'agent/containerd'), join(tree, 'usr/local/share/k3s/containerd'))
+  await keepDefaultObjects(join(data, 'server/db/state.db'), join(tree, 'usr/local/share/k3s/state.db'))
+}
+
+/** Only what is the same in every cluster: whatever bears a cluster's identity or certificates is made by each cluster itself. */
+async function keepDefaultObjects(store: string, target: string): Promise<void> {
+  const { DatabaseSync } = await import('node:sqlite')
+  const database = new DatabaseSync(store)
+  const kept = DEFAULT_OBJECTS.map((resource) => `name NOT LIKE '/registry/${resource}/%'`)
+  database.exec(`DELETE FROM kine WHERE ${kept.join(' AND ')} AND name <> 'compact_rev_key'`)
+  database.exec('PRAGMA journal_mode = DELETE; VACUUM')
+  database.close()
+  await rename(store, target)
 }
 
 /** The images of the node's own pods. Resolves with their tags, which the manifests in fixtures/node/k3s name. */
 async function importPodImages(kit: Kit, work: string, rootfs: string, programs: Programs): Promise<string[]> {
   const tags = {
     pause: 'vitest-kubernetes/pause:1',
-    busybox: 'vitest-kubernetes/busybox:1',
+    busybox: 'vitest-kubernetes/node-busybox:1',
     coredns: `vitest-kubernetes/coredns:${await moduleVersion('coredns', 'github.com/coredns/coredns')}`,
     localPath: `vitest-kubernetes/local-path-provisioner:${await moduleVersion('local-path', 'github.com/rancher/local-path-provisioner')}`,
   }

@@ -44,11 +44,10 @@ export async function buildRootfs(kit: Kit): Promise<string> {
     throw new Error('The node image is built from Debian packages: that needs Debian (or a container of it) and root.')
   }
   if (!existsSync('/usr/bin/mmdebstrap')) {
-    await kit.step('install mmdebstrap', () => installPackages(kit, ['mmdebstrap']))
+    await kit.step('install mmdebstrap', () => installPackages(kit, ['mmdebstrap', 'debian-archive-keyring']))
   }
   await kit.step("fetch the node's Debian packages", async () => {
-    const unfinished = `${folder}.unfinished`
-    await rm(unfinished, { recursive: true, force: true })
+    const unfinished = await kit.scratch('rootfs')
     await kit.run('mmdebstrap', ['--quiet', '--variant=extract', `--include=${PACKAGES.join(',')}`, SUITE, unfinished])
     await trim(unfinished)
     await complete(kit, unfinished)
@@ -60,7 +59,7 @@ export async function buildRootfs(kit: Kit): Promise<string> {
 async function trim(root: string): Promise<void> {
   const authorities = join(root, 'usr/share/ca-certificates/mozilla')
   const bundle: string[] = []
-  for (const name of (await readdir(authorities)).sort()) bundle.push(await readFile(join(authorities, name), 'utf8'))
+  for (const name of (await readdir(authorities)).toSorted()) bundle.push(await readFile(join(authorities, name), 'utf8'))
   for (const path of UNUSED) await rm(join(root, path), { recursive: true, force: true })
   for (const plugin of await readdir(join(root, 'usr/lib/cni'))) {
     if (!CNI_PLUGINS.includes(plugin)) await rm(join(root, 'usr/lib/cni', plugin))
@@ -74,12 +73,15 @@ async function complete(kit: Kit, root: string): Promise<void> {
   for (const folder of ['etc', 'proc', 'sys', 'run', 'root', 'tmp', 'var/lib', 'var/log', 'usr/local/bin']) {
     await mkdir(join(root, folder), { recursive: true })
   }
+  await chmod(root, 0o755)
   await chmod(join(root, 'tmp'), 0o1777)
   await rm(join(root, 'var/run'), { recursive: true, force: true })
   await symlink('/run', join(root, 'var/run'))
   await writeFile(join(root, 'etc/passwd'), 'root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n')
   await writeFile(join(root, 'etc/group'), 'root:x:0:\nnogroup:x:65534:\n')
   await writeFile(join(root, 'etc/nsswitch.conf'), 'passwd: files\ngroup: files\nhosts: files dns\n')
+  await writeFile(join(root, 'etc/os-release'), `ID=debian\nPRETTY_NAME="Debian (${SUITE})"\n`)
+  await writeFile(join(root, 'etc/crictl.yaml'), 'runtime-endpoint: unix:///run/k3s/containerd/containerd.sock\n')
   const applets = (await kit.run('chroot', [root, '/bin/busybox', '--list'])).trim().split('\n')
   for (const applet of applets) {
     const provided = await Promise.all(['bin', 'sbin', 'usr/bin', 'usr/sbin'].map((folder) => exists(join(root, folder, applet))))

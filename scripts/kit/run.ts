@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process'
+import { type ChildProcess, spawn } from 'node:child_process'
 
 export interface RunOptions {
   readonly cwd?: string
@@ -8,6 +8,12 @@ export interface RunOptions {
 }
 
 const SHOWN_LINES = 20
+const running = new Set<ChildProcess>()
+
+/** A set-up that is interrupted must not leave a build behind that goes on and competes with the next one. */
+export function stopRunningCommands(): void {
+  for (const child of running) child.kill('SIGTERM')
+}
 
 /** Runs a command and resolves with its standard output. Rejects with the last lines of everything it wrote. */
 export function run(command: string, args: readonly string[], options: RunOptions = {}): Promise<string> {
@@ -20,6 +26,7 @@ export function run(command: string, args: readonly string[], options: RunOption
       env: { ...process.env, ...options.env },
       stdio: ['pipe', 'pipe', 'pipe'],
     })
+    running.add(child)
     child.stdout.on('data', (chunk: Buffer) => {
       stdout.push(chunk)
       everything.push(chunk)
@@ -30,6 +37,7 @@ export function run(command: string, args: readonly string[], options: RunOption
     child.stdin.end(options.input ?? '')
     child.on('error', (cause) => reject(new Error(`"${command}" could not be started.`, { cause })))
     child.on('close', (code, signal) => {
+      running.delete(child)
       if (code === 0) return resolve(Buffer.concat(stdout).toString())
       const end = signal === null ? `exit code ${code}` : `signal ${signal}`
       reject(new Error(`"${[command, ...args].join(' ')}" ended with ${end}.\n${lastLines(Buffer.concat(everything).toString())}`))

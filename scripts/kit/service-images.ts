@@ -118,6 +118,6 @@ function trustedCertificates(): string {
   const trusted = new Set([...getCACertificates('bundled'), ...getCACertificates('system'), ...getCACertificates('extra')])
   return `${[...trusted]
     .map((certificate) => certificate.trim())
-    .sort()
+    .toSorted()
     .join('\n')}\n`
 }

@@ -71,6 +71,7 @@ interface ConnectOptions {
 }
 
 function replaceConnect(find: Find, virtual: VirtualAddresses): () => void {
+  // oxlint-disable-next-line typescript/unbound-method -- called with the socket below
   const original = net.Socket.prototype.connect as (this: net.Socket, ...args: unknown[]) => net.Socket
   const replaced = function (this: net.Socket, ...args: unknown[]): net.Socket {
     const { options, listener } = readArguments(args)
@@ -81,10 +82,9 @@ function replaceConnect(find: Find, virtual: VirtualAddresses): () => void {
     process.nextTick(() => this.destroy(refused(options)))
     return this
   }
-  net.Socket.prototype.connect = replaced as typeof net.Socket.prototype.connect
+  net.Socket.prototype.connect = replaced
   return () => {
-    if (net.Socket.prototype.connect === (replaced as unknown))
-      net.Socket.prototype.connect = original as typeof net.Socket.prototype.connect
+    if (net.Socket.prototype.connect === replaced) net.Socket.prototype.connect = original
   }
 }
 
@@ -134,7 +134,7 @@ function replaceLookup(find: Find, virtual: VirtualAddresses): () => void {
 
 function replacePromisedLookup(find: Find, virtual: VirtualAddresses): () => void {
   const original = dns.promises.lookup
-  const replaced = (async (name: string, options: unknown = {}) => {
+  const replaced = (async (name: string, options?: unknown) => {
     const service = find(name)
     return service ? answerLookup(virtual.of(service[0]!), name, options) : original(name, options as dns.LookupOptions)
   }) as typeof original

@@ -421,9 +421,9 @@ describe.withCluster('local side', { images: ['node:24-slim'], manifests: [clien
     const { host, port } = cluster.address('shop')
     const response = await fetch(`http://${host}:${port}/events`)
     const reader = response.body!.getReader()
-    expect(Buffer.from((await reader.read()).value!).toString()).toBe('data: 1\n\n')
+    expect(Buffer.from((await reader.read()).value ?? []).toString()).toBe('data: 1\n\n')
     gate.resolve()
-    expect(Buffer.from((await reader.read()).value!).toString()).toBe('data: 2\n\n')
+    expect(Buffer.from((await reader.read()).value ?? []).toString()).toBe('data: 2\n\n')
     const upgraded = await runInCluster(
       cluster,
       `const http = await import('node:http')

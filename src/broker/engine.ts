@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { findK3d } from '../cluster/k3d.ts'
 import { pruneLeftovers } from '../cluster/leftovers.ts'
 import { startLifeline } from '../cluster/lifeline.ts'
-import { createOwner } from '../cluster/owner.ts'
+import { createOwner, folderPrefix } from '../cluster/owner.ts'
 import { connectDocker } from '../docker/docker.ts'
 import type { ImageSubstitutes } from '../stack/image-names.ts'
 import { checkOptions } from '../stack/options.ts'
@@ -47,9 +47,9 @@ export async function startEngine({
   const docker = await connectDocker()
   const owner = createOwner()
   await using cleanup = new AsyncDisposableStack()
-  const folder = await mkdtemp(join(tmpdir(), `vitest-kubernetes-${owner.run}-`))
+  const folder = await mkdtemp(join(tmpdir(), folderPrefix(owner.run)))
   cleanup.defer(() => rm(folder, { recursive: true, force: true }))
-  const lifeline = cleanup.use(startLifeline(owner.run, folder))
+  const lifeline = cleanup.use(startLifeline(owner.run))
   const trackChild = (event: 'started' | 'ended', pid: number) => lifeline.trackChild(event, pid)
   const k3d = await findK3d(docker, command, trackChild)
   const leftovers = await pruneLeftovers(docker)

@@ -22,7 +22,6 @@ import type { ImageBuild } from '../stack/options.ts'
 import { describeReadiness, waitForReady } from '../stack/wait.ts'
 import { describeObject, expectsEndpoints, isWorkload, selects } from '../stack/workloads.ts'
 import { ClusterTestError } from '../support/errors.ts'
-import { formatList } from '../support/format.ts'
 import { type Progress, runStep } from '../support/progress.ts'
 import { together } from '../support/together.ts'
 import type { LeaseRequest } from './protocol.ts'
@@ -172,18 +171,16 @@ export async function startSuite(parts: EngineParts, plan: SuitePlan, progress: 
   async function importOnce(images: readonly LocalImage[], abort: AbortSignal): Promise<void> {
     const missing = images.filter(({ id, reference }) => !imported.has(`${reference} ${id}`))
     if (missing.length === 0) return
-    const names = formatList(
-      missing.map(({ reference }) => reference),
-      4,
-    )
+    const names = missing.length === 1 ? `"${missing[0]!.reference}"` : `${missing.length} images`
     const nodes = cluster.nodes.length === 1 ? 'the node' : `${cluster.nodes.length} nodes`
     await runStep(progress, 'import', `${names} into ${nodes}`, () => importImages(docker, cluster, missing, abort))
     for (const { id, reference } of missing) imported.add(`${reference} ${id}`)
   }
 
   function waitForAll(applied: readonly KubeObject[], mayCrash: () => boolean, abort: AbortSignal): Promise<void> {
-    const workloads = formatList(applied.filter(isWorkload).map(describeObject), 6)
-    return runStep(progress, 'wait', `${workloads} ready`, () =>
+    const workloads = applied.filter(isWorkload)
+    const what = workloads.length === 1 ? describeObject(workloads[0]!) : `${workloads.length} workloads`
+    return runStep(progress, 'wait', `${what} ready`, () =>
       waitForReady(cluster.kube, applied, {
         signal: abort,
         mayCrash,

@@ -1,6 +1,10 @@
+import { readdir, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+
 import type { Docker } from '../docker/docker.ts'
 import { removeByLabel } from '../docker/remove.ts'
-import { clusterLabel, isOwnerDead, ownerLabel, runLabel } from './owner.ts'
+import { clusterLabel, folderPrefix, isOwnerDead, ownerLabel, runLabel } from './owner.ts'
 
 /** A cluster, or part of one, that a process left which no longer runs. */
 export interface Leftover {
@@ -24,11 +28,13 @@ export async function findLeftovers(docker: Docker): Promise<readonly Leftover[]
   }))
 }
 
-/** Removes everything of a run, the parts included that only k3d labelled. */
+/** Removes everything of a run: what Docker has, the parts included that only k3d labelled, and its folder with the kubeconfigs. */
 export async function removeRun(docker: Docker, run: string): Promise<void> {
   const networks = await docker.engine.listNetworks({ filters: { label: [`${runLabel}=${run}`] } })
   const clusters = networks.flatMap(({ Labels }) => Labels?.[clusterLabel] ?? [])
   await removeByLabel(docker, [...clusters.map((name) => `k3d.cluster=${name}`), `${runLabel}=${run}`])
+  const folders = (await readdir(tmpdir())).filter((name) => name.startsWith(folderPrefix(run)))
+  for (const folder of folders) await rm(join(tmpdir(), folder), { recursive: true, force: true })
 }
 
 /** Removes what dead runs left, and resolves to it. */

@@ -1,10 +1,9 @@
-import { rm } from 'node:fs/promises'
 import { createInterface } from 'node:readline'
 
 import { connectDocker } from '../docker/docker.ts'
 import { removeRun } from './leftovers.ts'
 
-const [run, folder] = process.argv.slice(2)
+const [run] = process.argv.slice(2)
 process.title = `vitest-kubernetes lifeline ${run}`
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => {})
 
@@ -25,7 +24,6 @@ async function removeEverything(): Promise<void> {
   await removeRun(docker, run!)
   await new Promise((resolve) => setTimeout(resolve, 2000))
   await removeRun(docker, run!)
-  await rm(folder!, { recursive: true, force: true })
 }
 
 function kill(pid: number): void {

@@ -11,11 +11,11 @@ export interface Lifeline extends Disposable {
  * Starts the lifeline for a run. It holds the other end of a pipe: the kernel closes that with us. It is in a session of
  * its own and so gets no Ctrl-C, and it is not waited for.
  */
-export function startLifeline(run: string, folder: string): Lifeline {
+export function startLifeline(run: string): Lifeline {
   const script = fileURLToPath(new URL(`./lifeline-process${import.meta.url.endsWith('.ts') ? '.ts' : '.js'}`, import.meta.url))
   // Without NODE_OPTIONS, which may hold a debugger or a loader that is not for it.
   const { NODE_OPTIONS: _, ...env } = process.env
-  const child = spawn(process.execPath, [script, run, folder], { detached: true, stdio: ['pipe', 'ignore', 'ignore'], env })
+  const child = spawn(process.execPath, [script, run], { detached: true, stdio: ['pipe', 'ignore', 'ignore'], env })
   child.unref()
   const pipe = child.stdin as typeof child.stdin & { unref?(): void }
   pipe.unref?.()

@@ -14,6 +14,11 @@ export const runLabel = 'vitest-kubernetes.run'
 export const ownerLabel = 'vitest-kubernetes.owner'
 export const clusterLabel = 'vitest-kubernetes.cluster'
 
+/** Start of the name of a run's private folder, in the folder for temporary files. */
+export function folderPrefix(run: string): string {
+  return `vitest-kubernetes-${run}-`
+}
+
 export function createOwner(): Owner {
   const run = randomId()
   const identity: Identity = { host: hostname(), boot: bootId(), pid: process.pid, started: startTime(process.pid) ?? '' }
@@ -43,7 +48,7 @@ function bootId(): string {
 }
 
 /** Field 22 of /proc/PID/stat (proc(5)): a number that no later process with the same pid repeats. undefined for a process that does not run. */
-function startTime(pid: number): string | undefined {
+export function startTime(pid: number): string | undefined {
   const stat = readProc(`/proc/${pid}/stat`)
   if (stat !== undefined) return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19]
   if (process.platform === 'linux') return undefined

@@ -1,13 +1,4 @@
-import type {
-  V1DaemonSet,
-  V1Deployment,
-  V1Job,
-  V1PersistentVolumeClaim,
-  V1Pod,
-  V1ReplicaSet,
-  V1Service,
-  V1StatefulSet,
-} from '@kubernetes/client-node'
+import type { V1DaemonSet, V1Deployment, V1Job, V1Pod, V1ReplicaSet, V1Service, V1StatefulSet } from '@kubernetes/client-node'
 
 /** Any Kubernetes object. */
 export interface KubeObject {
@@ -29,7 +20,6 @@ export type ReplicaSet = V1ReplicaSet
 export type Job = V1Job
 export type Pod = V1Pod
 export type Service = V1Service
-export type PersistentVolumeClaim = V1PersistentVolumeClaim
 
 export interface KubeEvent {
   readonly metadata: { readonly uid?: string; readonly creationTimestamp?: string; readonly namespace?: string }

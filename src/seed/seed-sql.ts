@@ -48,14 +48,25 @@ async function run(client: Client, { text, line, number, data }: SqlStatement, f
     await pipeline(Readable.from(data), copy)
     return copy.rowCount
   } catch (error) {
-    const { position, detail, hint } = error as { position?: string; detail?: string; hint?: string }
-    // The server counts characters of the statement, from 1.
-    const at = position ? line + text.slice(0, Number(position) - 1).split('\n').length - 1 : line
+    const { position, detail, hint, where } = error as { position?: string; detail?: string; hint?: string; where?: string }
+    const more = detail ?? (data ? where : undefined)
+    const at = line + linesBefore(text, position) + (data ? lineOfRow(text, where) : 0)
     const short = text.length > 200 ? `${text.slice(0, 200)} …` : text
     throw new ClusterTestError(
       'ERR_SEED_FAILED',
-      `Seed "${file}", line ${at}, statement ${number}: ${messageOf(error)}${detail ? ` (${detail})` : ''}\n  ${short.replaceAll('\n', '\n  ')}`,
+      `Seed "${file}", line ${at}, statement ${number}: ${messageOf(error)}${more ? ` (${more})` : ''}\n  ${short.replaceAll('\n', '\n  ')}`,
       { cause: error, hint },
     )
   }
+}
+
+/** The server counts characters of the statement, from 1. */
+function linesBefore(text: string, position: string | undefined): number {
+  return position ? text.slice(0, Number(position) - 1).split('\n').length - 1 : 0
+}
+
+/** `COPY city, line 7, column id: "x"` counts rows, from 1; the first one stands below the statement. */
+function lineOfRow(text: string, where: string | undefined): number {
+  const row = /^COPY .*?, line (\d+)/.exec(where ?? '')?.[1]
+  return row ? text.split('\n').length - 1 + Number(row) : 0
 }

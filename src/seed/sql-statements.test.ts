@@ -14,6 +14,8 @@ test.for([
   ['a string', `select 'a;b''c;'`],
   ['a string over lines', `select 'a;\nb;'`],
   ['an escape string', `select E'a\\';b'`],
+  ['an escape string over lines', `select\nE'a\\';\nb'`],
+  ['a name that ends in E before a string', `select 'x' as oldE, 'a\\'`],
   ['a quoted name', `select 1 as "a;""b"`],
   ['a dollar quote', 'do $$ begin; end; $$'],
   ['a tagged dollar quote', 'do $body$ select $$;$$; $body$'],

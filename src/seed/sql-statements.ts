@@ -78,25 +78,30 @@ interface Scanned {
 }
 
 function createScanner() {
+  /** The statement so far, from its first character that is no space. A flag instead of a look at the text: statements can be megabytes. */
   let text = ''
+  let hasBegun = false
+  /** The last two characters: to ask `text` for them would copy it, since V8 keeps what is appended to in pieces. */
+  let tail = ''
   let startedAt = 0
   /** What the scan is inside of: the text that ends it, or the depth of a comment. */
   let until: string | undefined
   let escapes = false
   let depth = 0
 
-  /** What may begin something in plain text, and the rest that may not. */
+  /** What may begin something in plain text. */
   const special = /'|"|\$(?:[A-Za-z_\u0080-\uffff][\w\u0080-\uffff]*)?\$|--|\/\*|;/g
 
   function* scan(line: string, lineNumber: number): Generator<Scanned> {
     let at = 0
     const take = (end: number) => {
-      if (text.trim() === '') {
-        text = ''
-        startedAt = lineNumber
-      }
-      text += line.slice(at, end)
+      const piece = hasBegun ? line.slice(at, end) : line.slice(at, end).trimStart()
       at = end
+      if (piece === '') return
+      if (!hasBegun) startedAt = lineNumber
+      hasBegun = true
+      text += piece
+      tail = (tail + piece.slice(-2)).slice(-2)
     }
     while (at < line.length) {
       if (depth > 0) {
@@ -105,8 +110,8 @@ function createScanner() {
         const found = mark.exec(line)
         depth += found ? (found[0] === '/*' ? 1 : -1) : 0
         const end = found ? found.index + 2 : line.length
-        if (text.trim() === '') at = end
-        else take(end)
+        if (hasBegun) take(end)
+        else at = end
       } else if (until !== undefined) {
         const end = endOfQuote(line, at, until, escapes)
         take(end ?? line.length)
@@ -119,42 +124,48 @@ function createScanner() {
           break
         }
         const mark = found[0]
-        const isInName = mark.startsWith('$') && /[\w$\u0080-\uffff]$/.test(line.slice(at, found.index))
+        const isInName = mark.startsWith('$') && found.index > at && /[\w$\u0080-\uffff]/.test(line[found.index - 1]!)
         take(found.index)
         if (mark === '--') break
         if (mark === '/*') {
           depth = 1
-          if (text.trim() === '') at += 2
-          else take(at + 2)
+          if (hasBegun) take(at + 2)
+          else at += 2
         } else if (mark === ';') {
           at++
-          if (text.trim() !== '') yield { text: text.trim(), startedAt }
+          if (hasBegun) yield { text: text.trimEnd(), startedAt }
           text = ''
+          tail = ''
+          hasBegun = false
         } else {
           if (!isInName) until = mark
-          escapes = mark === "'" && /(?:^|[^\w$])E$/i.test(text)
+          escapes = mark === "'" && /^[^\w$]?E$/i.test(tail)
           take(at + mark.length)
         }
       }
     }
-    if (text !== '') text += '\n'
+    if (!hasBegun) return
+    text += '\n'
+    tail = '\n'
   }
 
   return {
     scan,
-    isIdle: () => text.trim() === '' && until === undefined && depth === 0,
-    end: (): Scanned | undefined => (text.trim() === '' ? undefined : { text: text.trim(), startedAt }),
+    isIdle: () => !hasBegun && until === undefined && depth === 0,
+    end: (): Scanned | undefined => (hasBegun ? { text: text.trimEnd(), startedAt } : undefined),
   }
 }
 
 /** Behind the closing quote; a doubled quote closes and opens again, which comes to the same. */
 function endOfQuote(line: string, at: number, quote: string, escapes: boolean): number | undefined {
+  if (!escapes) {
+    const end = line.indexOf(quote, at)
+    return end < 0 ? undefined : end + quote.length
+  }
   for (let index = at; index < line.length; index++) {
-    if (escapes && line[index] === '\\') index++
-    else if (line.startsWith(quote, index)) {
-      if (quote === "'" && line[index + 1] === "'") index++
-      else return index + quote.length
-    }
+    if (line[index] === '\\') index++
+    else if (line[index] === quote && line[index + 1] === quote) index++
+    else if (line[index] === quote) return index + 1
   }
   return undefined
 }

@@ -22,6 +22,7 @@ describe.withCluster('apply and wait', { images: ['busybox:1.37'], agents: 1 }, 
   }) => {
     await cluster.apply('../../fixtures/manifests/any-order.yaml')
     expect((await cluster.exec('pod/in-default', ['cat', '/proc/1/comm'])).stdout).toBe('sleep\n')
+    expect((await cluster.exec('pod/in-later', ['sh', '-c', 'echo $ANSWER'], { namespace: 'later' })).stdout).toBe('no\n')
   })
 
   test('reaches a Service by its name, from both nodes', async ({ cluster, request }) => {

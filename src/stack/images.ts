@@ -6,7 +6,7 @@ import type { Docker } from '../docker/docker.ts'
 import { inspectImage, pullImage } from '../docker/images.ts'
 import type { KubeObject } from '../kube/types.ts'
 import { ClusterTestError } from '../support/errors.ts'
-import { formatBytes } from '../support/format.ts'
+import { formatBytes, formatList } from '../support/format.ts'
 import { type Progress, runStep } from '../support/progress.ts'
 import { type ImageSubstitutes, parseImageName, substituteImage } from './image-names.ts'
 import type { Manifest } from './manifests.ts'
@@ -85,7 +85,7 @@ export async function prepareImages({
   const replaced = new Set<string>()
   const substitute = (image: string) => {
     const to = substituteImage(substitutes, image)
-    if (to !== image) replaced.add(`${image} → ${to}`)
+    if (to !== image) replaced.add(image)
     return to
   }
   const built = new Map<string, LocalImage>()
@@ -130,7 +130,7 @@ export async function prepareImages({
       return { ...container, image }
     }),
   }))
-  if (replaced.size > 0) progress({ kind: 'note', step: 'image', text: `substitutes: ${[...replaced].join(', ')}` })
+  if (replaced.size > 0) progress({ kind: 'note', step: 'image', text: `substituted: ${formatList([...replaced])}` })
 
   const images: LocalImage[] = []
   for (const reference of wanted) {

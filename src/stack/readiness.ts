@@ -58,14 +58,14 @@ export function judgeReadiness(applied: readonly KubeObject[], state: ClusterSta
 }
 
 interface Crash {
-  readonly restarts: number
+  readonly crashes: number
 }
 
 type Judged = Readiness & { readonly crash?: Crash }
 
-/** Alone, the second crash is final. While others are still starting, the fourth: that is after about a minute (back-off of 10, 20 and 40 s). */
-function isFinalCrash({ restarts }: Crash, isLast: boolean): boolean {
-  return restarts >= (isLast ? 1 : 3)
+/** Alone, the first crash is final. While others are still starting, the fourth: that is after about a minute (back-off of 10, 20 and 40 s). */
+function isFinalCrash({ crashes }: Crash, isLast: boolean): boolean {
+  return crashes >= (isLast ? 1 : 4)
 }
 
 function judgeWorkload(applied: KubeObject, state: ClusterState): Judged {
@@ -191,7 +191,7 @@ function judgePod(pod: Pod, events: readonly KubeEvent[], crashCounts: boolean):
           state: 'failed',
           reason: `pod "${name}", container "${container}" ${why}, restarted ${restartCount} times`,
           pod: { name, container, previous: !state?.terminated },
-          crash: { restarts: restartCount + (reason === 'CrashLoopBackOff' ? 1 : 0) },
+          crash: { crashes: restartCount + (reason === 'CrashLoopBackOff' ? 1 : 0) },
         },
       ]
     }

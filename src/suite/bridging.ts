@@ -30,7 +30,7 @@ export function createBridging(held: HeldLease, folder: string): Bridging {
       let container: StartedTestContainer | undefined
       let forwards: readonly Forward[] | undefined
       if (options.server) {
-        forwards = await startServers(options.server, open, workload, received.add, cleanup)
+        forwards = await startServers(options.server, open, workload, (each) => received.add(each), cleanup)
       } else if (open.member) {
         container = await startContainer(options, open.member, folder, workload, cleanup)
       }

@@ -16,7 +16,13 @@ import type { Bridging } from './bridging.ts'
 /** A name that an editor completes, and any other. */
 type Known<Names extends string> = Names | (string & {})
 
-export interface ExecOptions {
+/** Which namespace a workload is in. */
+export interface InNamespace {
+  /** @default the suite's, `default` */
+  readonly namespace?: string
+}
+
+export interface ExecOptions extends InNamespace {
   /** @default the pod's only or first container */
   readonly container?: string
   /** Written to the command's standard input. */
@@ -27,7 +33,7 @@ export interface ExecOptions {
   readonly timeout?: number
 }
 
-export interface ClusterLogOptions {
+export interface ClusterLogOptions extends InNamespace {
   /** @default the pod's only or first container */
   readonly container?: string
   /** Last lines only, of each pod. @default all */
@@ -57,7 +63,12 @@ export interface TestCluster<Seeded extends string = never> {
    * Runs one SQL statement on a PostgreSQL workload, as the user and on the database that its env names.
    * @example await cluster.sql('statefulset/postgres', 'select quantity from stock where sku = $1', ['A-1'])
    */
-  sql<Row extends object = Record<string, unknown>>(workload: Known<Seeded>, statement: string, values?: readonly unknown[]): Promise<Row[]>
+  sql<Row extends object = Record<string, unknown>>(
+    workload: Known<Seeded>,
+    statement: string,
+    values?: readonly unknown[],
+    options?: InNamespace,
+  ): Promise<Row[]>
   /**
    * Runs a command in the first ready pod of a workload.
    * @throws ClusterTestError `ERR_KUBE_EXEC_FAILED` for an exit code other than 0, unless `reject` is false
@@ -67,7 +78,7 @@ export interface TestCluster<Seeded extends string = never> {
   /** The log of all pods of a workload, one after the other. */
   logs(workload: string, options?: ClusterLogOptions): Promise<string>
   /** Reads a workload as it is now. */
-  get<T extends object = KubeObject>(workload: string): Promise<T>
+  get<T extends object = KubeObject>(workload: string, options?: InNamespace): Promise<T>
   /** Applies more manifests (as the suite's option takes them) and resolves when they are ready. `timeout` in milliseconds. @default { timeout: 120_000 } */
   apply(manifests: string | KubeObject | readonly (string | KubeObject)[], options?: { readonly timeout?: number }): Promise<void>
   /**
@@ -90,12 +101,12 @@ export interface TestCluster<Seeded extends string = never> {
 export type RequestService = (service: string, port?: number | string) => Agent
 
 export function createTestCluster<Seeded extends string>(held: HeldLease, kube: KubeClient, bridging: Bridging): TestCluster<Seeded> {
-  const { name, namespace, kubeconfigPath } = held.lease
-  const find = (service: string, port?: number | string) => findAddress(held.lease.addresses, namespace, service, port)
+  const { name, namespace: suiteNamespace, kubeconfigPath } = held.lease
+  const find = (service: string, port?: number | string) => findAddress(held.lease.addresses, suiteNamespace, service, port)
 
   return {
     name,
-    namespace,
+    namespace: suiteNamespace,
     kubeconfigPath,
     url(service, port) {
       const found = find(service, port)
@@ -106,15 +117,20 @@ export function createTestCluster<Seeded extends string>(held: HeldLease, kube: 
       const { host, hostPort } = find(service, port)
       return { host, port: hostPort }
     },
-    async sql<Row extends object>(workload: string, statement: string, values: readonly unknown[] = []) {
+    async sql<Row extends object>(
+      workload: string,
+      statement: string,
+      values: readonly unknown[] = [],
+      { namespace = suiteNamespace }: InNamespace = {},
+    ) {
       const signal = AbortSignal.timeout(30_000)
       const database = await findDatabase(workload, { kube, namespace, addresses: held.lease.addresses, signal })
       await using client = await connectDatabase(database, signal)
       return (await client.query<Row & Record<string, unknown>>(statement, [...values])).rows
     },
-    async exec(workload, command, { container, input, reject = true, timeout = 60_000 } = {}) {
+    async exec(workload, command, { container, input, namespace = suiteNamespace, reject = true, timeout = 60_000 } = {}) {
       const signal = AbortSignal.timeout(timeout)
-      const pod = await firstPod(workload)
+      const pod = await firstPod(namespace, workload)
       const target = { namespace, pod: pod.metadata!.name!, container: containerOf(pod.spec!.containers, container, workload) }
       const result = await execInContainer(kube, target, command, { input, signal })
       if (result.exitCode === 0 || !reject) return result
@@ -124,7 +140,7 @@ export function createTestCluster<Seeded extends string>(held: HeldLease, kube: 
         { hint: 'Pass { reject: false } to look at the result yourself.' },
       )
     },
-    async logs(workload, { container, tail, previous } = {}) {
+    async logs(workload, { container, namespace = suiteNamespace, tail, previous } = {}) {
       const pods = await listPods(kube, namespace, workload)
       const texts = await Promise.all(
         pods.map((pod) =>
@@ -137,13 +153,14 @@ export function createTestCluster<Seeded extends string>(held: HeldLease, kube: 
       )
       return texts.join('')
     },
-    get: async <T extends object>(workload: string) => (await readWorkload(kube, namespace, workload)) as unknown as T,
+    get: async <T extends object>(workload: string, { namespace = suiteNamespace }: InNamespace = {}) =>
+      (await readWorkload(kube, namespace, workload)) as unknown as T,
     apply: (manifests, { timeout = 120_000 } = {}) => held.apply(manifests, timeout),
     bridge: (workload, options) => bridging.bridge(workload, options),
     run: (options) => bridging.run(options),
   }
 
-  async function firstPod(workload: string) {
+  async function firstPod(namespace: string, workload: string) {
     const [pod] = await listPods(kube, namespace, workload)
     if (pod) return pod
     throw new ClusterTestError('ERR_KUBE_NOT_FOUND', `Workload "${workload}" has no pod.`, {

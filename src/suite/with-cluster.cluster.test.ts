@@ -4,7 +4,7 @@ import { join } from 'node:path'
 
 import { afterAll, beforeAll, expect, test } from 'vitest'
 
-import { findTraces, runVitest } from '../testing/run-vitest.ts'
+import { findPids, findTraces, runVitest } from '../testing/run-vitest.ts'
 
 let folder: string
 let kubeconfig: string
@@ -17,6 +17,8 @@ beforeAll(async () => {
 })
 afterAll(() => rm(folder, { recursive: true }))
 
+const within10s = { timeout: 10_000, interval: 250 }
+
 const userFiles = async () => [
   await readFile(kubeconfig, 'utf8'),
   await stat(join(homedir(), '.kube/config')).then(
@@ -26,61 +28,81 @@ const userFiles = async () => [
 ]
 
 test.for([
-  ['passes', 0],
-  ['fails', 1],
-  ['setup-fails', 1],
-] as const)('a run that %s leaves nothing, and the kubeconfig of the user as it was', async ([suite, exitCode]) => {
+  ['passes', 0, []],
+  [
+    'fails',
+    1,
+    [/State of the cluster of suite "fails" when "expects another answer" failed:\nPods:\n {2}default\/hello-\S+ {2}1\/1 ready {2}Running/],
+  ],
+  [
+    'setup-fails',
+    1,
+    [
+      /ClusterTestError: pod\/crashes: container "app" ended with exit code 7\.\nLast lines of container "app":\n {2}no licence\n/,
+      // The frame points at the suite in the test file.
+      / ❯ setup-fails\.suite\.ts:10:10\n/,
+    ],
+  ],
+] as const)('a run that %s leaves nothing, and the kubeconfig of the user as it was', async ([suite, exitCode, messages]) => {
   const before = await userFiles()
   const run = await runVitest(suite, { env: { KUBECONFIG: kubeconfig } }).ended
   expect(run).toMatchObject({ exitCode })
-  expect(await findTraces(run.output)).toEqual([])
+  for (const message of messages) expect(run.output).toMatch(message)
+  await expect.poll(() => findTraces(run.output), within10s).toEqual([])
   expect(await userFiles()).toEqual(before)
-
-  if (suite === 'fails')
-    expect(run.output).toMatch(
-      /State of the cluster of suite "fails" when "expects another answer" failed:\nPods:\n {2}default\/hello-\S+ {2}1\/1 ready {2}Running/,
-    )
-  if (suite === 'setup-fails') {
-    expect(run.output).toContain(
-      'ClusterTestError: pod/crashes: container "app" ended with exit code 7.\nLast lines of container "app":\n  no licence\n',
-    )
-    // The frame points at the suite in the test file.
-    expect(run.output).toMatch(/❯ (chain\.withCluster .*\n[^❯]*❯ )?setup-fails\.suite\.ts:10:10/)
-  }
 })
 
 test.for(['SIGINT', 'SIGTERM'] as const)('%s during a test ends the run and leaves nothing within 10 s', async (signal) => {
   const run = runVitest('long')
-  await run.prints('the test runs')
-  const started = performance.now()
+  await run.prints('the test runs in process')
   process.kill(-run.child.pid!, signal)
-  const { output, exitCode } = await run.ended
-  expect(await findTraces(output)).toEqual([])
-  expect(performance.now() - started).toBeLessThan(10_000)
-  expect(exitCode).toBe({ SIGINT: 130, SIGTERM: 143 }[signal])
+  await expect.poll(() => findTraces(run.output()), within10s).toEqual([])
+  expect(await run.ended).toMatchObject({ exitCode: { SIGINT: 130, SIGTERM: 143 }[signal] })
 })
 
 test('SIGINT during the set-up ends the run and leaves nothing within 10 s', async () => {
   const run = runVitest('long')
-  await expect.poll(() => run.output() || findCreating(run.child.pid!), { timeout: 30_000 }).toContain('RUN')
-  await expect.poll(() => findCreating(run.child.pid!), { timeout: 30_000, interval: 50 }).toBe('k3d')
-  const started = performance.now()
+  await expect.poll(() => findCreating(run.child.pid!), { timeout: 30_000, interval: 50 }).toMatch(/^vk-/)
+  const name = await findCreating(run.child.pid!)
   process.kill(-run.child.pid!, 'SIGINT')
-  const { output } = await run.ended
-  expect(await findTraces(output)).toEqual([])
-  expect(performance.now() - started).toBeLessThan(10_000)
+  await expect.poll(() => findTraces(`${name}`), within10s).toEqual([])
+  expect(await run.ended).toMatchObject({ exitCode: 130 })
 })
 
 test('SIGKILL of the main process leaves nothing within 30 s', async () => {
   const run = runVitest('long')
-  await run.prints('the test runs')
+  await run.prints('the test runs in process')
   run.child.kill('SIGKILL')
   await expect.poll(() => findTraces(run.output()), { timeout: 30_000, interval: 500 }).toEqual([])
 })
 
-/** The name of the program that a process has started, once it is k3d. */
-async function findCreating(pid: number): Promise<string> {
+test('SIGKILL of the worker fails the run and leaves nothing', async () => {
+  const run = runVitest('long')
+  await run.prints('the test runs in process')
+  process.kill(Number(/in process (\d+)\./.exec(run.output())![1]), 'SIGKILL')
+  const { exitCode, output } = await run.ended
+  expect(exitCode).toBe(1)
+  await expect.poll(() => findTraces(output), within10s).toEqual([])
+})
+
+test('when the lifeline is killed too, the next run removes what is left', async () => {
+  const dead = runVitest('long')
+  await dead.prints('the test runs in process')
+  const [, id] = /vk-([0-9a-f]{6})-/.exec(dead.output())!
+  for (const pid of await findPids(`lifeline ${id}`)) process.kill(pid, 'SIGKILL')
+  dead.child.kill('SIGKILL')
+  await dead.ended
+  expect(await findTraces(dead.output())).not.toEqual([])
+
+  const next = await runVitest('passes').ended
+  expect(next.exitCode).toBe(0)
+  expect(next.output).toContain(`removed what dead runs left: "vk-${id}-`)
+  expect(await findTraces(dead.output())).toEqual([])
+})
+
+/** The name of the cluster that k3d is creating for a process. */
+async function findCreating(pid: number): Promise<string | undefined> {
   const children = (await readFile(`/proc/${pid}/task/${pid}/children`, 'utf8')).trim().split(' ').filter(Boolean)
-  const names = await Promise.all(children.map((child) => readFile(`/proc/${child}/comm`, 'utf8').catch(() => '')))
-  return names.map((name) => name.trim()).find((name) => name === 'k3d') ?? ''
+  const commands = await Promise.all(children.map((child) => readFile(`/proc/${child}/cmdline`, 'utf8').catch(() => '')))
+  return commands.map((command) => /cluster\0create\0([^\0]+)/.exec(command)?.[1]).find(Boolean)
 }

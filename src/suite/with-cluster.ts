@@ -71,7 +71,7 @@ export function withCluster(
   const callSite = new Error()
   Error.captureStackTrace(callSite, withCluster)
   this(name, suiteOptions, () => {
-    let running: (ClusterTestContext & { report(error: unknown): Promise<string> }) | undefined
+    let running: (ClusterTestContext & { report(task: unknown): Promise<string> }) | undefined
     const current = () => {
       if (running) return running
       throw new ClusterTestError('ERR_OPTIONS_INVALID', `The cluster of suite "${name}" is not running.`, {

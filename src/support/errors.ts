@@ -23,6 +23,7 @@ export type ErrorCode =
   | 'ERR_COMMAND_FAILED'
   | 'ERR_DOCKER_UNAVAILABLE'
   | 'ERR_DOCKER_REQUEST_FAILED'
+  | 'ERR_INTERNAL'
   | 'ERR_IMAGE_BUILD_FAILED'
   | 'ERR_IMAGE_IMPORT_FAILED'
   | 'ERR_IMAGE_NOT_FOUND'
@@ -92,7 +93,7 @@ export function serializeError(error: unknown): SerializedClusterTestError {
     if (!(cause instanceof ClusterTestError)) causes.push(cause.message)
   }
   if (!(error instanceof ClusterTestError)) {
-    return { code: 'ERR_CLUSTER_CREATE_FAILED', message: error instanceof Error ? (error.stack ?? error.message) : String(error), causes }
+    return { code: 'ERR_INTERNAL', message: error instanceof Error ? (error.stack ?? error.message) : String(error), causes }
   }
   const message = error.hint ? error.message.slice(0, -`\nHint: ${error.hint}`.length) : error.message
   return { code: error.code, message, hint: error.hint, causes }

@@ -35,7 +35,7 @@ export function runVitest(
   })
   let text = ''
   const waiting = new Set<() => void>()
-  for (const stream of [child.stdout!, child.stderr!]) {
+  for (const stream of [child.stdout, child.stderr]) {
     stream.setEncoding('utf8').on('data', (chunk: string) => {
       text += stripVTControlCharacters(chunk)
       for (const look of waiting) look()
@@ -77,7 +77,19 @@ export async function findTraces(output: string): Promise<readonly string[]> {
 }
 
 async function listProcesses(run: string): Promise<readonly string[]> {
-  const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name))
-  const commands = await Promise.all(pids.map((pid) => readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '')))
-  return commands.filter((command) => command.includes(run)).map((command) => command.replaceAll('\0', ' '))
+  return (await readCommands()).filter(({ command }) => command.includes(run)).map(({ command }) => command)
+}
+
+/** Processes whose command line contains the text. */
+export async function findPids(text: string): Promise<readonly number[]> {
+  return (await readCommands()).filter(({ command }) => command.includes(text)).map(({ pid }) => pid)
+}
+
+async function readCommands(): Promise<readonly { readonly pid: number; readonly command: string }[]> {
+  const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name)).map(Number)
+  // A process may end while it is looked at.
+  const commands = await Promise.all(
+    pids.map(async (pid) => ({ pid, command: (await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '')).replaceAll('\0', ' ') })),
+  )
+  return commands.filter(({ command }) => command !== '')
 }

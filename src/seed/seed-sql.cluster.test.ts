@@ -1,0 +1,144 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+
+import { afterAll, beforeAll, expect } from 'vitest'
+
+import { describe } from '../suite/describe.ts'
+import { readCities, writeCitiesSql } from '../testing/cities.ts'
+import { seedSql } from './seed-sql.ts'
+
+const folder = mkdtempSync(join(tmpdir(), 'seed-'))
+const file = (name: string) => join(folder, name)
+beforeAll(() => writeCitiesSql(file('copy.sql'), 'copy'))
+afterAll(() => rmSync(folder, { recursive: true }))
+
+const postgres = 'statefulset/postgres'
+
+// A database without a readiness probe: the seed itself has to find out when it answers queries.
+describe.withCluster('seed', { manifests: '../../fixtures/manifests/postgres.yaml', seed: { [postgres]: [file('copy.sql')] } }, (test) => {
+  test('every row of a dump is there, byte by byte', async ({ cluster }) => {
+    const cities = readCities()
+    const [counted] = await cluster.sql(
+      postgres,
+      'select count(*)::int as rows, sum(population)::text as population, count(distinct country)::int as countries from city',
+    )
+    expect(counted).toEqual({
+      rows: cities.length,
+      population: String(cities.reduce((sum, { population }) => sum + population, 0)),
+      countries: new Set(cities.map(({ country }) => country)).size,
+    })
+    expect(cities.length).toBeGreaterThan(100_000)
+    const names = new Map(cities.map(({ cityId, name }) => [cityId, name]))
+    const rows = await cluster.sql<{ id: number; name: string }>(postgres, 'select id, name from city')
+    expect(rows.filter(({ id, name }) => names.get(id) !== name)).toEqual([])
+    expect(await cluster.sql(postgres, 'select current_user as user, current_database() as database')).toEqual([
+      { user: 'geographer', database: 'atlas' },
+    ])
+  })
+
+  const seed = async (cluster: { address(service: string): { host: string; port: number } }, script: string) => {
+    await writeFile(file('script.sql'), script)
+    const address = { ...cluster.address('postgres'), user: 'geographer', password: `p@ss: 'word' "$1"`, database: 'atlas' }
+    return seedSql(address, file('script.sql'), 'script.sql', AbortSignal.timeout(60_000))
+  }
+
+  test('INSERT statements give the same rows', async ({ cluster }) => {
+    await cluster.sql(postgres, 'alter table city rename to copied')
+    await writeCitiesSql(file('insert.sql'), 'insert')
+    const address = { ...cluster.address('postgres'), user: 'geographer', password: `p@ss: 'word' "$1"`, database: 'atlas' }
+    const result = await seedSql(address, file('insert.sql'), 'insert.sql', AbortSignal.timeout(60_000))
+    expect(result).toEqual({ statements: 1 + Math.ceil(readCities().length / 100), rows: readCities().length })
+    const columns = 'id, name, country, population, longitude, latitude'
+    expect(
+      await cluster.sql(
+        postgres,
+        `select count(*)::int as differ from (select ${columns} from city except select ${columns} from copied) as d`,
+      ),
+    ).toEqual([{ differ: 0 }])
+  })
+
+  test('a failing statement is named by file, line and number', async ({ cluster }) => {
+    await expect(
+      seed(
+        cluster,
+        'create table one (n int primary key);\ninsert into one values (1);\n-- again\ninsert into one\nvalues (1);\ninsert into one values (2);\n',
+      ),
+    ).rejects.toThrowErrorMatchingInlineSnapshot(`
+      [ClusterTestError: Seed "script.sql", line 4, statement 3: duplicate key value violates unique constraint "one_pkey" (Key (n)=(1) already exists.)
+        insert into one
+        values (1)]
+    `)
+    expect(await cluster.sql(postgres, 'select n from one')).toEqual([{ n: 1 }])
+  })
+
+  test('a syntax error is found at its own line', async ({ cluster }) => {
+    await expect(seed(cluster, 'select 1;\nselect\n  2,\n  frm nowhere;\n')).rejects.toThrowErrorMatchingInlineSnapshot(`
+      [ClusterTestError: Seed "script.sql", line 4, statement 2: column "frm" does not exist
+        select
+          2,
+          frm nowhere]
+    `)
+  })
+
+  test('a row of a COPY that does not fit is found', async ({ cluster }) => {
+    await expect(seed(cluster, 'create table two (n int);\ncopy two from stdin;\n1\ntwo\n\\.\n')).rejects
+      .toThrowErrorMatchingInlineSnapshot(`
+      [ClusterTestError: Seed "script.sql", line 4, statement 2: invalid input syntax for type integer: "two" (COPY two, line 2, column n: "two")
+        copy two from stdin]
+    `)
+  })
+
+  test('a wrong password is an error at once, not a wait', async ({ cluster }) => {
+    const address = { ...cluster.address('postgres'), user: 'geographer', password: 'wrong', database: 'atlas' }
+    await expect(seedSql(address, file('copy.sql'), 'copy.sql', AbortSignal.timeout(60_000))).rejects.toMatchObject({
+      code: 'ERR_SEED_FAILED',
+      message: expect.stringContaining('refused the connection: password authentication failed for user "geographer"'),
+    })
+  })
+
+  test('a workload that is no database, or is not there', async ({ cluster }) => {
+    await expect(cluster.sql('statefulset/postgre', 'select 1')).rejects.toThrowErrorMatchingInlineSnapshot(`
+      [ClusterTestError: There is no StatefulSet "postgre" in namespace "default".
+      Hint: It has "statefulset/postgres".]
+    `)
+  })
+
+  test('exec gives all of both outputs and the true exit code', async ({ cluster }) => {
+    const exec = (line: string, options = {}) => cluster.exec(postgres, ['sh', '-c', line], { reject: false, ...options })
+    expect(await exec('echo out; echo err >&2; exit 3')).toEqual({ stdout: 'out\n', stderr: 'err\n', exitCode: 3 })
+    expect(await exec('cat', { input: 'ä\n"\0' })).toEqual({ stdout: 'ä\n"\0', stderr: '', exitCode: 0 })
+    const codes = await Promise.all(Array.from({ length: 20 }, async (_, index) => (await exec(`exit ${index}`)).exitCode))
+    expect(codes).toEqual(Array.from({ length: 20 }, (_, index) => index))
+    for (let round = 0; round < 5; round++) {
+      const { stdout } = await exec('seq 2000000')
+      expect(stdout.length).toBe(14_888_896)
+      expect(stdout.endsWith('\n2000000\n')).toBe(true)
+    }
+  })
+
+  test('exec says why a command failed, or could not start', async ({ cluster }) => {
+    await expect(cluster.exec(postgres, ['sh', '-c', 'echo broken >&2; exit 9'])).rejects.toThrowErrorMatchingInlineSnapshot(`
+      [ClusterTestError: Command "sh -c echo broken >&2; exit 9" in statefulset/postgres ended with exit code 9.
+      broken
+      Hint: Pass { reject: false } to look at the result yourself.]
+    `)
+    await expect(cluster.exec(postgres, ['no-such-program'])).rejects.toMatchObject({
+      code: 'ERR_KUBE_EXEC_FAILED',
+      message: expect.stringMatching(/could not be started: .*no-such-program/),
+    })
+    await expect(cluster.exec(postgres, ['sleep', '60'], { timeout: 500 })).rejects.toThrow(/timeout/)
+    await expect(cluster.exec(postgres, ['true'], { container: 'sidecar' })).rejects.toMatchObject({
+      code: 'ERR_KUBE_NOT_FOUND',
+      message: expect.stringContaining('It has "postgres".'),
+    })
+  })
+
+  test('logs, by number of lines', async ({ cluster }) => {
+    const all = await cluster.logs(postgres)
+    expect(all).toContain('database system is ready to accept connections')
+    const last = await cluster.logs(postgres, { tail: 2 })
+    expect(last.trimEnd().split('\n')).toHaveLength(2)
+  })
+})

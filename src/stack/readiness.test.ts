@@ -1,0 +1,117 @@
+import { describe, expect, test } from 'vitest'
+
+import type { KubeObject, Pod } from '../kube/types.ts'
+import { type ClusterState, judgeReadiness } from './readiness.ts'
+
+const metadata = (name: string, more: object = {}) => ({ name, namespace: 'default', generation: 1, labels: { app: name }, ...more })
+
+const deployment = (name: string, status: object, spec: object = {}): KubeObject => ({
+  apiVersion: 'apps/v1',
+  kind: 'Deployment',
+  metadata: metadata(name),
+  spec: { replicas: 1, selector: { matchLabels: { app: name } }, ...spec },
+  status: { observedGeneration: 1, ...status },
+})
+
+const ready = { replicas: 1, updatedReplicas: 1, availableReplicas: 1, readyReplicas: 1 }
+
+function pod(name: string, container: object, { probed = true, ...status }: { probed?: boolean; phase?: string } = {}): Pod {
+  const object: unknown = {
+    metadata: metadata(name),
+    spec: { containers: [{ name: 'app', image: 'x', ...(probed ? { readinessProbe: {} } : {}) }] },
+    status: {
+      phase: 'Running',
+      containerStatuses: [
+        { name: 'app', image: 'x', imageID: '', ready: false, restartCount: 0, containerID: `containerd://${name}`, ...container },
+      ],
+      ...status,
+    },
+  }
+  return object as Pod
+}
+
+const running = { state: { running: {} }, ready: true }
+const crashed = (restartCount: number) => ({
+  restartCount,
+  state: { waiting: { reason: 'CrashLoopBackOff' } },
+  lastState: { terminated: { exitCode: 1 } },
+})
+
+const state = (objects: KubeObject[], pods: Pod[], more: Partial<ClusterState> = {}): ClusterState => ({
+  objects,
+  pods,
+  events: [],
+  endpointSlices: [],
+  runningFor: () => 10_000,
+  ...more,
+})
+
+const judge = (objects: KubeObject[], pods: Pod[], more: Partial<ClusterState> = {}, mayCrash = false) =>
+  judgeReadiness(objects, state(objects, pods, more), mayCrash)
+
+test('a Deployment is ready when all its pods are of this generation and available', () => {
+  expect(judge([deployment('a', ready)], [pod('a', running)])).toMatchObject([{ target: 'deployment/a', state: 'ready' }])
+  expect(judge([deployment('a', { ...ready, observedGeneration: 0 })], [])).toMatchObject([
+    { state: 'pending', reason: 'not seen by the controller yet' },
+  ])
+  expect(judge([deployment('a', { ...ready, replicas: 2 })], [pod('a', running)])).toMatchObject([
+    { state: 'pending', reason: expect.stringMatching(/^1 of 1 pods ready, rolling out/) },
+  ])
+})
+
+test('a container without a probe has to run for a while', () => {
+  const objects = [deployment('a', ready)]
+  const pods = [pod('a', running, { probed: false })]
+  expect(judge(objects, pods, { runningFor: () => 100 })).toMatchObject([{ state: 'pending', reason: 'has only just started' }])
+  expect(judge(objects, pods, { runningFor: () => 2000 })).toMatchObject([{ state: 'ready' }])
+})
+
+describe('a crash', () => {
+  const waiting = { replicas: 1, updatedReplicas: 1 }
+
+  test('is final when everything else is ready', () => {
+    expect(judge([deployment('a', waiting), deployment('b', ready)], [pod('a', crashed(0)), pod('b', running)])).toMatchObject([
+      { target: 'deployment/a', state: 'failed', reason: 'pod "a", container "app" ended with exit code 1, restarted 0 times' },
+      { state: 'ready' },
+    ])
+  })
+
+  test('is a wait while neighbours start or a seed runs, until the fourth', () => {
+    const neighbours = [deployment('a', waiting), deployment('b', waiting)]
+    const states = (restarts: number) =>
+      judge(neighbours, [pod('a', crashed(restarts)), pod('b', { state: { waiting: { reason: 'ContainerCreating' } } })]).map(
+        (each) => each.state,
+      )
+    expect([0, 1, 2].map(states)).toEqual(Array.from({ length: 3 }, () => ['pending', 'pending']))
+    expect(states(3)).toEqual(['failed', 'pending'])
+    expect(judge([deployment('a', waiting)], [pod('a', crashed(1))], {}, true)).toMatchObject([{ state: 'pending' }])
+  })
+})
+
+test('an image that may come with the next try is waited for, one that is not there is not', () => {
+  const pulling = (message: string) => [pod('a', { state: { waiting: { reason: 'ErrImagePull', message } } })]
+  expect(judge([deployment('a', {})], pulling('i/o timeout'))).toMatchObject([{ state: 'pending' }])
+  expect(judge([deployment('a', {})], pulling('manifest unknown'))).toMatchObject([
+    { state: 'failed', reason: 'pod "a": image "x" cannot be pulled: manifest unknown' },
+  ])
+})
+
+test('a Service is ready with its first endpoint; one without a selector at once', () => {
+  const service = (name: string, spec: object): KubeObject => ({ apiVersion: 'v1', kind: 'Service', metadata: metadata(name), spec })
+  const own = [
+    deployment('a', ready),
+    service('a', { selector: { app: 'a' }, ports: [{ port: 80 }] }),
+    service('outside', { type: 'ExternalName', externalName: 'x' }),
+  ]
+  const slice = {
+    metadata: { namespace: 'default', labels: { 'kubernetes.io/service-name': 'a' } },
+    ports: [{ port: 80 }],
+    endpoints: [{ addresses: ['10.42.0.2'], conditions: { ready: true } }],
+  }
+  expect(judge(own, [pod('a', running)]).map((each) => [each.target, each.state])).toEqual([
+    ['deployment/a', 'ready'],
+    ['service/a', 'pending'],
+    ['service/outside', 'ready'],
+  ])
+  expect(judge(own, [pod('a', running)], { endpointSlices: [slice] })[1]).toMatchObject({ state: 'ready' })
+})
