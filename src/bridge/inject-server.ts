@@ -14,7 +14,7 @@ export interface InjectedServer extends AsyncDisposable {
 const grace = 1_000
 
 /** Milliseconds from a connection to its first request that a bridge waits for when it ends. */
-const patienceForFirst = 100
+const patienceForFirst = 300
 
 /**
  * Listens on one address and hands every connection to the user's server, which need not listen itself: Node.js' servers
