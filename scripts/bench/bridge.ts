@@ -166,6 +166,8 @@ async function expectAnswer(expected: string): Promise<void> {
 
 async function get(url: string, agent: Agent): Promise<string> {
   const request = httpRequest(url, { agent }).end()
+  // A connection may also break after its answer.
+  request.on('error', () => {})
   const [response] = (await once(request, 'response')) as [IncomingMessage]
   return (await response.setEncoding('utf8').toArray()).join('')
 }

@@ -59,15 +59,22 @@ on_sandbox() {
   [ -e "$file" ] || return
   read_sandbox "$file"
   case $namespace/$name in ${match.namespace}/${match.name}) ;; *) return ;; esac
+  [ -d $dir/ns-\${ns##*/} ] && return
   labels=$(ctr -n k8s.io containers info $1 2>/dev/null)
   labels=\${labels%%'"Image":'*}
   ${labels.join('\n  ')}
   apply "$file"
 }
-mkdir -p $dir
-mkfifo $dir/events
+# The bridge may have gone before this has started.
+echo $$ > $dir/watch && mkfifo $dir/events || exit 0
 ctr -n k8s.io events > $dir/events 2>/dev/null &
 echo "$$ $!" > $dir/watch
+exec 3< $dir/events
+# What has come since the rules were set.
+for file in ${cniCache}/*-eth0; do
+  sandbox=\${file%-eth0}
+  on_sandbox \${sandbox##*-} &
+done
 while read -r date time zone zone_name containerd topic event; do
   case $topic in
     /containers/create) sandbox=\${event#*'"id":"'} ;;
@@ -75,7 +82,7 @@ while read -r date time zone zone_name containerd topic event; do
     *) continue ;;
   esac
   on_sandbox \${sandbox%%'"'*} &
-done < $dir/events
+done <&3
 `
 }
 
@@ -167,7 +174,7 @@ echo 1 > ${localnet}
 iptables-restore -w 5 --noflush < $1/rules || exit 1
 ${flush(options, 'udp')}
 # Whoever has connected just before still sends the first request.
-sleep 0.05
+sleep 0.03
 iptables-restore -w 5 --noflush < $1/cut || exit 1
 # What the kernel has noted of the pod's own connections, as they ended: a caller that takes the same port again would
 # be taken for one of them, and not be sent to the local side.

@@ -45,8 +45,9 @@ export async function startPodRules(options: PodRulesOptions): Promise<PodRules>
   await Promise.all(
     nodes.map(async (node) => {
       const uids = present.filter((pod) => pod.spec?.nodeName === node.name).map(uidOf)
-      node.shell.start(watchScript({ ...options, podCidr: node.podCidr, match: target.match }), onLine)
       await apply(node, uids)
+      // Not waited for: it looks for what has come meanwhile, and a pod takes longer to get ready than it to start.
+      node.shell.start(watchScript({ ...options, podCidr: node.podCidr, match: target.match }), onLine)
     }),
   )
 

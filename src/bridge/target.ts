@@ -36,7 +36,9 @@ export interface TargetOptions {
 export async function findTarget({ kube, namespace, workload, container: wanted, signal }: TargetOptions): Promise<BridgeTarget> {
   const listeners = new Set<() => void>()
   const stop = new AbortController()
-  const [services, watched] = await Promise.all([
+  const name = /^(?:service|svc)\/(.+)$/.exec(workload)?.[1]
+  const [template, services, watched] = await Promise.allSettled([
+    name ? undefined : readTemplate(kube, namespace, workload, signal),
     kube.request<KubeList<Service>>('GET', `/api/v1/namespaces/${namespace}/services`, { signal }),
     watchList<Pod & { metadata: { uid: string } }>(kube, `/api/v1/namespaces/${namespace}/pods`, {
       onChange: () => listeners.forEach((listener) => listener()),
@@ -44,13 +46,10 @@ export async function findTarget({ kube, namespace, workload, container: wanted,
     }),
   ])
   using cleanup = new DisposableStack()
-  cleanup.use(watched)
   cleanup.defer(() => stop.abort(new Error('The bridge has ended.')))
-
-  const name = /^(?:service|svc)\/(.+)$/.exec(workload)?.[1]
-  const { labels, spec, match } = name
-    ? templateOfService(namespace, name, services.items, watched.items)
-    : await readTemplate(kube, namespace, workload, signal)
+  const pods = cleanup.use(valueOf(watched))
+  const known = valueOf(services).items
+  const { labels, spec, match } = valueOf(template) ?? templateOfService(namespace, name!, known, pods.items)
   if (spec.hostNetwork)
     throw new ClusterTestError(
       'ERR_BRIDGE_HOST_NETWORK',
@@ -66,16 +65,22 @@ export async function findTarget({ kube, namespace, workload, container: wanted,
     ports: listPorts(
       container,
       spec.containers,
-      services.items.filter((service) => selects(service.spec?.selector, labels)),
+      known.filter((service) => selects(service.spec?.selector, labels)),
     ),
     match,
-    pods: () => watched.items.filter((pod) => !pod.metadata.deletionTimestamp && matches(match, pod)),
+    pods: () => pods.items.filter((pod) => !pod.metadata.deletionTimestamp && matches(match, pod)),
     onChange(listener) {
       listeners.add(listener)
       return { [Symbol.dispose]: () => void listeners.delete(listener) }
     },
     [Symbol.dispose]: () => owned.dispose(),
   }
+}
+
+/** All three are waited for, so that none is left behind when another fails. */
+function valueOf<T>(result: PromiseSettledResult<T>): T {
+  if (result.status === 'rejected') throw result.reason
+  return result.value
 }
 
 function matches({ name, labels }: PodMatch, pod: Pod): boolean {
