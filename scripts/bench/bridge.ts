@@ -150,7 +150,7 @@ async function transfer(url: string, method: 'GET' | 'PUT'): Promise<number> {
   const rates: number[] = []
   for (let i = 0; i < 3; i++) {
     const started = performance.now()
-    const request = httpRequest(`${url}/down`, { method, agent: new Agent() })
+    const request = httpRequest(method === 'PUT' ? url : `${url}/down`, { method, agent: new Agent() })
     request.end(method === 'PUT' ? Buffer.alloc(megabytes << 20) : undefined)
     const [response] = (await once(request, 'response')) as [IncomingMessage]
     for await (const _ of response);

@@ -1,14 +1,15 @@
 import { ClusterTestError } from '../support/errors.ts'
 import type { BridgeParts } from './bridges.ts'
-import { type RunningContainer, findRunning, readEnv, readFiles } from './container-facts.ts'
+import { readEnv } from './container-facts.ts'
+import { createMember, findOther, findSource } from './create-member.ts'
 import { selectEnv } from './env.ts'
 import { type HostProcess, checkHostPath, startHostProcess } from './host-process.ts'
 import { joinContainer } from './join-container.ts'
-import { startMember, waitForListeners } from './member.ts'
+import { waitForListeners } from './member.ts'
 import { type PodRules, startPodRules } from './pod-rules.ts'
 import { type PortMapping, choosePorts } from './ports.ts'
 import { keepFilesCurrent } from './refresh-files.ts'
-import type { BridgeCall, BridgeRequest, MemberRequest, OpenBridge, OpenMember } from './requests.ts'
+import type { BridgeCall, BridgeRequest, OpenBridge, OpenMember } from './requests.ts'
 import type { Forward } from './rules.ts'
 import { type BridgeTarget, findTarget } from './target.ts'
 
@@ -141,58 +142,6 @@ export async function openMember(
 
 function forwardTo(address: string, ports: readonly PortMapping[]): readonly Forward[] {
   return ports.map(({ protocol, port, local }) => ({ protocol, port, address, targetPort: local }))
-}
-
-/** Where the environment and the files come from: nothing runs yet when the workload is scaled to none. */
-async function findSource(
-  parts: BridgeParts,
-  side: { readonly env: MemberRequest['env'] },
-  target: BridgeTarget,
-  signal: AbortSignal,
-): Promise<RunningContainer | undefined> {
-  const { from } = side.env
-  if (from === false) return undefined
-  if (from === undefined || from === target.workload) return findRunning(target)
-  return findOther(parts, target.namespace, from, undefined, signal)
-}
-
-async function findOther(
-  { cluster }: BridgeParts,
-  namespace: string,
-  workload: string,
-  container: string | undefined,
-  signal: AbortSignal,
-): Promise<RunningContainer | undefined> {
-  using target = await findTarget({ kube: cluster.kube, namespace, workload, container, signal })
-  return findRunning(target)
-}
-
-async function createMember(
-  parts: BridgeParts,
-  request: MemberRequest,
-  {
-    cleanup,
-    namespace,
-    source,
-    signal,
-  }: { cleanup: AsyncDisposableStack; namespace: string; source: RunningContainer | undefined; signal: AbortSignal },
-): Promise<OpenMember> {
-  const { docker, cluster, network } = parts
-  const [image, member, env, archives] = await Promise.all([
-    parts.prepareImage(request.image, signal),
-    startMember({ docker, cluster, network, namespace, publish: request.publish, signal }).then((each) => cleanup.use(each)),
-    source ? readEnv(docker, source) : {},
-    source && request.files ? readFiles(docker, source, source.mounts) : [],
-  ])
-  return {
-    holder: member.holder,
-    address: member.address,
-    published: member.published,
-    image,
-    env: selectEnv(env, request.env),
-    labels: cluster.labels,
-    archives: archives.map((archive) => archive.toString('base64')),
-  }
 }
 
 function keyOf({ namespace, workload, container }: BridgeTarget): string {

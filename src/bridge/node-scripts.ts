@@ -1,4 +1,5 @@
-import { type RuleOptions, chainsOf, cutRules, endedPodRules, forgottenPodRules, nodeRules, podRules, removedNodeRules } from './rules.ts'
+import { enterScript, forgetInPod, leaveScript, stateFolder } from './pod-scripts.ts'
+import { type RuleOptions, chainsOf, cutRules, nodeRules, podRules, removedNodeRules } from './rules.ts'
 
 /** How a node recognises the sandboxes of a workload without asking the API server. */
 export interface PodMatch {
@@ -16,9 +17,6 @@ export interface NodeScriptOptions extends RuleOptions {
 
 /** libcni keeps there what each sandbox got: its pod's name and UID, its namespace's path, its addresses. */
 const cniCache = '/var/lib/cni/results'
-
-/** On the node: what each bridge has done, and the kernel's switches as they were before the first one. */
-const stateFolder = '/run/vitest-kubernetes'
 
 /** Sets the rules in the pods that are there. Prints `pod UID NAME` for each. */
 export function applyScript(options: NodeScriptOptions, uids: readonly string[]): string {
@@ -147,83 +145,10 @@ apply() {
   read_sandbox "$1"
   [ -e "$ns" ] || return 0
   # The first one that comes sets the rules: of two the second would add the jumps again.
-  if mkdir $dir/ns-\${ns##*/} 2>/dev/null; then nsenter --net=$ns sh $dir/enter $dir \${ns##*/} $ip || return 1
-  else while [ -d $dir ] && ! [ -e $dir/ns-\${ns##*/}/done ]; do sleep 0.01; done; fi
+  if mkdir $dir/ns-\${ns##*/} 2>/dev/null; then nsenter --net=$ns sh $dir/enter $dir \${ns##*/} $ip || { : > $dir/ns-\${ns##*/}/failed; return 1; }
+  else while [ -d $dir ] && ! [ -e $dir/ns-\${ns##*/}/done ]; do [ -e $dir/ns-\${ns##*/}/failed ] && return 1; sleep 0.01; done; fi
   echo "pod $uid $name"
 }`
-}
-
-const forward = '/proc/sys/net/ipv4/ip_forward'
-const localnet = '/proc/sys/net/ipv4/conf/all/route_localnet'
-
-/** In a pod's network namespace. The kernel's own switches are noted before the first bridge changes them. */
-function enterScript(options: RuleOptions): string {
-  const own = options.forwards
-    .filter(({ protocol }) => protocol === 'tcp')
-    .map(({ protocol, port }) => conntrack(protocol, port, '--reply-src $3'))
-    .join('; ')
-  return `
-note=${stateFolder}/sysctl-$2
-if ! [ -e $note ]; then
-  read -r forward < ${forward}
-  read -r localnet < ${localnet}
-  echo "$forward $localnet" > $note
-fi
-echo 1 > ${forward}
-echo 1 > ${localnet}
-iptables-restore -w 5 --noflush < $1/rules || exit 1
-${flush(options, 'udp')}
-# Whoever has connected just before still sends the first request.
-sleep 0.03
-iptables-restore -w 5 --noflush < $1/cut || exit 1
-# What the kernel has noted of the pod's own connections, as they ended: a caller that takes the same port again would
-# be taken for one of them, and not be sent to the local side.
-{ for pause in 0 0.1 1 5; do sleep $pause; [ -d $1 ] || exit; ${own || ':'}; done; } >/dev/null 2>&1 &
-: > $1/ns-$2/done && exit 0
-# The bridge has gone meanwhile.
-gone=${stateFolder}/gone-${options.id}
-sh $gone/leave
-mkdir -p $gone/ns-$2
-`
-}
-
-function leaveScript(options: RuleOptions): string {
-  const { input, cut } = chainsOf(options.id)
-  return `
-if ! iptables-restore -w 5 --noflush 2>/dev/null <<'RULES'
-${endedPodRules(options)}RULES
-then iptables-save | grep -q -e ':${input} ' -e ':${cut} ' && exit 1; fi
-${flush(options, 'udp')}
-`
-}
-
-function forgetInPod(options: RuleOptions): string {
-  return `
-${flush(options, 'tcp')}
-if ! iptables-restore -w 5 --noflush 2>/dev/null <<'RULES'
-${forgottenPodRules(options)}RULES
-then iptables-save -t nat | grep -q ':${chainsOf(options.id).output} ' && exit 1; fi
-others=$(echo ${stateFolder}/bridge-*/ns-$2)
-note=${stateFolder}/sysctl-$2
-if ! [ -e "\${others%% *}" ] && [ -e $note ]; then
-  read -r forward localnet < $note
-  echo $forward > ${forward}
-  echo $localnet > ${localnet}
-  rm -f $note
-fi
-`
-}
-
-/** Forgets the connections that were sent to the local side. conntrack ends with 1 when there was none. */
-function flush({ forwards }: RuleOptions, only: 'tcp' | 'udp'): string {
-  return forwards
-    .filter(({ protocol }) => protocol === only)
-    .map(({ protocol, port, address }) => `${conntrack(protocol, port, only === 'udp' ? '' : `--reply-src ${address}`)} || :`)
-    .join('\n')
-}
-
-function conntrack(protocol: string, port: number, more: string): string {
-  return `conntrack -D -p ${protocol} --orig-port-dst ${port} ${more} >/dev/null 2>&1`
 }
 
 function quote(text: string): string {
