@@ -46,16 +46,16 @@ test('resets the next request of an older connection', () => {
 
 test('takes away what it has set, and nothing else, in two steps', () => {
   expect(endedPodRules(options)).toMatchInlineSnapshot(`
-    "*nat
+    "*filter
+    -D INPUT -j VK-abcd-CUT
+    -F VK-abcd-CUT
+    -X VK-abcd-CUT
+    COMMIT
+    *nat
     -D PREROUTING -j VK-abcd-IN
     -D OUTPUT -j VK-abcd-IN
     -F VK-abcd-IN
     -X VK-abcd-IN
-    COMMIT
-    *filter
-    -D INPUT -j VK-abcd-CUT
-    -F VK-abcd-CUT
-    -X VK-abcd-CUT
     COMMIT
     "
   `)

@@ -85,7 +85,8 @@ function passProbes(chain: string, keepProbes: boolean): readonly string[] {
 export function endedPodRules({ id }: RuleOptions): string {
   const { input, cut } = chainsOf(id)
   const { nat, filter } = jumps(id)
-  return table('nat', [...remove(nat.slice(0, -1)), ...drop([input])]) + table('filter', [...remove(filter), ...drop([cut])])
+  // Each table changes at once, but one after the other: what IN no longer sends on must not meet CUT.
+  return table('filter', [...remove(filter), ...drop([cut])]) + table('nat', [...remove(nat.slice(0, -1)), ...drop([input])])
 }
 
 /** Takes away what endedPodRules leaves. */
