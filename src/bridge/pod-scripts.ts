@@ -24,11 +24,11 @@ echo 1 > ${localnet}
 iptables-restore -w 5 --noflush < $1/rules || exit 1
 ${flush(options, 'udp')}
 # Whoever has connected just before still sends the first request.
-sleep 0.03
+sleep 0.02
 iptables-restore -w 5 --noflush < $1/cut || exit 1
 # What the kernel has noted of the pod's own connections, as they ended: a caller that takes the same port again would
 # be taken for one of them, and not be sent to the local side.
-{ for pause in 0 0.1 1 5; do sleep $pause; [ -d $1 ] || exit; ${own || ':'}; done; } >/dev/null 2>&1 &
+{ for pause in 0.1 1 5; do sleep $pause; [ -d $1 ] || exit; ${own || ':'}; done; } >/dev/null 2>&1 &
 : > $1/ns-$2/done && exit 0
 # The bridge has gone meanwhile.
 gone=${stateFolder}/gone-${options.id}
