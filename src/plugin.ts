@@ -54,6 +54,10 @@ function brokerOf(vitest: Vitest, options: KubernetesPluginOptions): Promise<Bro
 }
 
 async function createBroker(vitest: Vitest, options: KubernetesPluginOptions): Promise<Broker> {
+  const { maxClusters } = options
+  if (maxClusters !== undefined && !(Number.isInteger(maxClusters) && maxClusters > 0)) {
+    throw new ClusterTestError('ERR_OPTIONS_INVALID', `Expected \`maxClusters\` to be a positive integer, got ${maxClusters}.`)
+  }
   const { env } = process
   const broker = await startBroker({
     k3d: options.k3d ?? (env.VITEST_KUBERNETES_K3D || 'k3d'),

@@ -14,6 +14,21 @@ export interface Broker extends AsyncDisposable {
   cancel(reason: Error): void
 }
 
+type ApplyMessage = WorkerMessage & { readonly type: 'apply' }
+
+async function applyWithin(suite: RunningSuite, { manifests, timeout }: ApplyMessage, signal: AbortSignal): Promise<void> {
+  const deadline = AbortSignal.timeout(timeout)
+  try {
+    await suite.apply(manifests, AbortSignal.any([signal, deadline]))
+  } catch (error) {
+    if (!deadline.aborted || error instanceof ClusterTestError) throw error
+    throw new ClusterTestError('ERR_WORKLOAD_NOT_READY', `cluster.apply took longer than ${timeout} ms.`, {
+      cause: error,
+      hint: 'Raise its option "timeout".',
+    })
+  }
+}
+
 /** Opens the socket. The engine, and with it all of Docker's and Kubernetes' clients, is loaded when the first suite asks for a cluster. */
 export async function startBroker(options: EngineOptions): Promise<Broker> {
   const token = randomBytes(24).toString('base64url')
@@ -35,11 +50,17 @@ export async function startBroker(options: EngineOptions): Promise<Broker> {
       for await (const message of readMessages<WorkerMessage>(socket)) {
         try {
           if (message.type === 'lease' && message.token === token) {
-            engine ??= import('./engine.ts').then(({ startEngine }) => startEngine(options))
+            engine ??= import('./engine.ts')
+              .then(({ startEngine }) => startEngine(options))
+              .catch((error: unknown) => {
+                // In watch mode the user may start Docker meanwhile.
+                engine = undefined
+                throw error
+              })
             suite = await (await engine).start(message.request, held, signal)
             replyLease(suite)
           } else if (message.type === 'apply' && suite) {
-            await suite.apply(message.manifests, AbortSignal.any([signal, AbortSignal.timeout(message.timeout)]))
+            await applyWithin(suite, message, signal)
             replyLease(suite)
           } else if (message.type === 'bridge' && suite) {
             reply({ type: 'bridge', result: await suite.bridges.handle(message.call, signal) })

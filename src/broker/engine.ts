@@ -3,13 +3,13 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
 import { findK3d } from '../cluster/k3d.ts'
-import { pruneLeftovers } from '../cluster/leftovers.ts'
+import { pruneLeftovers, removeRun } from '../cluster/leftovers.ts'
 import { startLifeline } from '../cluster/lifeline.ts'
 import { createOwner, folderPrefix } from '../cluster/owner.ts'
 import { connectDocker } from '../docker/docker.ts'
 import type { ImageSubstitutes } from '../stack/image-names.ts'
 import { checkOptions } from '../stack/options.ts'
-import { ClusterTestError } from '../support/errors.ts'
+import { ClusterTestError, messageOf } from '../support/errors.ts'
 import { formatList } from '../support/format.ts'
 import type { Progress } from '../support/progress.ts'
 import { createCapacity } from './capacity.ts'
@@ -52,7 +52,12 @@ export async function startEngine({
   const lifeline = cleanup.use(startLifeline(owner.run))
   const trackChild = (event: 'started' | 'ended', pid: number) => lifeline.trackChild(event, pid)
   const k3d = await findK3d(docker, command, trackChild)
-  const leftovers = await pruneLeftovers(docker)
+  // A child that was killed may have had a request under way in the Docker engine.
+  cleanup.defer(() => removeRun(docker, owner.run))
+  const leftovers = await pruneLeftovers(docker).catch((error: unknown) => {
+    progress('run')({ kind: 'note', step: 'prune', text: messageOf(error) })
+    return []
+  })
   if (leftovers.length > 0) {
     const names = leftovers.flatMap(({ run, clusters }) => (clusters.length > 0 ? clusters : [run]))
     progress('run')({ kind: 'note', step: 'prune', text: `removed what dead runs left: ${formatList(names)}` })
@@ -75,7 +80,7 @@ export async function startEngine({
       try {
         return held.use(await startSuite(parts, plan, report, AbortSignal.any([signal, deadline])))
       } catch (error) {
-        if (error !== deadline.reason) throw error
+        if (!deadline.aborted || error instanceof ClusterTestError) throw error
         throw new ClusterTestError('ERR_SETUP_TIMEOUT', `The set-up of suite "${request.suite}" took longer than ${timeout} ms.`, {
           cause: error,
           hint: 'Raise the option "setupTimeout" of the suite; the lines above show what took the time.',

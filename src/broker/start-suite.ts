@@ -109,6 +109,7 @@ export async function startSuite(parts: EngineParts, plan: SuitePlan, progress: 
   ])
   const services = cleanup.use(exposeServices(docker, cluster))
   const imported = new Set<string>()
+  let exposing: Promise<void> = Promise.resolve()
   await bringUp(stack.images, stack.manifests, plan.seeds, signal)
 
   const addresses = () => services.addresses
@@ -119,7 +120,9 @@ export async function startSuite(parts: EngineParts, plan: SuitePlan, progress: 
     cluster,
     namespace,
     bridges,
-    addresses: services.addresses,
+    get addresses() {
+      return services.addresses
+    },
     async apply(sources, abort) {
       const more = await prepareImages({
         ...parts,
@@ -149,7 +152,14 @@ export async function startSuite(parts: EngineParts, plan: SuitePlan, progress: 
     await together(abort, [
       (each) => waitForAll(applied, () => isSeeding, each),
       async (each) => {
-        for (const { workload, files } of seeds) await seed(workload, files, applied, own, each)
+        await together(
+          each,
+          seeds.map(
+            ({ workload, files }) =>
+              (one: AbortSignal) =>
+                seed(workload, files, applied, own, one),
+          ),
+        )
         isSeeding = false
       },
     ])
@@ -159,7 +169,13 @@ export async function startSuite(parts: EngineParts, plan: SuitePlan, progress: 
       own.filter((service) => expectsEndpoints(service, applied)),
       abort,
     )
-    await services.update(abort)
+    await exposeOnce(abort)
+  }
+
+  /** One after the other, since seeds of several workloads run at the same time. */
+  function exposeOnce(abort: AbortSignal): Promise<void> {
+    exposing = exposing.catch(() => undefined).then(() => services.update(abort))
+    return exposing
   }
 
   async function prepareLocalImage(image: string | ImageBuild, abort: AbortSignal): Promise<string> {
@@ -199,14 +215,14 @@ export async function startSuite(parts: EngineParts, plan: SuitePlan, progress: 
   ): Promise<void> {
     const { kind, name } = parseWorkload(workload)
     const object = applied.find((each) => each.kind === kind && each.metadata.name === name)
-    if (object) await waitForReady(cluster.kube, [object], { signal: abort })
+    if (object) await waitForReady(cluster.kube, [object], { signal: abort, mayCrash: () => true })
     await waitForServiceRules(
       docker,
       cluster,
       own.filter((service) => object && selects(service, object)),
       abort,
     )
-    await services.update(abort)
+    await exposeOnce(abort)
     const database = await findDatabase(workload, { kube: cluster.kube, namespace, addresses: services.addresses, signal: abort })
     for (const file of files) {
       const shown = relative(folder, file)

@@ -71,7 +71,7 @@ export async function startCluster(options: StartClusterOptions): Promise<Cluste
     progress,
     signal,
   } = options
-  checkHostLimits(await readHostLimits(), memory)
+  checkHostLimits(await readHostLimits(docker.memory), memory)
   // k3d allows 32 characters (DefaultClusterNameMaxLength, k3d 5.9.0).
   const name = `vk-${owner.run}-${slug(options.label, 14)}-${randomId(2)}`
   const network = name

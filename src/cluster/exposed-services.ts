@@ -1,28 +1,34 @@
 import type { Docker } from '../docker/docker.ts'
 import type { Cluster } from './cluster.ts'
-import { type ServiceAddress, listServices, startGateway } from './gateway.ts'
+import { type ServiceAddress, type ServiceTarget, listTargets, startGateway } from './gateway.ts'
 
 /** The Services that the host can reach, growing as Services come. */
 export interface ExposedServices extends AsyncDisposable {
+  /** As of the last update. */
   readonly addresses: readonly ServiceAddress[]
-  /** Gives a host address to every Service that has none yet. */
+  /** Gives a host address to every port that is new or leads elsewhere than before, and forgets those that are gone. */
   update(signal: AbortSignal): Promise<void>
 }
 
 export function exposeServices(docker: Docker, cluster: Cluster): ExposedServices {
   const gateways = new AsyncDisposableStack()
-  const addresses: ServiceAddress[] = []
+  let exposed = new Map<string, ServiceAddress>()
   return {
-    addresses,
+    get addresses() {
+      return [...exposed.values()]
+    },
     async update(signal) {
-      const known = new Set(addresses.map(({ namespace, service }) => `${namespace}/${service}`))
-      const services = (await listServices(cluster, signal)).filter(
-        ({ metadata }) => !known.has(`${metadata?.namespace}/${metadata?.name}`),
-      )
-      // A gateway's ports are fixed when its container is made, so that new Services get one of their own.
-      const gateway = gateways.use(await startGateway(docker, cluster, services, signal))
-      addresses.push(...gateway.addresses)
+      const targets = await listTargets(cluster, signal)
+      const missing = targets.filter((target) => !exposed.has(keyOf(target)))
+      // A gateway's ports are fixed when its container is made, so that new ones get a gateway of their own.
+      const { addresses } = gateways.use(await startGateway(docker, cluster, missing, signal))
+      const added = new Map(missing.map((target, index) => [keyOf(target), addresses[index]!]))
+      exposed = new Map(targets.map((target) => [keyOf(target), exposed.get(keyOf(target)) ?? added.get(keyOf(target))!]))
     },
     [Symbol.asyncDispose]: () => gateways.disposeAsync(),
   }
+}
+
+function keyOf({ namespace, service, portName, port, address, targetPort }: ServiceTarget): string {
+  return [namespace, service, portName, port, address, targetPort].join(' ')
 }

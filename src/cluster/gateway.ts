@@ -1,3 +1,5 @@
+import { type Readable, addAbortSignal } from 'node:stream'
+
 import type { Docker } from '../docker/docker.ts'
 import { isNotFound } from '../docker/docker.ts'
 import type { EndpointSlice, KubeList, Service } from '../kube/types.ts'
@@ -26,9 +28,12 @@ export interface Gateway extends AsyncDisposable {
  * them by NAT to the Services' own addresses, so every connection takes the way that a pod's takes (kube-proxy, endpoints)
  * and no process stands in between, unlike with a port-forward.
  */
-export async function startGateway(docker: Docker, cluster: Cluster, services: readonly Service[], signal: AbortSignal): Promise<Gateway> {
-  const slices = services.some(isHeadless) ? await listEndpointSlices(cluster, signal) : []
-  const targets = services.flatMap((service) => (isHeadless(service) ? podTargets(service, slices) : serviceTargets(service)))
+export async function startGateway(
+  docker: Docker,
+  cluster: Cluster,
+  targets: readonly ServiceTarget[],
+  signal: AbortSignal,
+): Promise<Gateway> {
   if (targets.length === 0) return { addresses: [], [Symbol.asyncDispose]: async () => {} }
   signal.throwIfAborted()
 
@@ -59,7 +64,7 @@ export async function startGateway(docker: Docker, cluster: Cluster, services: r
   try {
     const output = await container.attach({ stream: true, stdout: true, stderr: true })
     await container.start()
-    await waitForRules(output, cluster.name)
+    await waitForRules(output, cluster.name, signal)
     const { NetworkSettings } = await container.inspect()
     const addresses = ports.map(({ inside, address: _address, targetPort: _targetPort, ...target }) => {
       const bound = NetworkSettings.Ports[inside]?.[0]
@@ -87,7 +92,8 @@ export async function listServices(cluster: Cluster, signal?: AbortSignal): Prom
 
 const firstPort = 20_000
 
-interface Target {
+/** A port of a Service, and where it leads in the cluster at this moment. */
+export interface ServiceTarget {
   readonly namespace: string
   readonly service: string
   readonly portName: string
@@ -97,11 +103,18 @@ interface Target {
   readonly targetPort: number
 }
 
+/** Where all Services of the cluster lead now. A headless one without a ready pod leads nowhere yet. */
+export async function listTargets(cluster: Cluster, signal: AbortSignal): Promise<readonly ServiceTarget[]> {
+  const services = await listServices(cluster, signal)
+  const slices = services.some(isHeadless) ? await listEndpointSlices(cluster, signal) : []
+  return services.flatMap((service) => (isHeadless(service) ? podTargets(service, slices) : serviceTargets(service)))
+}
+
 function isHeadless({ spec }: Service): boolean {
   return spec?.clusterIP === 'None'
 }
 
-function serviceTargets({ metadata, spec }: Service): readonly Target[] {
+function serviceTargets({ metadata, spec }: Service): readonly ServiceTarget[] {
   if (!spec?.clusterIP) return []
   return tcpPorts(spec.ports).map(({ name = '', port }) => ({
     namespace: metadata!.namespace!,
@@ -114,7 +127,7 @@ function serviceTargets({ metadata, spec }: Service): readonly Target[] {
 }
 
 /** A headless Service has no address of its own: the one of a ready pod stands in, until that pod goes. */
-function podTargets({ metadata, spec }: Service, slices: readonly EndpointSlice[]): readonly Target[] {
+function podTargets({ metadata, spec }: Service, slices: readonly EndpointSlice[]): readonly ServiceTarget[] {
   const own = slices.filter(
     (slice) => slice.metadata.namespace === metadata?.namespace && slice.metadata.labels?.['kubernetes.io/service-name'] === metadata?.name,
   )
@@ -137,7 +150,8 @@ async function listEndpointSlices(cluster: Cluster, signal: AbortSignal): Promis
 const readyWord = 'gateway-ready'
 
 /** A port that Docker publishes takes connections before anything listens behind it. */
-async function waitForRules(output: NodeJS.ReadableStream, cluster: string): Promise<void> {
+async function waitForRules(output: NodeJS.ReadableStream, cluster: string, signal: AbortSignal): Promise<void> {
+  addAbortSignal(signal, output as Readable)
   let text = ''
   for await (const chunk of output) {
     text += String(chunk)
@@ -146,7 +160,7 @@ async function waitForRules(output: NodeJS.ReadableStream, cluster: string): Pro
   throw new ClusterTestError('ERR_DOCKER_REQUEST_FAILED', `The gateway of cluster "${cluster}" ended: ${text.trim()}`)
 }
 
-function gatewayScript(node: string, targets: readonly Target[]): string {
+function gatewayScript(node: string, targets: readonly ServiceTarget[]): string {
   const routes = [...new Set(targets.map(({ address }) => address))].map((address) => `ip route replace ${address}/32 via ${node}`)
   const rules = targets.map(
     ({ address, targetPort }, index) =>

@@ -1,13 +1,20 @@
+import { totalmem } from 'node:os'
+
 import { expect, test } from 'vitest'
 
 import { checkHostLimits, readHostLimits } from './host-limits.ts'
 
-const enough = { freeMemory: 8e9, processors: 4, inotifyInstances: 128 }
+const enough = { freeMemory: 8e9, inotifyInstances: 128 }
 
 test('lets a host pass that has enough, this one included', async () => {
   checkHostLimits(enough, 700e6)
   checkHostLimits({ ...enough, inotifyInstances: undefined }, 700e6)
-  checkHostLimits(await readHostLimits(), 1)
+  checkHostLimits(await readHostLimits(totalmem()), 1)
+})
+
+test('counts what the engine has where that is another machine', async () => {
+  expect(await readHostLimits(2 * totalmem())).toEqual({ freeMemory: 2 * totalmem(), inotifyInstances: undefined })
+  expect((await readHostLimits(totalmem())).freeMemory).toBeLessThan(totalmem())
 })
 
 test('names what is missing and the cure', () => {

@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises'
-import { availableParallelism, freemem } from 'node:os'
+import { totalmem } from 'node:os'
 
 import { ClusterTestError } from '../support/errors.ts'
 import { formatBytes } from '../support/format.ts'
@@ -8,7 +8,6 @@ import { formatBytes } from '../support/format.ts'
 export interface HostLimits {
   /** Bytes of memory that programs can still get. */
   readonly freeMemory: number
-  readonly processors: number
   /** fs.inotify.max_user_instances; undefined where there is none. */
   readonly inotifyInstances: number | undefined
 }
@@ -16,11 +15,13 @@ export interface HostLimits {
 /** Bytes that a suite's cluster is counted with unless its option `memory` says otherwise: one node with CoreDNS and two small pods takes about 480 MB (k3s contract on Kubernetes 1.36). */
 export const defaultClusterMemory = 700_000_000
 
-export async function readHostLimits(): Promise<HostLimits> {
+/** @param engineMemory bytes that the Docker engine's machine has */
+export async function readHostLimits(engineMemory: number): Promise<HostLimits> {
+  // On Docker Desktop, WSL and remote hosts the engine has a machine of its own, and what is free there cannot be read.
+  const isHere = Math.abs(totalmem() - engineMemory) < engineMemory / 20
   return {
-    freeMemory: await availableMemory(),
-    processors: availableParallelism(),
-    inotifyInstances: await readNumber('/proc/sys/fs/inotify/max_user_instances'),
+    freeMemory: (isHere ? await availableMemory() : undefined) ?? engineMemory,
+    inotifyInstances: isHere ? await readNumber('/proc/sys/fs/inotify/max_user_instances') : undefined,
   }
 }
 
@@ -50,11 +51,11 @@ export function checkHostLimits(limits: HostLimits, memory: number): void {
   }
 }
 
-/** MemAvailable counts what caches would give back (proc(5)); os.freemem() does not everywhere. */
-async function availableMemory(): Promise<number> {
+/** MemAvailable counts what caches would give back (proc(5)). */
+async function availableMemory(): Promise<number | undefined> {
   const text = await readText('/proc/meminfo')
   const kilobytes = /^MemAvailable:\s+(\d+) kB$/m.exec(text ?? '')?.[1]
-  return kilobytes ? Number(kilobytes) * 1024 : freemem()
+  return kilobytes ? Number(kilobytes) * 1024 : undefined
 }
 
 async function readNumber(path: string): Promise<number | undefined> {

@@ -17,6 +17,8 @@ export function startLifeline(run: string): Lifeline {
   const { NODE_OPTIONS: _, ...env } = process.env
   const child = spawn(process.execPath, [script, run], { detached: true, stdio: ['pipe', 'ignore', 'ignore'], env })
   child.unref()
+  // Without it, prune at the next start does its work.
+  child.on('error', () => {})
   const pipe = child.stdin as typeof child.stdin & { unref?(): void }
   pipe.unref?.()
   // It may be gone before us, when somebody kills all processes of a terminal; the next run's prune does its work then.

@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs'
+import { readFileSync, readlinkSync } from 'node:fs'
 import { hostname } from 'node:os'
 
 import { randomId } from '../support/identity.ts'
@@ -21,23 +21,37 @@ export function folderPrefix(run: string): string {
 
 export function createOwner(): Owner {
   const run = randomId()
-  const identity: Identity = { host: hostname(), boot: bootId(), pid: process.pid, started: startTime(process.pid) ?? '' }
-  return { run, labels: { [runLabel]: run, [ownerLabel]: `${identity.host}/${identity.boot}/${identity.pid}/${identity.started}` } }
+  const identity: Identity = {
+    host: hostname(),
+    boot: bootId(),
+    namespace: pidNamespace(),
+    pid: process.pid,
+    started: startTime(process.pid) ?? '',
+  }
+  return {
+    run,
+    labels: {
+      [runLabel]: run,
+      [ownerLabel]: `${identity.host}/${identity.boot}/${identity.namespace}/${identity.pid}/${identity.started}`,
+    },
+  }
 }
 
 /**
  * Whether the process that set this owner label can no longer clean up after itself: of this host, and ended or from
- * before a reboot. Processes of other hosts, and labels that are not ours, are taken to live.
+ * before a reboot. Processes of other hosts or in other containers, and labels that are not ours, are taken to live.
  */
 export function isOwnerDead(label: string): boolean {
-  const [host, boot, pid, started] = label.split('/')
-  if (host !== hostname() || !pid) return false
+  const [host, boot, namespace, pid, started] = label.split('/')
+  if (host !== hostname() || !started) return false
+  if (boot === bootId() && namespace !== pidNamespace()) return false
   return boot !== bootId() || startTime(Number(pid)) !== started
 }
 
 interface Identity {
   readonly host: string
   readonly boot: string
+  readonly namespace: string
   readonly pid: number
   readonly started: string
 }
@@ -45,6 +59,11 @@ interface Identity {
 /** Changes with each boot. Linux: /proc (proc(5)); elsewhere the host's name has to do. */
 function bootId(): string {
   return readProc('/proc/sys/kernel/random/boot_id')?.trim() ?? 'unknown'
+}
+
+/** Pids mean something within one namespace only: a container may have the host's name, and other processes (pid_namespaces(7)). */
+function pidNamespace(): string {
+  return process.platform === 'linux' ? readlinkSync('/proc/self/ns/pid').replaceAll(/\D/g, '') : '-'
 }
 
 /** Field 22 of /proc/PID/stat (proc(5)): a number that no later process with the same pid repeats. undefined for a process that does not run. */

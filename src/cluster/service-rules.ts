@@ -23,7 +23,7 @@ export async function waitForServiceRules(
       let missing = wanted
       await poll(
         async () => {
-          const rules = (await execInDocker(docker, name, ['iptables-save', '-t', 'nat']))
+          const rules = (await execInDocker(docker, name, ['iptables-save', '-t', 'nat'], { signal }))
             .split('\n')
             .filter((rule) => rule.startsWith('-A KUBE-SERVICES '))
           missing = missing.filter(
@@ -33,7 +33,7 @@ export async function waitForServiceRules(
                   rule.includes(`-d ${address}/32 `) &&
                   rule.includes(`--dport ${port} `) &&
                   rule.includes(`-p ${protocol} `) &&
-                  rule.includes('-j KUBE-SVC-'),
+                  / -j KUBE-SV[CL]-/.test(rule),
               ),
           )
           return missing.length === 0 ? true : undefined

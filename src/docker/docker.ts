@@ -1,5 +1,5 @@
 import type Dockerode from 'dockerode'
-import { getContainerRuntimeClient } from 'testcontainers'
+import { ImageName, getContainerRuntimeClient } from 'testcontainers'
 
 import { ClusterTestError, messageOf } from '../support/errors.ts'
 
@@ -13,17 +13,16 @@ export interface Docker {
   readonly processors: number
   /** Whether images are kept by containerd, which names them by their index instead of their configuration (the default since Docker 29). */
   readonly usesContainerdStore: boolean
+  /** Of the engine's machine, as Docker names it: `linux/amd64`. */
+  readonly platform: string
+  /** Pulls an image with the credentials of `docker login`. */
+  pull(reference: string): Promise<void>
 }
 
 /** @throws ClusterTestError `ERR_DOCKER_UNAVAILABLE` when no engine answers */
 export async function connectDocker(): Promise<Docker> {
-  let engine: Dockerode
-  let info: { MemTotal?: number; NCPU?: number; DriverStatus?: readonly (readonly [string, string])[] }
   try {
-    const runtime = await getContainerRuntimeClient()
-    engine = runtime.container.dockerode
-    info = (await engine.info()) as typeof info
-    checkHost(engine)
+    return await withLimit(connect(), answerTimeout)
   } catch (error) {
     const host = process.env.DOCKER_HOST
     throw new ClusterTestError(
@@ -31,26 +30,67 @@ export async function connectDocker(): Promise<Docker> {
       `No Docker engine answers${host ? ` at DOCKER_HOST "${host}"` : ''}: ${messageOf(error)}.`,
       {
         cause: error,
-        hint: 'Start Docker, or point DOCKER_HOST at a running engine; "docker info" must work in this terminal.',
+        hint: 'Start Docker, or point DOCKER_HOST at an engine that runs on this machine; "docker info" must work in this terminal.',
       },
     )
   }
-  const { socketPath } = engine.modem as { socketPath?: string }
-  const env: Record<string, string> = !process.env.DOCKER_HOST && socketPath ? { DOCKER_HOST: `unix://${socketPath}` } : {}
-  const usesContainerdStore = info.DriverStatus?.some(([key, value]) => key === 'driver-type' && value.startsWith('io.containerd')) ?? false
-  return { engine, env, memory: info.MemTotal ?? 0, processors: info.NCPU ?? 1, usesContainerdStore }
 }
 
-/** testcontainers goes on to another engine when the one of DOCKER_HOST does not answer; k3d and the user would look at different ones then. */
-function checkHost({ modem }: Dockerode): void {
-  const wanted = process.env.DOCKER_HOST
+/** Milliseconds. An engine that takes the connection and never answers would hold up every suite. */
+const answerTimeout = 15_000
+
+async function connect(): Promise<Docker> {
+  const runtime = await getContainerRuntimeClient()
+  const engine = runtime.container.dockerode
+  const info = (await engine.info()) as EngineInfo
+  const address = addressOf(engine)
+  checkAddress(address)
+  return {
+    engine,
+    env: process.env.DOCKER_HOST ? {} : { DOCKER_HOST: address },
+    memory: info.MemTotal ?? 0,
+    processors: info.NCPU ?? 1,
+    usesContainerdStore: info.DriverStatus?.some(([key, value]) => key === 'driver-type' && value.startsWith('io.containerd')) ?? false,
+    platform: `linux/${{ x86_64: 'amd64', aarch64: 'arm64' }[info.Architecture ?? ''] ?? info.Architecture}`,
+    pull: (reference) => runtime.image.pull(ImageName.fromString(reference)),
+  }
+}
+
+interface EngineInfo {
+  readonly MemTotal?: number
+  readonly NCPU?: number
+  readonly Architecture?: string
+  readonly DriverStatus?: readonly (readonly [string, string])[]
+}
+
+/** As DOCKER_HOST has it. */
+function addressOf({ modem }: Dockerode): string {
   const { socketPath, host, port } = modem as { socketPath?: string; host?: string; port?: string | number }
-  const isSame =
-    !wanted ||
-    (wanted.startsWith('unix://') || wanted.startsWith('npipe://')
-      ? wanted.endsWith(socketPath ?? '?')
-      : wanted.includes(`${host}:${port}`))
-  if (!isSame) throw new Error(`nothing listens there, although ${socketPath ?? `${host}:${port}`} does`)
+  if (!socketPath) return `tcp://${host}:${port}`
+  return process.platform === 'win32' ? `npipe://${socketPath}` : `unix://${socketPath}`
+}
+
+function checkAddress(address: string): void {
+  const wanted = process.env.DOCKER_HOST
+  // testcontainers goes on to another engine when this one does not answer; k3d and the user would look at different ones then.
+  if (wanted && new URL(wanted).host !== new URL(address).host) throw new Error(`nothing listens there, although ${address} does`)
+  if (wanted && new URL(wanted).pathname.replace(/\/$/, '') !== new URL(address).pathname.replace(/\/$/, '')) {
+    throw new Error(`nothing listens there, although ${address} does`)
+  }
+  const { hostname, protocol } = new URL(address)
+  if (protocol === 'tcp:' && !['localhost', '127.0.0.1', '[::1]'].includes(hostname)) {
+    throw new Error(`${address} is another machine, whose loopback ports cannot be reached from here`)
+  }
+}
+
+async function withLimit<T>(work: Promise<T>, limit: number): Promise<T> {
+  const { promise, reject } = Promise.withResolvers<never>()
+  const timer = setTimeout(() => reject(new Error(`it did not answer within ${limit} ms`)), limit)
+  try {
+    return await Promise.race([work, promise])
+  } finally {
+    clearTimeout(timer)
+  }
 }
 
 /** Whether the engine answered "no such object", which is success for whoever removes. */

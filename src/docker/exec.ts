@@ -9,9 +9,10 @@ export async function execInDocker(
   docker: Docker,
   container: string,
   command: readonly string[],
-  options: { input?: Readable } = {},
+  options: { input?: Readable; signal?: AbortSignal } = {},
 ): Promise<string> {
-  const { input } = options
+  const { input, signal } = options
+  signal?.throwIfAborted()
   const exec = await docker.engine
     .getContainer(container)
     .exec({ Cmd: [...command], AttachStdin: Boolean(input), AttachStdout: true, AttachStderr: true })
@@ -26,8 +27,12 @@ export async function execInDocker(
   // The command may end without having read all: that is its exit code's business, not an error of ours.
   stream.on('error', () => stream.destroy())
   input?.pipe(stream)
+  const abort = () => stream.destroy()
+  signal?.addEventListener('abort', abort, { once: true })
   const [out, err] = await Promise.all([text(stdout), text(stderr)])
   input?.unpipe(stream).resume()
+  signal?.removeEventListener('abort', abort)
+  signal?.throwIfAborted()
   const { ExitCode } = await exec.inspect()
   if (ExitCode === 0) return out
   throw new ClusterTestError(

@@ -26,9 +26,9 @@ export async function inspectImage(docker: Docker, reference: string): Promise<I
  * @throws ClusterTestError `ERR_IMAGE_NOT_FOUND` when no registry gives it
  */
 export async function pullImage(docker: Docker, reference: string, signal: AbortSignal): Promise<ImageInfo> {
+  const aborted = new Promise<never>((_, reject) => signal.addEventListener('abort', () => reject(signal.reason), { once: true }))
   try {
-    const stream = await docker.engine.pull(reference, { abortSignal: signal })
-    await followStream(docker, stream)
+    await Promise.race([docker.pull(reference), aborted])
   } catch (error) {
     signal.throwIfAborted()
     throw new ClusterTestError(

@@ -49,7 +49,7 @@ export async function execInContainer(
       resolve,
     )
   } catch (error) {
-    throw fail(`could not be started: ${messageOf(error)}.`, error)
+    throw fail(`could not be started: ${(error as { message?: string }).message ?? messageOf(error)}.`, error)
   }
   socket.onclose = () => reject(fail('lost its connection before it ended.'))
   socket.onerror = (event: { message: string }) => reject(fail(`lost its connection: ${event.message}.`))

@@ -33,6 +33,7 @@ export interface KubeEvent {
 }
 
 export interface EndpointSlice {
+  readonly addressType?: string
   readonly metadata: { readonly name?: string; readonly namespace?: string; readonly labels?: Readonly<Record<string, string>> }
   readonly endpoints?: readonly { readonly addresses: readonly string[]; readonly conditions?: { readonly ready?: boolean } }[]
   readonly ports?: readonly { readonly port?: number; readonly name?: string }[]

@@ -83,7 +83,14 @@ export async function connectDatabase(address: DatabaseAddress, signal: AbortSig
       throw new ClusterTestError('ERR_SEED_FAILED', `Database ${where} did not answer: ${messageOf(last ?? signal.reason)}.`, {
         cause: last ?? signal.reason,
       })
-    const client = new Client({ ...address, connectionTimeoutMillis: 5000, application_name: 'vitest-kubernetes' })
+    // What the developer's own PGSSLMODE and PGPASSWORD say is for other servers.
+    const client = new Client({
+      ...address,
+      password: () => address.password,
+      ssl: false,
+      connectionTimeoutMillis: 5000,
+      application_name: 'vitest-kubernetes',
+    })
     // A connection that breaks later is reported by the query that meets it; without a listener it would end the process.
     client.on('error', () => {})
     try {

@@ -23,6 +23,9 @@ export async function seedSql(address: DatabaseAddress, file: string, shown: str
   await using client = await connectDatabase(address, signal)
   // Saves a flush to disk for each statement; a server that crashes meanwhile has failed the seed anyway.
   await client.query('set synchronous_commit = off')
+  // A statement may wait for a lock for ever.
+  const abort = () => void client.end()
+  signal.addEventListener('abort', abort, { once: true })
   let statements = 0
   let rows = 0
   try {
@@ -32,11 +35,14 @@ export async function seedSql(address: DatabaseAddress, file: string, shown: str
       rows += await run(client, statement, shown)
     }
   } catch (error) {
+    signal.throwIfAborted()
     if (!(error instanceof SqlSyntaxError)) throw error
     throw new ClusterTestError('ERR_SEED_FAILED', `Seed "${shown}", line ${error.line}: ${error.message}`, {
       cause: error,
       hint: 'Dump with "pg_dump --no-owner" and without psql commands.',
     })
+  } finally {
+    signal.removeEventListener('abort', abort)
   }
   return { statements, rows }
 }

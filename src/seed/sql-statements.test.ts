@@ -16,6 +16,11 @@ test.for([
   ['an escape string', `select E'a\\';b'`],
   ['an escape string over lines', `select\nE'a\\';\nb'`],
   ['a name that ends in E before a string', `select 'x' as oldE, 'a\\'`],
+  ['a rule', 'create rule r as on insert to t do also (insert into a values (1); insert into b values (2))'],
+  [
+    'a routine in standard SQL',
+    'create or replace function f() returns int\nbegin atomic\n  select case when true then 1 end;\n  select 2;\nend',
+  ],
   ['a quoted name', `select 1 as "a;""b"`],
   ['a dollar quote', 'do $$ begin; end; $$'],
   ['a tagged dollar quote', 'do $body$ select $$;$$; $body$'],
@@ -54,7 +59,7 @@ test('passes over what frames the output of pg_dump and refuses other commands o
 })
 
 test('reads Windows line ends', async () => {
-  expect((await split('select 1;\r\nselect\r\n2;\r\n')).map(({ text }) => text)).toEqual(['select 1', 'select\n2'])
+  expect((await split('select 1;\r\nselect\r\n2;\r\n')).map(({ text }) => text)).toEqual(['select 1', 'select\r\n2'])
 })
 
 test.for([1, 2, 3, 5, 1000])('gives the same for chunks of %i characters', async (size) => {

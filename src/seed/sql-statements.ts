@@ -61,13 +61,13 @@ async function* readCopyData(lines: AsyncIterator<string>, onLine: () => void): 
   }
 }
 
-/** Lines without their ends. A file may end without one. */
+/** Lines without their line feeds, which may be within strings. A file may end without one. */
 async function* readLines(source: AsyncIterable<string>): AsyncGenerator<string> {
   let rest = ''
   for await (const chunk of source) {
     const lines = (rest + chunk).split('\n')
     rest = lines.pop()!
-    for (const line of lines) yield line.endsWith('\r') ? line.slice(0, -1) : line
+    yield* lines
   }
   if (rest) yield rest
 }
@@ -76,6 +76,8 @@ interface Scanned {
   readonly text: string
   readonly startedAt: number
 }
+
+const isRoutine = /^create\s+(?:or\s+replace\s+)?(?:function|procedure)\s/i
 
 function createScanner() {
   /** The statement so far, from its first character that is no space. A flag instead of a look at the text: statements can be megabytes. */
@@ -89,8 +91,12 @@ function createScanner() {
   let escapes = false
   let depth = 0
 
+  /** Open parentheses, and blocks of a routine's body in standard SQL: both keep their semicolons, as psql has it. */
+  let parentheses = 0
+  let blocks = 0
+
   /** What may begin something in plain text. */
-  const special = /'|"|\$(?:[A-Za-z_\u0080-\uffff][\w\u0080-\uffff]*)?\$|--|\/\*|;/g
+  const special = /'|"|\$(?:[A-Za-z_\u0080-\uffff][\w\u0080-\uffff]*)?\$|--|\/\*|[;()]|\b(?:begin|case|end)\b/gi
 
   function* scan(line: string, lineNumber: number): Generator<Scanned> {
     let at = 0
@@ -131,12 +137,19 @@ function createScanner() {
           depth = 1
           if (hasBegun) take(at + 2)
           else at += 2
-        } else if (mark === ';') {
+        } else if (mark === ';' && parentheses === 0 && blocks === 0) {
           at++
           if (hasBegun) yield { text: text.trimEnd(), startedAt }
           text = ''
           tail = ''
           hasBegun = false
+        } else if (/^[;()\w]/.test(mark)) {
+          if (mark === '(') parentheses++
+          if (mark === ')') parentheses = Math.max(0, parentheses - 1)
+          const opens = /^begin$/i.test(mark) ? isRoutine.test(text.slice(0, 80)) : /^case$/i.test(mark) && blocks > 0
+          if (opens) blocks++
+          else if (/^end$/i.test(mark)) blocks = Math.max(0, blocks - 1)
+          take(at + mark.length)
         } else {
           if (!isInName) until = mark
           escapes = mark === "'" && /^[^\w$]?E$/i.test(tail)

@@ -80,10 +80,16 @@ function hintFor({ reason, serverMessage }: KubeStatusError, namespace: string |
 
 async function waitForDefinition(kube: KubeClient, definition: KubeObject, signal: AbortSignal): Promise<void> {
   const path = `/apis/apiextensions.k8s.io/v1/customresourcedefinitions/${definition.metadata.name}`
+  const { spec } = definition as unknown as {
+    spec: { group: string; names: { kind: string }; versions: { name: string; served: boolean }[] }
+  }
+  const version = spec.versions.find(({ served }) => served)?.name
   await poll(
     async () => {
       const { status } = await kube.request<{ status?: { conditions?: { type: string; status: string }[] } }>('GET', path, { signal })
-      return status?.conditions?.some(({ type, status }) => type === 'Established' && status === 'True') || undefined
+      const isEstablished = status?.conditions?.some(({ type, status }) => type === 'Established' && status === 'True')
+      // Discovery follows a moment later.
+      return (isEstablished && (await kube.resource(`${spec.group}/${version}`, spec.names.kind, signal))) || undefined
     },
     { interval: 50, signal },
   )

@@ -7,6 +7,7 @@ import { inspectImage, pullImage } from '../docker/images.ts'
 import type { KubeObject } from '../kube/types.ts'
 import { ClusterTestError } from '../support/errors.ts'
 import { formatBytes, formatList } from '../support/format.ts'
+import { randomId } from '../support/identity.ts'
 import { type Progress, runStep } from '../support/progress.ts'
 import { type ImageSubstitutes, parseImageName, substituteImage } from './image-names.ts'
 import type { Manifest } from './manifests.ts'
@@ -25,7 +26,7 @@ const imageLabel = 'vitest-kubernetes.image'
 /** Images by name in the manifests: to build, or to pull. */
 export interface ImagePlan {
   readonly builds: readonly (ImageBuild & { readonly name: string; readonly context: string })[]
-  readonly pulls: readonly string[]
+  readonly pulls: readonly { readonly name: string; readonly reference: string }[]
 }
 
 /**
@@ -33,9 +34,10 @@ export interface ImagePlan {
  * @throws ClusterTestError `ERR_IMAGE_BUILD_FAILED` for a folder that does not exist
  */
 export async function planImages(images: StackOptions['images'] = [], folder: string): Promise<ImagePlan> {
-  const entries: readonly (readonly [string, string | ImageBuild])[] = Array.isArray(images)
+  const named: readonly (readonly [string, string | ImageBuild])[] = Array.isArray(images)
     ? images.map((image: string) => [isFolder(image) ? basename(resolve(folder, image)) : image, image])
     : Object.entries(images as Readonly<Record<string, string | ImageBuild>>)
+  const entries = named.map(([name, image]) => [parseImageName(name).repository, image] as const)
   const builds = entries.flatMap(([name, image]) => {
     if (typeof image === 'string') return isFolder(image) ? [{ name, build: image, context: resolve(folder, image) }] : []
     return [{ ...image, name, context: resolve(folder, image.build) }]
@@ -52,7 +54,10 @@ export async function planImages(images: StackOptions['images'] = [], folder: st
         { hint: 'Paths in "images" are relative to the test file.' },
       )
   }
-  return { builds, pulls: entries.flatMap(([, image]) => (typeof image === 'string' && !isFolder(image) ? [image] : [])) }
+  return {
+    builds,
+    pulls: entries.flatMap(([name, image]) => (typeof image === 'string' && !isFolder(image) ? [{ name, reference: image }] : [])),
+  }
 }
 
 function isFolder(image: string): boolean {
@@ -73,59 +78,31 @@ export interface PrepareImagesOptions {
  * Builds and pulls what the stack needs. Resolves to the images for the nodes and to the manifests that name them:
  * a built image gets a tag of its content, so that no pod can run an older build of the same name.
  */
-export async function prepareImages({
-  docker,
-  plan,
-  manifests,
-  substitutes,
-  buildNetwork,
-  progress,
-  signal,
-}: PrepareImagesOptions): Promise<{ readonly images: readonly LocalImage[]; readonly manifests: readonly Manifest[] }> {
+export async function prepareImages(
+  options: PrepareImagesOptions,
+): Promise<{ readonly images: readonly LocalImage[]; readonly manifests: readonly Manifest[] }> {
+  const { docker, plan, manifests, substitutes, progress, signal } = options
   const replaced = new Set<string>()
   const substitute = (image: string) => {
     const to = substituteImage(substitutes, image)
     if (to !== image) replaced.add(image)
     return to
   }
-  const built = new Map<string, LocalImage>()
-  for (const { name, context, dockerfile, target, buildArgs, build } of plan.builds) {
-    const image = await runStep(
-      progress,
-      'image',
-      `build "${build}"`,
-      async () => {
-        const draft = `vitest-kubernetes/build/${name}:latest`
-        const info = await buildImage(docker, {
-          context,
-          dockerfile,
-          target,
-          buildArgs,
-          tag: draft,
-          labels: { [imageLabel]: name },
-          network: buildNetwork,
-          substitute,
-          onLine: () => {},
-          signal,
-        })
-        const tag = `vk-${info.id.replace('sha256:', '').slice(0, 12)}`
-        await docker.engine.getImage(draft).tag({ repo: name, tag })
-        return { reference: `${name}:${tag}`, ...info }
-      },
-      ({ reference, size }) => `build "${build}" as ${reference}, ${formatBytes(size)}`,
-    )
-    built.set(name, image)
-  }
-  for (const pull of plan.pulls.map(substitute)) {
-    if (!(await inspectImage(docker, pull))) await runStep(progress, 'image', `pull "${pull}"`, () => pullImage(docker, pull, signal))
+  /** What to use for the images of that name. */
+  const chosen = new Map<string, string>()
+  for (const build of plan.builds) chosen.set(build.name, await buildOne(build, substitute, options))
+  for (const { name, reference } of plan.pulls) {
+    const image = substitute(reference)
+    if (!(await inspectImage(docker, image))) await runStep(progress, 'image', `pull "${image}"`, () => pullImage(docker, image, signal))
+    chosen.set(name, image)
   }
 
-  const wanted = new Set([...plan.pulls.map(substitute), ...[...built.values()].map(({ reference }) => reference)])
+  const wanted = new Set(chosen.values())
   const rewritten = manifests.map((manifest) => ({
     ...manifest,
     object: mapContainers(manifest.object, (container) => {
       const name = parseImageName(container.image)
-      const image = (built.get(name.repository) ?? built.get(name.base))?.reference ?? substitute(container.image)
+      const image = chosen.get(name.repository) ?? chosen.get(name.base) ?? substitute(container.image)
       wanted.add(image)
       return { ...container, image }
     }),
@@ -134,7 +111,8 @@ export async function prepareImages({
 
   const images: LocalImage[] = []
   for (const reference of wanted) {
-    const info = await inspectImage(docker, reference)
+    // A node finds an image that is pinned by its digest under that alone, and an archive does not carry it: the node pulls it.
+    const info = parseImageName(reference).digest ? undefined : await inspectImage(docker, reference)
     if (info) images.push({ reference, id: info.id })
   }
   const local = new Set(images.map(({ reference }) => reference))
@@ -145,6 +123,31 @@ export async function prepareImages({
       object: mapContainers(manifest.object, (container) => keepFromPulling(container, local, manifest)),
     })),
   }
+}
+
+/** Resolves to the name of what was built, with a tag of its content. */
+function buildOne(
+  { name, build, context, dockerfile, target, buildArgs }: ImagePlan['builds'][number],
+  substitute: (image: string) => string,
+  { docker, buildNetwork, progress, signal }: PrepareImagesOptions,
+): Promise<string> {
+  const work = async () => {
+    // Of this build alone: another suite may build a folder of the same name at the same time.
+    const draft = `vitest-kubernetes/build:${randomId(8)}`
+    const labels = { [imageLabel]: name }
+    const info = await buildImage(docker, {
+      ...{ context, dockerfile, target, buildArgs, labels, substitute, signal },
+      tag: draft,
+      network: buildNetwork,
+      onLine: () => {},
+    })
+    const tag = `vk-${info.id.replace('sha256:', '').slice(0, 12)}`
+    await docker.engine.getImage(draft).tag({ repo: name, tag })
+    await docker.engine.getImage(draft).remove({ noprune: true })
+    return { reference: `${name}:${tag}`, size: info.size }
+  }
+  const describe = ({ reference, size }: Awaited<ReturnType<typeof work>>) => `build "${build}" as ${reference}, ${formatBytes(size)}`
+  return runStep(progress, 'image', `build "${build}"`, work, describe).then(({ reference }) => reference)
 }
 
 /** A node that has the image must not ask a registry for it: Kubernetes does so for `:latest` unless told otherwise. */

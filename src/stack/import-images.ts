@@ -5,6 +5,7 @@ import type { Docker } from '../docker/docker.ts'
 import { execInDocker } from '../docker/exec.ts'
 import { saveImages } from '../docker/images.ts'
 import { ClusterTestError, messageOf } from '../support/errors.ts'
+import { poll } from '../support/poll.ts'
 import type { LocalImage } from './images.ts'
 
 /**
@@ -19,27 +20,41 @@ export async function importImages(docker: Docker, { nodes }: Cluster, images: r
     docker,
     images.map(({ reference }) => reference),
   )
-  const abort = () => archive.destroy(signal.reason as Error)
+  const abort = () => archive.destroy()
   signal.addEventListener('abort', abort, { once: true })
   try {
     // Each node's share exists before the first byte flows.
     const shares = nodes.map(({ name }) => ({ name, share: archive.pipe(new PassThrough()) }))
-    await Promise.all(shares.map(({ name, share }) => importInto(docker, name, share, images)))
+    await Promise.all(shares.map(({ name, share }) => importInto(docker, name, share, images, signal)))
   } finally {
     signal.removeEventListener('abort', abort)
     archive.destroy()
   }
 }
 
-async function importInto(docker: Docker, node: string, archive: Readable, images: readonly LocalImage[]): Promise<void> {
+async function importInto(
+  docker: Docker,
+  node: string,
+  archive: Readable,
+  images: readonly LocalImage[],
+  signal: AbortSignal,
+): Promise<void> {
+  await waitForContainerd(docker, node, signal)
   let output = ''
   // "--local": the transfer service of containerd 2.3 takes six times as long for an archive from standard input.
+  // One platform: an archive of Docker's containerd store names others, whose content is not in it (containerd/containerd#12908).
   try {
-    output = await execInDocker(docker, node, ['ctr', 'image', 'import', '--local', '--all-platforms', '-'], { input: archive })
+    output = await execInDocker(docker, node, ['ctr', 'image', 'import', '--local', '--platform', docker.platform, '-'], {
+      input: archive,
+      signal,
+    })
   } catch (error) {
+    signal.throwIfAborted()
     output = messageOf(error)
   }
-  const { images: listed } = JSON.parse(await execInDocker(docker, node, ['crictl', 'images', '--output', 'json'])) as CrictlImages
+  const { images: listed } = JSON.parse(
+    await execInDocker(docker, node, ['crictl', 'images', '--output', 'json'], { signal }),
+  ) as CrictlImages
   for (const { reference, id } of images) {
     const found = listed.find(({ repoTags }) => repoTags.includes(canonicalName(reference)))
     if (found && (found.id === id || docker.usesContainerdStore)) continue
@@ -52,6 +67,19 @@ async function importInto(docker: Docker, node: string, archive: Readable, image
       },
     )
   }
+}
+
+/** k3s calls itself running when its API answers; its containerd may take a moment longer. */
+async function waitForContainerd(docker: Docker, node: string, signal: AbortSignal): Promise<void> {
+  const isUp = async () => {
+    try {
+      return await execInDocker(docker, node, ['crictl', 'version'], { signal })
+    } catch (error) {
+      if (error instanceof ClusterTestError && error.code === 'ERR_DOCKER_REQUEST_FAILED') return undefined
+      throw error
+    }
+  }
+  await poll(isUp, { interval: 100, signal })
 }
 
 interface CrictlImages {

@@ -11,7 +11,7 @@ test('reads scalars as kubectl does, and leaves quoted ones alone', () => {
 apiVersion: v1
 kind: ConfigMap
 metadata: { name: scalars, annotations: { exponent: "1e3", plain: 1e3 } }
-data: { quoted: "no", unquoted: no, on: on, version: "1.10", port: "08080", octal: 0644, float: 1.10, date: 2026-01-02, nothing: ~ }
+data: { quoted: "no", unquoted: no, on: on, version: "1.10", port: "08080", octal: 0644, float: 1.10, date: 2026-01-02, nothing: ~, letter: y, thousand: 1_000, binary: -0b11, text: !!binary aGVsbG8= }
 `
   expect(parseManifests(yaml, 'a.yaml')[0]!.object).toMatchObject({
     metadata: { annotations: { exponent: '1e3', plain: 1000 } },
@@ -25,6 +25,10 @@ data: { quoted: "no", unquoted: no, on: on, version: "1.10", port: "08080", octa
       float: 1.1,
       date: '2026-01-02',
       nothing: null,
+      letter: true,
+      thousand: 1000,
+      binary: -3,
+      text: 'hello',
     },
   })
 })

@@ -115,7 +115,7 @@ const kubernetesScalars: ScalarTag[] = [
   {
     tag: 'tag:yaml.org,2002:bool',
     default: true,
-    test: /^(?:yes|Yes|YES|on|On|ON|no|No|NO|off|Off|OFF)$/,
+    test: /^(?:[yYnN]|yes|Yes|YES|on|On|ON|no|No|NO|off|Off|OFF)$/,
     resolve: (text) => /^(?:y|on)/i.test(text),
   },
   {
@@ -124,6 +124,12 @@ const kubernetesScalars: ScalarTag[] = [
     format: 'OCT',
     test: /^[-+]?0[0-7_]+$/,
     resolve: (text) => BigInt(Number.parseInt(text.replaceAll('_', ''), 8)),
+  },
+  {
+    tag: 'tag:yaml.org,2002:int',
+    default: true,
+    test: /^[-+]?(?:[1-9][0-9]*_[0-9_]*|0b[01_]+)$/,
+    resolve: (text) => BigInt(text.replaceAll(/[_+]/g, '').replace(/^-(0b.*)$/, '$1')) * (text.startsWith('-0b') ? -1n : 1n),
   },
 ]
 
@@ -134,6 +140,7 @@ function toPlain(value: unknown): unknown {
     return Number.isSafeInteger(number) ? number : rawJson(value.toString())
   }
   if (Array.isArray(value)) return value.map(toPlain)
+  if (value instanceof Uint8Array) return Buffer.from(value).toString()
   if (value instanceof Date) return value.toISOString()
   if (typeof value === 'object' && value !== null)
     return Object.fromEntries(Object.entries(value).map(([key, each]) => [key, toPlain(each)]))

@@ -27,7 +27,7 @@ test.for([
   [{ agents: 'two' }, 'Expected option `agents` to be a non-negative integer, got "two" (string).'],
   [{ agents: -1 }, 'Expected option `agents` to be a non-negative integer, got -1 (number).'],
   [{ memory: 0 }, 'Expected option `memory` to be a positive number of bytes, got 0 (number).'],
-  [{ setupTimeout: null }, 'Expected option `setupTimeout` to be a positive number of milliseconds, got null (null).'],
+  [{ setupTimeout: null }, 'Expected option `setupTimeout` to be a positive number of milliseconds below 2 ** 31, got null (null).'],
 ] as const)('refuses %j', ([options, message]) => {
   expect(() => checkOptions(options as unknown as SuiteClusterOptions)).toThrow(message)
 })

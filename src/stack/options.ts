@@ -80,7 +80,7 @@ export function checkOptions(options: SuiteClusterOptions): void {
   check('nodeImage', 'the name of an image', options.nodeImage, isText)
   check('k3sArgs', 'an array of strings', options.k3sArgs, isTextArray)
   check('memory', 'a positive number of bytes', options.memory, isPositive)
-  check('setupTimeout', 'a positive number of milliseconds', options.setupTimeout, isPositive)
+  check('setupTimeout', 'a positive number of milliseconds below 2 ** 31', options.setupTimeout, isDuration)
 }
 
 function checkImages(images: unknown): void {
@@ -142,4 +142,6 @@ function invalid(option: string, expected: string, value: unknown): ClusterTestE
 const isText = (value: unknown): value is string => typeof value === 'string' && value !== ''
 const isTextArray = (value: unknown): value is readonly string[] => Array.isArray(value) && value.every(isText)
 const isPositive = (value: unknown) => typeof value === 'number' && value > 0
+/** What a timer of Node.js can wait: 24 days. */
+const isDuration = (value: unknown) => isPositive(value) && (value as number) < 2 ** 31
 const isRecord = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null && !Array.isArray(value)

@@ -15,9 +15,20 @@ const deployment = (name: string, status: object, spec: object = {}): KubeObject
 
 const ready = { replicas: 1, updatedReplicas: 1, availableReplicas: 1, readyReplicas: 1 }
 
-function pod(name: string, container: object, { probed = true, ...status }: { probed?: boolean; phase?: string } = {}): Pod {
+interface PodFacts {
+  readonly probed?: boolean
+  readonly phase?: string
+  readonly created?: string
+  /** Name of the ReplicaSet or Job. */
+  readonly owner?: string
+}
+
+function pod(name: string, container: object, { probed = true, created, owner = `${name}-7d9`, ...status }: PodFacts = {}): Pod {
   const object: unknown = {
-    metadata: metadata(name),
+    metadata: metadata(name, {
+      ownerReferences: [{ kind: owner.startsWith('job') ? 'Job' : 'ReplicaSet', name: owner, uid: owner, controller: true }],
+      ...(created && { creationTimestamp: created }),
+    }),
     spec: { containers: [{ name: 'app', image: 'x', ...(probed ? { readinessProbe: {} } : {}) }] },
     status: {
       phase: 'Running',
@@ -90,8 +101,8 @@ describe('a crash', () => {
 
 test('an image that may come with the next try is waited for, one that is not there is not', () => {
   const pulling = (message: string) => [pod('a', { state: { waiting: { reason: 'ErrImagePull', message } } })]
-  expect(judge([deployment('a', {})], pulling('i/o timeout'))).toMatchObject([{ state: 'pending' }])
-  expect(judge([deployment('a', {})], pulling('manifest unknown'))).toMatchObject([
+  expect(judge([deployment('a', { replicas: 1, updatedReplicas: 1 })], pulling('i/o timeout'))).toMatchObject([{ state: 'pending' }])
+  expect(judge([deployment('a', { replicas: 1, updatedReplicas: 1 })], pulling('manifest unknown'))).toMatchObject([
     { state: 'failed', reason: 'pod "a": image "x" cannot be pulled: manifest unknown' },
   ])
 })
@@ -114,4 +125,44 @@ test('a Service is ready with its first endpoint; one without a selector at once
     ['service/outside', 'ready'],
   ])
   expect(judge(own, [pod('a', running)], { endpointSlices: [slice] })[1]).toMatchObject({ state: 'ready' })
+})
+
+test('pods of others, and of an older revision, say nothing about a Deployment', () => {
+  const own = pod('a', running, { created: '2026-01-02T00:00:00Z' })
+  const migration = pod('a', { state: { terminated: { exitCode: 1 } } }, { phase: 'Failed', owner: 'job-migrate' })
+  expect(judge([deployment('a', ready)], [own, migration])).toMatchObject([{ state: 'ready' }])
+
+  const broken = pod('a', crashed(2), { owner: 'a-0ld', created: '2026-01-01T00:00:00Z' })
+  const rolling = { replicas: 2, updatedReplicas: 1, availableReplicas: 0 }
+  const starting = pod('a', { state: { waiting: { reason: 'ContainerCreating' } } }, { created: '2026-01-02T00:00:00Z' })
+  expect(judge([deployment('a', rolling)], [broken, starting])).toMatchObject([{ state: 'pending' }])
+  expect(judge([deployment('a', { replicas: 1, updatedReplicas: 0 })], [broken])).toMatchObject([{ state: 'pending' }])
+})
+
+test('a Service whose workloads are scaled to none, or are Jobs, needs no endpoint', () => {
+  const service: KubeObject = {
+    apiVersion: 'v1',
+    kind: 'Service',
+    metadata: metadata('a'),
+    spec: { selector: { app: 'a' }, ports: [{ port: 80 }] },
+  }
+  const template = { metadata: { labels: { app: 'a' } } }
+  expect(judge([deployment('a', {}, { replicas: 0, template }), service], [])).toMatchObject([
+    { state: 'ready' },
+    { target: 'service/a', state: 'ready' },
+  ])
+  const job: KubeObject = {
+    apiVersion: 'batch/v1',
+    kind: 'Job',
+    metadata: metadata('a'),
+    spec: { template },
+    status: { conditions: [{ type: 'Complete', status: 'True' }] },
+  }
+  expect(judge([job, service], [])).toMatchObject([{ state: 'ready' }, { target: 'service/a', state: 'ready' }])
+  expect(judge([service], [])).toMatchObject([
+    { target: 'service/a', state: 'failed', reason: 'has no endpoints: no pod has the labels app=a', grace: 1000 },
+  ])
+  expect(judge([service, { apiVersion: 'example.com/v1', kind: 'Shop', metadata: metadata('a') }], [])).toMatchObject([
+    { state: 'failed', grace: 30_000 },
+  ])
 })

@@ -11,6 +11,7 @@ import type {
   StatefulSet,
 } from '../kube/types.ts'
 import { isPodReady } from '../kube/workload.ts'
+import { judgeService } from './service-readiness.ts'
 
 /** What is known of the cluster at one moment. */
 export interface ClusterState {
@@ -53,7 +54,7 @@ export function judgeReadiness(applied: readonly KubeObject[], state: ClusterSta
     ),
     ...applied
       .filter(({ kind }) => kind === 'Service')
-      .map((object) => judgeService(object as unknown as Service, state, notReady.size === 0)),
+      .map((object) => judgeService(object as unknown as Service, applied, state, notReady.size === 0)),
   ]
 }
 
@@ -226,65 +227,41 @@ function describeWaiting(pod: Pod): string[] {
   return why ? [`pod "${pod.metadata?.name}": ${waiting?.message ? `${why}: ${waiting.message}` : why}`] : []
 }
 
-function judgeService({ metadata, spec }: Service, { pods, endpointSlices }: ClusterState, othersAreReady: boolean): Readiness {
-  const namespace = metadata?.namespace ?? 'default'
-  const target = `service/${metadata?.name}`
-  const selector = spec?.selector
-  if (!selector || Object.keys(selector).length === 0 || spec?.type === 'ExternalName') return { target, namespace, ...ready }
-  const candidates = pods.filter((pod) => pod.metadata?.namespace === namespace)
-  const selected = candidates.filter((pod) => Object.entries(selector).every(([key, value]) => pod.metadata?.labels?.[key] === value))
-  const text = Object.entries(selector)
-    .map(([key, value]) => `${key}=${value}`)
-    .join(',')
-  if (selected.length === 0) {
-    if (!othersAreReady) return { target, namespace, state: 'pending', reason: 'waits for its pods' }
-    const labels = [
-      ...new Set(
-        candidates.flatMap((pod) =>
-          Object.entries(pod.metadata?.labels ?? {})
-            .filter(([key]) => key in selector)
-            .map(([key, value]) => `${key}=${value}`),
-        ),
-      ),
-    ]
-    return {
-      target,
-      namespace,
-      state: 'failed',
-      reason: `has no endpoints: no pod has the labels ${text}`,
-      hint: `Pods in namespace "${namespace}" have ${labels.join('; ') || 'none of these labels'}.`,
-      grace: 1000,
-    }
-  }
-  const slices = endpointSlices.filter(
-    (slice) => slice.metadata.namespace === namespace && slice.metadata.labels?.['kubernetes.io/service-name'] === metadata?.name,
+/** The pods that a workload is made of now: its own, not on their way out, and of its current revision. */
+function podsOf(workload: KubeObject, pods: readonly Pod[]): readonly Pod[] {
+  if (
+    (workload as { status?: { observedGeneration?: number } }).status?.observedGeneration !== workload.metadata['generation'] &&
+    workload.kind !== 'Job'
   )
-  if (slices.some(({ endpoints, ports }) => (ports ?? []).length > 0 && endpoints?.some(({ conditions }) => conditions?.ready !== false)))
-    return { target, namespace, ...ready }
-  if (!othersAreReady) return { target, namespace, state: 'pending', reason: 'waits for its pods' }
-  const names = selected.flatMap((pod) => pod.spec?.containers.flatMap(({ ports }) => ports ?? []) ?? []).flatMap(({ name }) => name ?? [])
-  const unknown = spec?.ports?.map(({ targetPort }) => targetPort).find((port) => typeof port === 'string' && !names.includes(port))
-  if (unknown)
-    return {
-      target,
-      namespace,
-      state: 'failed',
-      reason: `has no endpoints: its targetPort "${String(unknown)}" is no port of its pods`,
-      hint: `They have ${[...new Set(names)].map((name) => `"${name}"`).join(', ') || 'no named port'}.`,
-      grace: 1000,
-    }
-  if (selected.every(isPodReady)) return { target, namespace, state: 'pending', reason: 'waits for its endpoints' }
-  return { target, namespace, state: 'pending', reason: `none of its pods is ready (${text})` }
+    return []
+  const own = pods.filter(
+    (pod) => !pod.metadata?.deletionTimestamp && isOwnedBy(pod, workload) && (workload.kind === 'Job' || !hasEnded(pod)),
+  )
+  const { updateRevision, updatedReplicas } = (workload as unknown as StatefulSet & Deployment).status ?? {}
+  if (workload.kind === 'StatefulSet')
+    return own.filter(({ metadata }) => metadata?.labels?.['controller-revision-hash'] === updateRevision)
+  if (workload.kind !== 'Deployment') return own
+  // The ReplicaSet of the newest pod is the current one, unless the current one has no pod yet.
+  const newest = own.toSorted((a, b) => createdAt(b).localeCompare(createdAt(a)))[0]?.metadata?.ownerReferences?.[0]?.uid
+  return updatedReplicas ? own.filter(({ metadata }) => metadata?.ownerReferences?.[0]?.uid === newest) : []
 }
 
-function podsOf(workload: KubeObject, pods: readonly Pod[]): readonly Pod[] {
-  const { selector } = (workload as { spec?: { selector?: { matchLabels?: Record<string, string> } } }).spec ?? {}
-  const labels = Object.entries(selector?.matchLabels ?? {})
-  if (labels.length === 0) return []
-  return pods.filter(
-    ({ metadata }) =>
-      metadata?.namespace === workload.metadata.namespace &&
-      !metadata?.deletionTimestamp &&
-      labels.every(([key, value]) => metadata?.labels?.[key] === value),
+function isOwnedBy({ metadata }: Pod, workload: KubeObject): boolean {
+  const owner = metadata?.ownerReferences?.find(({ controller }) => controller)
+  if (workload.kind !== 'Deployment') return owner !== undefined && owner.uid === workload.metadata['uid']
+  return (
+    owner?.kind === 'ReplicaSet' &&
+    metadata?.namespace === workload.metadata.namespace &&
+    owner.name.replace(/-[a-z0-9]+$/, '') === workload.metadata.name
   )
+}
+
+/** Evicted, or run to its end: its controller makes another one. */
+function hasEnded({ status }: Pod): boolean {
+  return status?.phase === 'Failed' || status?.phase === 'Succeeded'
+}
+
+/** The API server sends text, whatever client-node's type says. */
+function createdAt({ metadata }: Pod): string {
+  return String(metadata?.creationTimestamp ?? '')
 }

@@ -83,7 +83,7 @@ export async function waitForReady(
     `Not ready after ${formatDuration(performance.now() - started)}:\n${pending.map((each) => `  ${describeReadiness(each)}`).join('\n')}\n${await describeCluster(kube)}`,
     {
       cause: signal.reason,
-      hint: 'Raise the option "setupTimeout" if they only need longer.',
+      hint: 'If they only need longer, raise "setupTimeout" of the suite, or "timeout" of cluster.apply.',
     },
   )
 }

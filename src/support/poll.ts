@@ -9,6 +9,6 @@ export async function poll<T>(attempt: () => Promise<T | undefined>, options: { 
     options.signal.throwIfAborted()
     const value = await attempt()
     if (value !== undefined) return value
-    await sleep(options.interval, undefined, { signal: options.signal })
+    await sleep(options.interval, undefined, { signal: options.signal }).catch(() => options.signal.throwIfAborted())
   }
 }
