@@ -145,6 +145,17 @@ describe.withCluster('bridge', suite, (test) => {
     expect(answers.get('local')).toBeGreaterThan(100)
   })
 
+  test('bridges that come and go while pods do leave no rule behind', async ({ cluster }) => {
+    for (let i = 0; i < 10; i++) {
+      await kubectl(cluster, `scale --replicas=${i % 2 ? 1 : 4} deploy/plain`)
+      const bridge = await cluster.bridge('deployment/plain', { server: answer('local') })
+      await bridge[Symbol.asyncDispose]()
+    }
+    await kubectl(cluster, 'scale --replicas=2 deploy/plain')
+    await kubectl(cluster, 'rollout status deploy/plain')
+    expect((await takeStock(cluster)).nodes.join('\n')).not.toMatch(/VK-|bridge-|gone-|events/)
+  })
+
   test('a workload that is scaled to none is bridged as soon as it has pods', async ({ cluster }) => {
     await cluster.apply(nodeApp('sleeper'))
     await kubectl(cluster, 'scale --replicas=0 deploy/sleeper')

@@ -93,10 +93,15 @@ export function removeScript(options: RuleOptions): string {
   return `
 ${functions(options.id)}
 [ -d $dir ] || exit 0
+# Nothing new starts from here on, and what is under way is waited for.
+: > $dir/closing
+{ read -r watch < $dir/watch; } 2>/dev/null && kill -9 $watch 2>/dev/null
+for mark in $dir/ns-*; do
+  while [ -d $mark ] && ! [ -e $mark/done ] && ! [ -e $mark/failed ]; do sleep 0.01; done
+done
 rm -rf $gone
 mv $dir $gone
 dir=$gone
-{ read -r watch < $dir/watch; } 2>/dev/null && kill -9 $watch 2>/dev/null
 pids=
 ${inEachPod('sh $dir/leave')}
 if ! iptables-restore -w 5 --noflush 2>/dev/null <<'RULES'
@@ -125,7 +130,8 @@ function inEachPod(command: string): string {
   return `for mark in $dir/ns-*; do
   ns=/var/run/netns/\${mark##*/ns-}
   [ -e $ns ] || { rm -f ${stateFolder}/sysctl-\${mark##*/ns-}; continue; }
-  nsenter --net=$ns ${command} $dir \${mark##*/ns-} & pids="$pids $!"
+  # A pod may end at any moment, and its namespace with it.
+  { nsenter --net=$ns ${command} $dir \${mark##*/ns-} || ! [ -e $ns ]; } & pids="$pids $!"
 done`
 }
 
@@ -145,8 +151,13 @@ apply() {
   read_sandbox "$1"
   [ -e "$ns" ] || return 0
   # The first one that comes sets the rules: of two the second would add the jumps again.
-  if mkdir $dir/ns-\${ns##*/} 2>/dev/null; then nsenter --net=$ns sh $dir/enter $dir \${ns##*/} $ip || { : > $dir/ns-\${ns##*/}/failed; return 1; }
-  else while [ -d $dir ] && ! [ -e $dir/ns-\${ns##*/}/done ]; do [ -e $dir/ns-\${ns##*/}/failed ] && return 1; sleep 0.01; done; fi
+  mark=$dir/ns-\${ns##*/}
+  if mkdir $mark 2>/dev/null; then
+    [ -e $dir/closing ] && { rmdir $mark; return 0; }
+    nsenter --net=$ns sh $dir/enter $dir \${ns##*/} $ip || { : > $mark/failed; [ -e $ns ] && return 1; return 0; }
+  else
+    while [ -d $mark ] && ! [ -e $mark/done ]; do [ -e $mark/failed ] && return 1; sleep 0.01; done
+  fi
   echo "pod $uid $name"
 }`
 }

@@ -29,20 +29,22 @@ iptables-restore -w 5 --noflush < $1/cut || exit 1
 # What the kernel has noted of the pod's own connections, as they ended: a caller that takes the same port again would
 # be taken for one of them, and not be sent to the local side.
 { for pause in 0.1 1 5; do sleep $pause; [ -d $1 ] || exit; ${own || ':'}; done; } >/dev/null 2>&1 &
-: > $1/ns-$2/done && exit 0
-# The bridge has gone meanwhile.
-gone=${stateFolder}/gone-${options.id}
-sh $gone/leave
-mkdir -p $gone/ns-$2
+: > $1/ns-$2/done
 `
 }
 
 export function leaveScript(options: RuleOptions): string {
   const { input, cut } = chainsOf(options.id)
+  const { filter, nat } = endedPodRules(options)
+  const restore = (rules: string) => `iptables-restore -w 5 --noflush 2>/dev/null <<'RULES'\n${rules}RULES`
   return `
-if ! iptables-restore -w 5 --noflush 2>/dev/null <<'RULES'
-${endedPodRules(options)}RULES
-then iptables-save | grep -q -e ':${input} ' -e ':${cut} ' && exit 1; fi
+if ! ${restore(filter + nat)}
+then
+  # Something has removed a part, or it was never set.
+  ${restore(filter)}
+  ${restore(nat)}
+  iptables-save | grep -q -e ':${input} ' -e ':${cut} ' && exit 1
+fi
 ${flush(options, 'udp')}
 `
 }

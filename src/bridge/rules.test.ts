@@ -45,7 +45,7 @@ test('resets the next request of an older connection', () => {
 })
 
 test('takes away what it has set, and nothing else, in two steps', () => {
-  expect(endedPodRules(options)).toMatchInlineSnapshot(`
+  expect(Object.values(endedPodRules(options)).join('')).toMatchInlineSnapshot(`
     "*filter
     -D INPUT -j VK-abcd-CUT
     -F VK-abcd-CUT

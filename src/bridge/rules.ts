@@ -80,13 +80,16 @@ function passProbes(chain: string, keepProbes: boolean): readonly string[] {
 
 /**
  * Takes IN and CUT away: new connections are the pod's again. OUT stays as long as there are connections of the bridge:
- * with its last rule that needs it, a network namespace stops to track connections, and theirs would break.
+ * with its last rule that needs it, a network namespace stops to track connections, and theirs would break. `filter` comes
+ * first: what IN no longer sends on must not meet CUT.
  */
-export function endedPodRules({ id }: RuleOptions): string {
+export function endedPodRules({ id }: RuleOptions): { readonly filter: string; readonly nat: string } {
   const { input, cut } = chainsOf(id)
   const { nat, filter } = jumps(id)
-  // Each table changes at once, but one after the other: what IN no longer sends on must not meet CUT.
-  return table('filter', [...remove(filter), ...drop([cut])]) + table('nat', [...remove(nat.slice(0, -1)), ...drop([input])])
+  return {
+    filter: table('filter', [...remove(filter), ...drop([cut])]),
+    nat: table('nat', [...remove(nat.slice(0, -1)), ...drop([input])]),
+  }
 }
 
 /** Takes away what endedPodRules leaves. */
