@@ -62,6 +62,8 @@ export async function startBroker(options: EngineOptions): Promise<Broker> {
           } else if (message.type === 'apply' && suite) {
             await applyWithin(suite, message, signal)
             replyLease(suite)
+          } else if (message.type === 'bridge' && suite) {
+            reply({ type: 'bridge', result: await suite.bridges.handle(message.call, signal) })
           } else if (message.type === 'release') {
             suite = undefined
             await held.disposeAsync()

@@ -1,5 +1,6 @@
 import { type Socket, connect } from 'node:net'
 
+import type { BridgeCall, BridgeResults } from '../bridge/requests.ts'
 import { ClusterTestError, deserializeError } from '../support/errors.ts'
 import { readMessages, sendMessage } from './json-lines.ts'
 import type { BrokerAddress, BrokerMessage, Lease, LeaseRequest, WorkerMessage } from './protocol.ts'
@@ -9,6 +10,8 @@ export interface HeldLease extends AsyncDisposable {
   readonly lease: Lease
   /** Applies more objects, waits until they are ready, and brings the lease up to date. */
   apply(manifests: (WorkerMessage & { type: 'apply' })['manifests'], timeout: number): Promise<void>
+  /** One step of a bridge, done by the owner of the cluster. */
+  bridge<Call extends BridgeCall>(call: Call): Promise<BridgeResults[Call['call']]>
 }
 
 /** Asks the broker for a cluster and resolves when its stack is ready. Disposal resolves when everything is gone. */
@@ -41,6 +44,12 @@ export async function leaseCluster({ port, token }: BrokerAddress, request: Leas
       },
       async apply(manifests, timeout) {
         lease = await leased({ type: 'apply', manifests, timeout })
+      },
+      async bridge<Call extends BridgeCall>(message: Call) {
+        const answer = await call({ type: 'bridge', call: message })
+        if (answer.type !== 'bridge')
+          throw new ClusterTestError('ERR_BROKER_CONNECTION_LOST', `Expected a bridge from the main process, got "${answer.type}".`)
+        return answer.result as BridgeResults[Call['call']]
       },
       async [Symbol.asyncDispose]() {
         try {

@@ -50,7 +50,8 @@ export async function startEngine({
   const folder = await mkdtemp(join(tmpdir(), folderPrefix(owner.run)))
   cleanup.defer(() => rm(folder, { recursive: true, force: true }))
   const lifeline = cleanup.use(startLifeline(owner.run))
-  const k3d = await findK3d(docker, command, (event, pid) => lifeline.trackChild(event, pid))
+  const trackChild = (event: 'started' | 'ended', pid: number) => lifeline.trackChild(event, pid)
+  const k3d = await findK3d(docker, command, trackChild)
   // A child that was killed may have had a request under way in the Docker engine.
   cleanup.defer(() => removeRun(docker, owner.run))
   const leftovers = await pruneLeftovers(docker).catch((error: unknown) => {
@@ -62,7 +63,7 @@ export async function startEngine({
     progress('run')({ kind: 'note', step: 'prune', text: `removed what dead runs left: ${formatList(names)}` })
   }
   const capacity = createCapacity(maxClusters ?? docker.processors)
-  const parts = { docker, k3d, owner, folder, nodeImage, substitutes, buildNetwork }
+  const parts = { docker, k3d, owner, folder, nodeImage, substitutes, buildNetwork, trackChild }
   const owned = cleanup.move()
 
   return {

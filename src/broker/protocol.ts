@@ -1,3 +1,4 @@
+import type { BridgeCall, BridgeResults } from '../bridge/requests.ts'
 import type { ServiceAddress } from '../cluster/gateway.ts'
 import type { KubeObject } from '../kube/types.ts'
 import type { SuiteClusterOptions } from '../stack/options.ts'
@@ -30,10 +31,12 @@ export interface Lease {
 export type WorkerMessage =
   | { readonly type: 'lease'; readonly token: string; readonly request: LeaseRequest }
   | { readonly type: 'apply'; readonly manifests: string | KubeObject | readonly (string | KubeObject)[]; readonly timeout: number }
+  | { readonly type: 'bridge'; readonly call: BridgeCall }
   | { readonly type: 'release' }
 
 /** The answer to each message of a worker, in order. */
 export type BrokerMessage =
   | { readonly type: 'lease'; readonly lease: Lease }
+  | { readonly type: 'bridge'; readonly result: BridgeResults[keyof BridgeResults] }
   | { readonly type: 'released' }
   | { readonly type: 'failed'; readonly error: SerializedClusterTestError }

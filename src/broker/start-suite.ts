@@ -1,6 +1,7 @@
 import { stat } from 'node:fs/promises'
 import { relative, resolve } from 'node:path'
 
+import { type Bridges, createBridges } from '../bridge/bridges.ts'
 import { type Cluster, startCluster } from '../cluster/cluster.ts'
 import { exposeServices } from '../cluster/exposed-services.ts'
 import { type ServiceAddress, listServices } from '../cluster/gateway.ts'
@@ -17,6 +18,7 @@ import type { ImageSubstitutes } from '../stack/image-names.ts'
 import { type LocalImage, planImages, prepareImages } from '../stack/images.ts'
 import { importImages } from '../stack/import-images.ts'
 import { type Manifest, loadManifests } from '../stack/manifests.ts'
+import type { ImageBuild } from '../stack/options.ts'
 import { describeReadiness, waitForReady } from '../stack/wait.ts'
 import { describeObject, expectsEndpoints, isWorkload, selects } from '../stack/workloads.ts'
 import { ClusterTestError } from '../support/errors.ts'
@@ -34,6 +36,8 @@ export interface EngineParts {
   readonly nodeImage: string | undefined
   readonly substitutes: ImageSubstitutes
   readonly buildNetwork: string | undefined
+  /** Told of every process that must not outlive the run; a negative number stands for a process group. */
+  readonly trackChild: (event: 'started' | 'ended', pid: number) => void
 }
 
 /** A cluster with its stack running and its data in it. */
@@ -42,6 +46,7 @@ export interface RunningSuite extends AsyncDisposable {
   readonly namespace: string
   /** Of all Services that were there after the last apply. */
   readonly addresses: readonly ServiceAddress[]
+  readonly bridges: Bridges
   apply(sources: ManifestSources, signal: AbortSignal): Promise<void>
 }
 
@@ -107,10 +112,14 @@ export async function startSuite(parts: EngineParts, plan: SuitePlan, progress: 
   let exposing: Promise<void> = Promise.resolve()
   await bringUp(stack.images, stack.manifests, plan.seeds, signal)
 
+  const addresses = () => services.addresses
+  // The last one in: bridges end before what they lead to.
+  const bridges = cleanup.use(createBridges({ ...parts, cluster, namespace, addresses, prepareImage: prepareLocalImage, progress }))
   const owned = cleanup.move()
   return {
     cluster,
     namespace,
+    bridges,
     get addresses() {
       return services.addresses
     },
@@ -167,6 +176,12 @@ export async function startSuite(parts: EngineParts, plan: SuitePlan, progress: 
   function exposeOnce(abort: AbortSignal): Promise<void> {
     exposing = exposing.catch(() => undefined).then(() => services.update(abort))
     return exposing
+  }
+
+  async function prepareLocalImage(image: string | ImageBuild, abort: AbortSignal): Promise<string> {
+    const images = await planImages(typeof image === 'string' ? [image] : { 'local-container': image }, folder)
+    const prepared = await prepareImages({ ...parts, plan: images, manifests: [], progress, signal: abort })
+    return prepared.images[0]!.reference
   }
 
   async function importOnce(images: readonly LocalImage[], abort: AbortSignal): Promise<void> {

@@ -1,5 +1,6 @@
 import supertest, { type Agent } from 'supertest'
 
+import type { Bridge, BridgeOptions, Member, RunOptions } from '../bridge/options.ts'
 import type { HeldLease } from '../broker/client.ts'
 import type { ServiceAddress } from '../cluster/gateway.ts'
 import { type KubeClient } from '../kube/client.ts'
@@ -10,6 +11,7 @@ import { listPods, readWorkload } from '../kube/workload.ts'
 import { connectDatabase, findDatabase } from '../seed/database.ts'
 import { ClusterTestError } from '../support/errors.ts'
 import { formatList } from '../support/format.ts'
+import type { Bridging } from './bridging.ts'
 
 /** A name that an editor completes, and any other. */
 type Known<Names extends string> = Names | (string & {})
@@ -79,12 +81,26 @@ export interface TestCluster<Seeded extends string = never> {
   get<T extends object = KubeObject>(workload: string, options?: InNamespace): Promise<T>
   /** Applies more manifests (as the suite's option takes them) and resolves when they are ready. `timeout` in milliseconds. @default { timeout: 120_000 } */
   apply(manifests: string | KubeObject | readonly (string | KubeObject)[], options?: { readonly timeout?: number }): Promise<void>
+  /**
+   * Answers the traffic of a workload by the code under test: a local container, a process on this machine, or a server in
+   * this process. When it resolves the next request goes there, when its disposal resolves the next one goes to the pods.
+   * No object in the cluster changes. What a test does not dispose goes with the suite.
+   * @param workload `kind/name`, also `service/name`
+   * @throws ClusterTestError `ERR_BRIDGE_…`, `ERR_KUBE_NOT_FOUND` with the workloads that exist
+   * @example await using bridge = await cluster.bridge('deployment/orders', { server: app })
+   */
+  bridge(workload: string, options: BridgeOptions): Promise<Bridge>
+  /**
+   * Starts a local container that is a member of the cluster and replaces nothing: Services and pods can be reached from it by name and address.
+   * @example await using shell = await cluster.run({ image: 'postgres:17', env: { from: 'deployment/orders' } })
+   */
+  run(options: RunOptions): Promise<Member>
 }
 
 /** supertest against a Service: `request('orders').get('/healthz')`. Takes and throws what `cluster.url` does. */
 export type RequestService = (service: string, port?: number | string) => Agent
 
-export function createTestCluster<Seeded extends string>(held: HeldLease, kube: KubeClient): TestCluster<Seeded> {
+export function createTestCluster<Seeded extends string>(held: HeldLease, kube: KubeClient, bridging: Bridging): TestCluster<Seeded> {
   const { name, namespace: suiteNamespace, kubeconfigPath } = held.lease
   const find = (service: string, port?: number | string) => findAddress(held.lease.addresses, suiteNamespace, service, port)
 
@@ -140,6 +156,8 @@ export function createTestCluster<Seeded extends string>(held: HeldLease, kube: 
     get: async <T extends object>(workload: string, { namespace = suiteNamespace }: InNamespace = {}) =>
       (await readWorkload(kube, namespace, workload)) as unknown as T,
     apply: (manifests, { timeout = 120_000 } = {}) => held.apply(manifests, timeout),
+    bridge: (workload, options) => bridging.bridge(workload, options),
+    run: (options) => bridging.run(options),
   }
 
   async function firstPod(namespace: string, workload: string) {

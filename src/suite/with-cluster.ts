@@ -3,11 +3,14 @@ import { dirname } from 'node:path'
 
 import { aroundAll, afterEach, inject, type SuiteOptions, type TestAPI, test as base } from 'vitest'
 
+import { installClusterNames } from '../bridge/host-names.ts'
+import type { Bridge, BridgeOptions } from '../bridge/options.ts'
 import { leaseCluster } from '../broker/client.ts'
 import type { BrokerAddress } from '../broker/protocol.ts'
 import { createKubeClient } from '../kube/client.ts'
 import { type SuiteClusterOptions, checkOptions, clusterOptionKeys } from '../stack/options.ts'
 import { ClusterTestError } from '../support/errors.ts'
+import { createBridging } from './bridging.ts'
 import { createFailureReport } from './failure-report.ts'
 import { type RequestService, type TestCluster, createRequest, createTestCluster } from './test-cluster.ts'
 
@@ -15,6 +18,14 @@ import { type RequestService, type TestCluster, createRequest, createTestCluster
 export interface ClusterTestContext<Seeded extends string = never> {
   readonly cluster: TestCluster<Seeded>
   readonly request: RequestService
+  /** Those of the suite's option `bridge`, by workload. */
+  readonly bridges: Readonly<Record<string, Bridge>>
+}
+
+/** Bridges that are set up with the suite, by workload, and end with it. */
+interface SuiteBridges {
+  /** @default {} */
+  readonly bridge?: Readonly<Record<string, BridgeOptions>> | undefined
 }
 
 type SeededBy<Options> = Options extends { readonly seed: infer Seed } ? Extract<keyof Seed, string> : never
@@ -32,7 +43,7 @@ export interface WithCluster {
    *   })
    * })
    */
-  withCluster<const Options extends SuiteClusterOptions>(
+  withCluster<const Options extends SuiteClusterOptions & SuiteBridges>(
     name: string,
     options: SuiteOptions & Options,
     fn: (test: TestAPI<ClusterTestContext<SeededBy<Options>>>) => void,
@@ -45,7 +56,7 @@ type Describe = (name: string, options: SuiteOptions, fn: () => void) => unknown
 export function withCluster(
   this: Describe,
   name: string,
-  options: SuiteOptions & SuiteClusterOptions,
+  options: SuiteOptions & SuiteClusterOptions & SuiteBridges,
   fn: (test: TestAPI<ClusterTestContext>) => void,
 ): void {
   if (typeof options !== 'object' || options === null)
@@ -53,7 +64,8 @@ export function withCluster(
       'ERR_OPTIONS_INVALID',
       `Expected describe.withCluster("${name}", options, fn), got ${typeof options} in place of the options.`,
     )
-  const { cluster: clusterOptions, suite: suiteOptions } = splitOptions(options)
+  const { bridge = {}, ...rest } = options
+  const { cluster: clusterOptions, suite: suiteOptions } = splitOptions(rest)
   checkOptions(clusterOptions)
 
   const callSite = new Error()
@@ -74,8 +86,12 @@ export function withCluster(
         throw locate(error, callSite)
       })
       const kube = createKubeClient(await readFile(held.lease.kubeconfigPath, 'utf8'))
-      const cluster = createTestCluster(held, kube)
-      running = { cluster, request: createRequest(cluster), report: createFailureReport(name, kube) }
+      using _names = installClusterNames(() => held.lease.addresses, held.lease.namespace)
+      await using bridging = createBridging(held, folder)
+      const cluster = createTestCluster(held, kube, bridging)
+      const bridges: Record<string, Bridge> = {}
+      for (const [workload, side] of Object.entries(bridge)) bridges[workload] = await bridging.bridge(workload, side)
+      running = { cluster, bridges, request: createRequest(cluster), report: createFailureReport(name, kube) }
       try {
         await runSuite()
       } finally {
@@ -87,7 +103,12 @@ export function withCluster(
       if (task.result?.state === 'fail') await running?.report(task)
     })
 
-    fn(base.extend('cluster', () => current().cluster).extend('request', () => current().request) as unknown as TestAPI<ClusterTestContext>)
+    fn(
+      base
+        .extend('cluster', () => current().cluster)
+        .extend('request', () => current().request)
+        .extend('bridges', () => current().bridges) as unknown as TestAPI<ClusterTestContext>,
+    )
   })
 }
 

@@ -2,6 +2,17 @@
  * Every error code of this package. A code is never renamed or reused: match on it in scripts and CI jobs.
  */
 export type ErrorCode =
+  | 'ERR_BRIDGE_ALREADY_BRIDGED'
+  | 'ERR_BRIDGE_CONTAINER_NOT_FOUND'
+  | 'ERR_BRIDGE_HOST_NETWORK'
+  | 'ERR_BRIDGE_HOST_UNREACHABLE'
+  | 'ERR_BRIDGE_LOCAL_FAILED'
+  | 'ERR_BRIDGE_NO_PODS'
+  | 'ERR_BRIDGE_NO_PORTS'
+  | 'ERR_BRIDGE_NOT_LISTENING'
+  | 'ERR_BRIDGE_NOT_RECEIVED'
+  | 'ERR_BRIDGE_PORT_NOT_FOUND'
+  | 'ERR_BRIDGE_RULES_FAILED'
   | 'ERR_BROKER_CONNECTION_LOST'
   | 'ERR_BROKER_NOT_RUNNING'
   | 'ERR_CLUSTER_CREATE_FAILED'

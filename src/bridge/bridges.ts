@@ -1,0 +1,101 @@
+import type { Cluster } from '../cluster/cluster.ts'
+import type { ServiceAddress } from '../cluster/gateway.ts'
+import { type ContainerShell, startContainerShell } from '../docker/container-shell.ts'
+import type { Docker } from '../docker/docker.ts'
+import { ClusterTestError, messageOf } from '../support/errors.ts'
+import { randomId } from '../support/identity.ts'
+import type { Progress } from '../support/progress.ts'
+import { type OpenedBridge, openBridge, openMember } from './bridge.ts'
+import { type ClusterNetwork, readClusterNetwork } from './cluster-network.ts'
+import type { BridgeCall, BridgeRequest, BridgeResults } from './requests.ts'
+
+export interface BridgesOptions {
+  readonly docker: Docker
+  readonly cluster: Cluster
+  readonly namespace: string
+  /** Services as the host reaches them. */
+  readonly addresses: () => readonly ServiceAddress[]
+  /** Builds or finds the image of a local container and resolves to the name that Docker has it under. */
+  readonly prepareImage: (image: (BridgeRequest['side'] & { kind: 'member' })['image'], signal: AbortSignal) => Promise<string>
+  /** Told of every process on the host, so that none outlives the run. */
+  readonly trackChild: (event: 'started' | 'ended', pid: number) => void
+  readonly progress: Progress
+}
+
+/** All bridges of a cluster. Disposal ends them, the last one first. */
+export interface Bridges extends AsyncDisposable {
+  handle<Call extends BridgeCall>(call: Call, signal: AbortSignal): Promise<BridgeResults[Call['call']]>
+}
+
+export interface BridgeParts extends BridgesOptions {
+  readonly network: ClusterNetwork
+  readonly nodes: readonly { readonly name: string; readonly shell: ContainerShell; readonly podCidr: string }[]
+  readonly onProblem: (error: unknown) => void
+}
+
+export function createBridges(options: BridgesOptions): Bridges {
+  const owned = new AsyncDisposableStack()
+  const open = new Map<string, OpenedBridge>()
+  const connect = async (signal: AbortSignal): Promise<BridgeParts> => {
+    const { docker, cluster } = options
+    const [network, shells] = await Promise.all([
+      readClusterNetwork(docker, cluster, signal),
+      Promise.all(cluster.nodes.map(async ({ name }) => owned.use(await startContainerShell(docker, name)))),
+    ])
+    return {
+      ...options,
+      network,
+      nodes: cluster.nodes.map(({ name }, index) => ({ name, shell: shells[index]!, podCidr: network.podCidrs.get(name)! })),
+      onProblem: (error) => options.progress({ kind: 'note', step: 'bridge', text: messageOf(error) }),
+    }
+  }
+  let connected: Promise<BridgeParts> | undefined
+  /** Suites without bridges pay nothing; a connection that failed is tried again. */
+  const parts = (signal: AbortSignal): Promise<BridgeParts> =>
+    (connected ??= connect(signal).catch((error: unknown) => {
+      connected = undefined
+      throw error
+    }))
+  const keep = (opened: OpenedBridge) => {
+    open.set(opened.id, opened)
+    owned.defer(() => opened[Symbol.asyncDispose]())
+    return opened
+  }
+  const find = (id: string) => {
+    const found = open.get(id)
+    if (found) return found
+    throw new ClusterTestError('ERR_OPTIONS_INVALID', `There is no bridge "${id}": it has been closed.`)
+  }
+
+  const answer = async (call: BridgeCall, signal: AbortSignal): Promise<BridgeResults[keyof BridgeResults]> => {
+    switch (call.call) {
+      case 'open':
+        return keep(await openBridge(await parts(signal), { id: randomId(4), request: call.request, others: [...open.values()], signal }))
+          .answer
+      case 'run': {
+        const { id, answer } = keep(await openMember(await parts(signal), { id: randomId(4), request: call.request, signal }))
+        return { id, member: answer.member! }
+      }
+      case 'set':
+        await find(call.id).set(call, signal)
+        return null
+      case 'unset':
+        await find(call.id).unset()
+        return null
+      case 'close': {
+        const opened = open.get(call.id)
+        open.delete(call.id)
+        await opened?.[Symbol.asyncDispose]()
+        return null
+      }
+      case 'pods':
+        return [...find(call.id).pods()]
+      case 'output':
+        return find(call.id).output()
+    }
+  }
+  return {
+    handle: answer as Bridges['handle'],
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
+  }
+}

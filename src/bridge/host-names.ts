@@ -1,0 +1,158 @@
+// Nothing but Node.js' own modules: this is loaded into other people's processes.
+import dns from 'node:dns'
+import { syncBuiltinESMExports } from 'node:module'
+import net from 'node:net'
+
+/** A TCP port of a Service, and where this machine reaches it. */
+export interface NamedAddress {
+  readonly namespace: string
+  readonly service: string
+  readonly port: number
+  readonly host: string
+  readonly hostPort: number
+}
+
+/**
+ * Makes the cluster's names work in this process: `postgres`, `redis.cache`, `orders.default.svc.cluster.local`. Whatever
+ * speaks TCP in Node.js goes through the two functions that this replaces (http, tls, fetch, http2, pg, ioredis …).
+ * Names that the cluster does not know go their normal way. Disposal puts the originals back.
+ */
+export function installClusterNames(addresses: () => readonly NamedAddress[], namespace: string): Disposable {
+  const find = (name: unknown) => (typeof name === 'string' ? findService(addresses(), namespace, name) : undefined)
+  const virtual = createVirtualAddresses()
+  const undo = [replaceConnect(find, virtual), replaceLookup(find, virtual), replacePromisedLookup(find, virtual)]
+  syncBuiltinESMExports()
+  return {
+    [Symbol.dispose]() {
+      for (const each of undo) each()
+      syncBuiltinESMExports()
+    },
+  }
+}
+
+/** The Service that a name means, as the search list of a pod would find it. */
+export function findService(addresses: readonly NamedAddress[], namespace: string, name: string): readonly NamedAddress[] | undefined {
+  const [service, own = namespace, svc = 'svc', ...rest] = name.toLowerCase().replace(/\.$/, '').split('.')
+  if (svc !== 'svc' || (rest.length > 0 && rest.join('.') !== 'cluster.local')) return undefined
+  const found = addresses.filter((each) => each.service === service && each.namespace === own)
+  return found.length > 0 ? found : undefined
+}
+
+type Find = (name: unknown) => readonly NamedAddress[] | undefined
+
+interface VirtualAddresses {
+  of(service: NamedAddress): string
+  nameOf(address: unknown): string | undefined
+}
+
+/** Loopback addresses that stand for Services, for libraries that resolve a name first and connect to the address later. */
+function createVirtualAddresses(): VirtualAddresses {
+  const byName = new Map<string, string>()
+  const byAddress = new Map<string, string>()
+  return {
+    of({ service, namespace }) {
+      const name = `${service}.${namespace}`
+      const known = byName.get(name)
+      if (known) return known
+      const index = byName.size + 1
+      const address = `127.77.${index >> 8}.${index & 255}`
+      byName.set(name, address)
+      byAddress.set(address, name)
+      return address
+    },
+    nameOf: (address) => (typeof address === 'string' ? byAddress.get(address) : undefined),
+  }
+}
+
+interface ConnectOptions {
+  readonly host?: string
+  readonly port?: number | string
+  readonly path?: string
+}
+
+function replaceConnect(find: Find, virtual: VirtualAddresses): () => void {
+  // oxlint-disable-next-line typescript/unbound-method -- called with the socket below
+  const original = net.Socket.prototype.connect as (this: net.Socket, ...args: unknown[]) => net.Socket
+  const replaced = function (this: net.Socket, ...args: unknown[]): net.Socket {
+    const { options, listener } = readArguments(args)
+    const service = options && find(virtual.nameOf(options.host) ?? options.host)
+    if (!service) return original.apply(this, args)
+    const target = service.find(({ port }) => port === Number(options.port))
+    if (target) return original.call(this, { ...options, host: target.host, port: target.hostPort, lookup: undefined }, listener)
+    process.nextTick(() => this.destroy(refused(options)))
+    return this
+  }
+  net.Socket.prototype.connect = replaced
+  return () => {
+    if (net.Socket.prototype.connect === replaced) net.Socket.prototype.connect = original
+  }
+}
+
+/** connect(options, listener?), connect(port, host?, listener?), and net.connect's own call with both in one array. */
+function readArguments(args: readonly unknown[]): { options?: ConnectOptions; listener?: unknown } {
+  const [first, ...rest] = Array.isArray(args[0]) ? (args[0] as unknown[]) : args
+  const listener = rest.find((each) => typeof each === 'function')
+  if (typeof first === 'object' && first !== null) {
+    const options = first as ConnectOptions
+    return options.path === undefined ? { options, listener } : {}
+  }
+  return typeof rest[0] === 'string' ? { options: { port: first as number, host: rest[0] }, listener } : {}
+}
+
+function refused({ host, port }: ConnectOptions): Error {
+  return Object.assign(new Error(`connect ECONNREFUSED ${host}:${port} (the Service has no such TCP port)`), {
+    code: 'ECONNREFUSED',
+    syscall: 'connect',
+    address: host,
+    port: Number(port),
+  })
+}
+
+function replaceLookup(find: Find, virtual: VirtualAddresses): () => void {
+  const original = dns.lookup
+  const replaced = (name: string, ...rest: unknown[]) => {
+    const service = find(name)
+    const callback = rest.at(-1) as (error: Error | null, address?: unknown, family?: number) => void
+    if (!service) return (original as (...args: unknown[]) => void)(name, ...rest)
+    const options = rest.length > 1 ? rest[0] : {}
+    process.nextTick(() => {
+      try {
+        const answer = answerLookup(virtual.of(service[0]!), name, options)
+        if (Array.isArray(answer)) callback(null, answer)
+        else callback(null, answer.address, answer.family)
+      } catch (error) {
+        callback(error as Error)
+      }
+    })
+  }
+  dns.lookup = Object.assign(replaced, { __promisify__: original.__promisify__ }) as typeof dns.lookup
+  const own = dns.lookup
+  return () => {
+    if (dns.lookup === own) dns.lookup = original
+  }
+}
+
+function replacePromisedLookup(find: Find, virtual: VirtualAddresses): () => void {
+  const original = dns.promises.lookup
+  const replaced = (async (name: string, options?: unknown) => {
+    const service = find(name)
+    return service ? answerLookup(virtual.of(service[0]!), name, options) : original(name, options as dns.LookupOptions)
+  }) as typeof original
+  dns.promises.lookup = replaced
+  return () => {
+    if (dns.promises.lookup === replaced) dns.promises.lookup = original
+  }
+}
+
+function answerLookup(address: string, name: string, options: unknown): dns.LookupAddress | dns.LookupAddress[] {
+  const { family, all } = (typeof options === 'object' && options !== null ? options : { family: options }) as dns.LookupOptions
+  if (family === 6 || family === 'IPv6')
+    throw Object.assign(new Error(`getaddrinfo ENOTFOUND ${name}`), {
+      code: 'ENOTFOUND',
+      errno: -3008,
+      syscall: 'getaddrinfo',
+      hostname: name,
+    })
+  const answer = { address, family: 4 }
+  return all ? [answer] : answer
+}

@@ -1,0 +1,156 @@
+import { spawn } from 'node:child_process'
+import { readFile } from 'node:fs/promises'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+
+import { execInDocker } from '../docker/exec.ts'
+import { ClusterTestError, messageOf } from '../support/errors.ts'
+import { poll } from '../support/poll.ts'
+import type { BridgeParts } from './bridges.ts'
+import { startForwarder } from './forwarder.ts'
+import { namesForProcess } from './host-env.ts'
+import { parseListeners } from './member.ts'
+import type { PortMapping } from './ports.ts'
+import type { Forward } from './rules.ts'
+
+export interface HostProcessOptions {
+  readonly command: readonly string[]
+  readonly cwd: string
+  readonly env: Readonly<Record<string, string>>
+  readonly ports: readonly PortMapping[]
+  readonly namespace: string
+  readonly timeout: number
+  readonly signal: AbortSignal
+}
+
+export interface HostProcess extends AsyncDisposable {
+  readonly forwards: readonly Forward[]
+  output(): string
+}
+
+/** Starts a program on the host and resolves when it listens, and the cluster's network can reach it. */
+export async function startHostProcess(parts: BridgeParts, options: HostProcessOptions): Promise<HostProcess> {
+  const { command, cwd, ports, timeout, signal } = options
+  const text = command.join(' ')
+  const taken = ports.filter(({ local }) => local > 0)
+  const before = await readListeners()
+  const busy = taken.find(({ local, protocol }) => before.some((each) => each.port === local && each.protocol === protocol))
+  if (busy)
+    throw new ClusterTestError(
+      'ERR_BRIDGE_LOCAL_FAILED',
+      `Port ${busy.local}, on which "${text}" is to listen, is in use on this machine.`,
+      {
+        hint: `See who has it: ss -lptn 'sport = :${busy.local}'. Or let the command listen elsewhere, with ports: { ${busy.port}: … }.`,
+      },
+    )
+
+  await using cleanup = new AsyncDisposableStack()
+  let output = ''
+  const child = spawn(command[0]!, command.slice(1), {
+    cwd,
+    env: { ...process.env, ...namesForProcess(command, options.env, parts.addresses(), options.namespace) },
+    stdio: ['ignore', 'pipe', 'pipe'],
+    // A group of its own: npm and watchers start further processes.
+    detached: true,
+  })
+  const ended = new Promise<string>((resolve) => {
+    child.once('error', (error) => resolve(`could not be started: ${error.message}`))
+    child.once('close', (code, by) => resolve(by ? `was ended by ${by}` : `ended with exit code ${code}`))
+  })
+  let isOver = false
+  void ended.then(() => (isOver = true))
+  for (const stream of [child.stdout, child.stderr])
+    stream.setEncoding('utf8').on('data', (chunk: string) => (output = (output + chunk).slice(-100_000)))
+  if (child.pid) parts.trackChild('started', -child.pid)
+  cleanup.defer(async () => {
+    if (child.pid && !isOver) {
+      killGroup(child.pid, 'SIGTERM')
+      const timer = setTimeout(() => killGroup(child.pid!, 'SIGKILL'), 5_000)
+      await ended
+      clearTimeout(timer)
+    }
+    if (child.pid) parts.trackChild('ended', -child.pid)
+  })
+
+  const deadline = performance.now() + timeout
+  const listening = await poll(
+    async () => {
+      const now = await readListeners()
+      const missing = ports.filter(({ local, protocol }) => !now.some((each) => each.port === local && each.protocol === protocol))
+      if (missing.length === 0) return now
+      const tail = output.trimEnd().split('\n').slice(-20).join('\n')
+      const why = isOver
+        ? `${await ended} before it listened`
+        : performance.now() > deadline
+          ? `did not listen within ${timeout} ms`
+          : undefined
+      if (!why) return undefined
+      throw new ClusterTestError(
+        isOver ? 'ERR_BRIDGE_LOCAL_FAILED' : 'ERR_BRIDGE_NOT_LISTENING',
+        `Command "${text}" ${why} on port ${missing.map(({ local }) => local).join(', ')}.${tail && `\n${tail}`}`,
+        { hint: 'Map the ports of the pods to those that it listens on: ports: { 8080: 3000 }.' },
+      )
+    },
+    { interval: 25, signal },
+  )
+  const forwards: Forward[] = []
+  for (const { port, protocol, local } of ports) {
+    const own = listening.filter((each) => each.port === local && each.protocol === protocol)
+    if (own.some(({ isLoopback }) => !isLoopback)) forwards.push({ protocol, port, address: parts.network.gateway, targetPort: local })
+    else {
+      const forwarder = cleanup.use(await startForwarder(parts.network.gateway, local))
+      forwards.push({ protocol, port, address: parts.network.gateway, targetPort: forwarder.port })
+    }
+  }
+  const owned = cleanup.move()
+  return { forwards, output: () => output, [Symbol.asyncDispose]: () => owned.disposeAsync() }
+}
+
+function killGroup(pid: number, signal: NodeJS.Signals): void {
+  try {
+    process.kill(-pid, signal)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error
+  }
+}
+
+async function readListeners() {
+  const tables = await Promise.all(
+    ['tcp', 'tcp6', 'udp', 'udp6'].map(async (table) => `${table}\n${await readFile(`/proc/net/${table}`, 'utf8')}`),
+  )
+  return parseListeners(tables.join('\n'))
+}
+
+const reachable = new WeakSet<object>()
+
+/**
+ * Makes sure that the cluster's nodes reach this process at the gateway of their network: not so on Docker Desktop, whose
+ * networks are in a virtual machine, or behind a firewall of the host.
+ * @throws ClusterTestError `ERR_BRIDGE_HOST_UNREACHABLE`
+ */
+export async function checkHostPath({ docker, cluster, network }: BridgeParts, signal: AbortSignal): Promise<void> {
+  if (reachable.has(cluster)) return
+  const server = createServer((_, response) => response.end('reached'))
+  try {
+    await new Promise<void>((resolve, reject) => server.once('error', reject).listen(0, network.gateway, resolve))
+    const { port } = server.address() as AddressInfo
+    // Of all HTTP clients, kubectl is the one that every node image has.
+    const url = `http://${network.gateway}:${port}`
+    const kubectl = ['kubectl', '--kubeconfig=/dev/null', `--server=${url}`, '--request-timeout=3s', 'get', '--raw=/']
+    await execInDocker(docker, cluster.nodes[0]!.name, kubectl)
+    reachable.add(cluster)
+  } catch (error) {
+    signal.throwIfAborted()
+    throw new ClusterTestError(
+      'ERR_BRIDGE_HOST_UNREACHABLE',
+      `The cluster cannot reach this machine at ${network.gateway}, the gateway of its Docker network: ${messageOf(error)}.`,
+      {
+        cause: error,
+        hint: 'Let a firewall pass what comes from the Docker network, or bridge to a local container (image or build): on Docker Desktop that is the only way.',
+      },
+    )
+  } finally {
+    server.close()
+    server.closeAllConnections()
+  }
+}

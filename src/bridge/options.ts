@@ -1,0 +1,151 @@
+import type { RequestListener, Server as HttpServer } from 'node:http'
+import type { Http2SecureServer, Http2Server } from 'node:http2'
+import type { Server as NetServer } from 'node:net'
+
+import type { GenericContainer, StartedTestContainer } from '../docker/test-container.ts'
+import type { EnvOptions } from './env.ts'
+
+/** Anything that takes connections (`http`, `https`, `http2`, `net`, `tls`), or requests, as an Express app or a plain function does. */
+export type LocalServer = HttpServer | Http2Server | Http2SecureServer | NetServer | RequestListener
+
+interface TargetOptions {
+  /** @default the suite's */
+  readonly namespace?: string | undefined
+  /** Container of the pods to replace. @default the only one, or the only one with ports */
+  readonly containerName?: string | undefined
+  /**
+   * Who answers kubelet's probes for the bridged ports: the original container, so that a debugger at a breakpoint never
+   * restarts a pod or takes it out of its Services, or the local side.
+   * @default 'original'
+   */
+  readonly probes?: 'original' | 'local' | undefined
+  /** Milliseconds that the local side has to listen. @default 30_000 */
+  readonly timeout?: number | undefined
+}
+
+interface PortOptions {
+  /** Ports of the replaced container, by number or name, to ports of the local side: `{ http: 3000 }`. @default all that the container declares and that Services send to it, to the same numbers */
+  readonly ports?: Readonly<Record<string, number>> | undefined
+}
+
+/** A container that is a member of the cluster. */
+export interface LocalContainerOptions {
+  /** Image; Docker's, or to pull. */
+  readonly image?: string | undefined
+  /** Folder with a Dockerfile, relative to the test file, to build the image from. */
+  readonly build?: string | undefined
+  /** Path of the Dockerfile in the folder. @default 'Dockerfile' */
+  readonly dockerfile?: string | undefined
+  /** Stage of the Dockerfile to stop at. @default the last one */
+  readonly target?: string | undefined
+  readonly buildArgs?: Readonly<Record<string, string>> | undefined
+  /** @default the image's */
+  readonly command?: readonly string[] | undefined
+  /** @default the image's */
+  readonly entrypoint?: readonly string[] | undefined
+  /** Folders on this machine, relative to the test file, to paths in the container: `{ './src': '/app/src' }`. @default {} */
+  readonly mount?: Readonly<Record<string, string>> | undefined
+  readonly env?: EnvOptions | undefined
+  /** Whether to copy what is mounted into the replaced container: ConfigMaps, Secrets, tokens (these three also when they change), and volumes as they are at the start. @default true */
+  readonly files?: boolean | undefined
+  /** TCP ports of the container to publish on loopback of this machine. @default [] */
+  readonly publish?: readonly number[] | undefined
+  /** Anything else that testcontainers can do: `(container) => container.withWaitStrategy(Wait.forLogMessage('ready'))`. */
+  readonly configure?: ((container: GenericContainer) => GenericContainer) | undefined
+}
+
+/** The code under test runs in a container, from an image or a Dockerfile. */
+export interface ContainerBridgeOptions extends TargetOptions, PortOptions, LocalContainerOptions {
+  readonly container?: never
+  readonly server?: never
+}
+
+/** The code under test runs in a container that somebody else started: its id, its name, or testcontainers' object. */
+export interface RunningContainerBridgeOptions extends TargetOptions, PortOptions {
+  readonly container: string | Pick<StartedTestContainer, 'getId'>
+  readonly image?: never
+  readonly build?: never
+  readonly server?: never
+  readonly command?: never
+}
+
+/** The code under test runs in the test's own process: breakpoints, coverage and mocks of the clock work. */
+export interface ServerBridgeOptions extends TargetOptions {
+  /** For the container's only port (or the one named `http`), or one for each port: `{ http: app, 9090: metrics }`. The servers need not listen. */
+  readonly server: LocalServer | Readonly<Record<string, LocalServer>>
+  readonly ports?: never
+  readonly image?: never
+  readonly build?: never
+  readonly container?: never
+  readonly command?: never
+}
+
+/** The code under test runs as a process on this machine. */
+export interface CommandBridgeOptions extends TargetOptions, PortOptions {
+  /** Program and arguments, no shell: `['node', 'server.ts']`. */
+  readonly command: readonly string[]
+  /** Relative to the test file. @default the test file's folder */
+  readonly cwd?: string | undefined
+  readonly env?: EnvOptions | undefined
+  readonly image?: never
+  readonly build?: never
+  readonly container?: never
+  readonly server?: never
+}
+
+/** What answers in place of a workload. */
+export type BridgeOptions = ContainerBridgeOptions | RunningContainerBridgeOptions | ServerBridgeOptions | CommandBridgeOptions
+
+export interface RunOptions extends LocalContainerOptions {
+  /** Namespace for the DNS search list. @default the suite's */
+  readonly namespace?: string | undefined
+  /** Container of the workload in `env.from`. @default the only one, or the only one with ports */
+  readonly containerName?: string | undefined
+}
+
+/** A request that the local side has answered, or is answering. */
+export interface ReceivedRequest {
+  readonly method: string
+  /** Path and query. */
+  readonly url: string
+  readonly headers: Readonly<Record<string, string | readonly string[] | undefined>>
+}
+
+/** A request to look for: what is left out may be anything. */
+export interface ExpectedRequest {
+  readonly method?: string | undefined
+  /** Path without query. */
+  readonly path?: string | RegExp | undefined
+  readonly headers?: Readonly<Record<string, string | RegExp>> | undefined
+}
+
+/** The traffic of a workload is answered by the local side as long as this lives. */
+export interface Bridge extends AsyncDisposable {
+  readonly id: string
+  /** `deployment/orders` */
+  readonly workload: string
+  /** Ports of the replaced container. */
+  readonly ports: readonly number[]
+  /** The local container, when there is one: its logs, exec, copy and restart functions. */
+  readonly container: StartedTestContainer | undefined
+  /** Requests that passed through the server in this process, in order. */
+  readonly received: readonly ReceivedRequest[]
+  /**
+   * Resolves to the first request that passed through the server in this process and matches, and waits for it if need be.
+   * @throws ClusterTestError `ERR_BRIDGE_NOT_RECEIVED` with what came instead
+   */
+  expectLocal(expected?: ExpectedRequest, options?: { readonly timeout?: number }): Promise<ReceivedRequest>
+  /** Host and port on this machine of a published port. */
+  address(port: number): { readonly host: string; readonly port: number }
+  /** UIDs of the pods that are bridged at this moment. */
+  pods(): Promise<readonly string[]>
+  /** What the process on the host has printed. */
+  output(): Promise<string>
+}
+
+/** A local container that is a member of the cluster and replaces nothing. */
+export interface Member extends AsyncDisposable {
+  readonly container: StartedTestContainer
+  /** Host and port on this machine of a published port. */
+  address(port: number): { readonly host: string; readonly port: number }
+}

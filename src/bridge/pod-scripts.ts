@@ -1,0 +1,79 @@
+import { type RuleOptions, chainsOf, endedPodRules, forgottenPodRules } from './rules.ts'
+
+/** On the node: what each bridge has done, and the kernel's switches as they were before the first one. */
+export const stateFolder = '/run/vitest-kubernetes'
+
+const forward = '/proc/sys/net/ipv4/ip_forward'
+const localnet = '/proc/sys/net/ipv4/conf/all/route_localnet'
+
+/** In a pod's network namespace. The kernel's own switches are noted before the first bridge changes them. */
+export function enterScript(options: RuleOptions): string {
+  const own = options.forwards
+    .filter(({ protocol }) => protocol === 'tcp')
+    .map(({ protocol, port }) => conntrack(protocol, port, '--reply-src $3'))
+    .join('; ')
+  return `
+note=${stateFolder}/sysctl-$2
+if ! [ -e $note ]; then
+  read -r forward < ${forward}
+  read -r localnet < ${localnet}
+  echo "$forward $localnet" > $note
+fi
+echo 1 > ${forward}
+echo 1 > ${localnet}
+iptables-restore -w 5 --noflush < $1/rules || exit 1
+${flush(options, 'udp')}
+# Whoever has connected just before still sends the first request.
+sleep 0.02
+iptables-restore -w 5 --noflush < $1/cut || exit 1
+# What the kernel has noted of the pod's own connections, as they ended: a caller that takes the same port again would
+# be taken for one of them, and not be sent to the local side.
+{ for pause in 0.1 1 5; do sleep $pause; [ -d $1 ] || exit; ${own || ':'}; done; } >/dev/null 2>&1 &
+: > $1/ns-$2/done
+`
+}
+
+export function leaveScript(options: RuleOptions): string {
+  const { input, cut } = chainsOf(options.id)
+  const { filter, nat } = endedPodRules(options)
+  const restore = (rules: string) => `iptables-restore -w 5 --noflush 2>/dev/null <<'RULES'\n${rules}RULES`
+  return `
+if ! ${restore(filter + nat)}
+then
+  # Something has removed a part, or it was never set.
+  ${restore(filter)}
+  ${restore(nat)}
+  iptables-save | grep -q -e ':${input} ' -e ':${cut} ' && exit 1
+fi
+${flush(options, 'udp')}
+`
+}
+
+export function forgetInPod(options: RuleOptions): string {
+  return `
+${flush(options, 'tcp')}
+if ! iptables-restore -w 5 --noflush 2>/dev/null <<'RULES'
+${forgottenPodRules(options)}RULES
+then iptables-save -t nat | grep -q ':${chainsOf(options.id).output} ' && exit 1; fi
+others=$(echo ${stateFolder}/bridge-*/ns-$2)
+note=${stateFolder}/sysctl-$2
+if ! [ -e "\${others%% *}" ] && [ -e $note ]; then
+  read -r forward localnet < $note
+  echo $forward > ${forward}
+  echo $localnet > ${localnet}
+  rm -f $note
+fi
+`
+}
+
+/** Forgets the connections that were sent to the local side. conntrack ends with 1 when there was none. */
+function flush({ forwards }: RuleOptions, only: 'tcp' | 'udp'): string {
+  return forwards
+    .filter(({ protocol }) => protocol === only)
+    .map(({ protocol, port, address }) => `${conntrack(protocol, port, only === 'udp' ? '' : `--reply-src ${address}`)} || :`)
+    .join('\n')
+}
+
+function conntrack(protocol: string, port: number, more: string): string {
+  return `conntrack -D -p ${protocol} --orig-port-dst ${port} ${more} >/dev/null 2>&1`
+}

@@ -1,0 +1,62 @@
+import { ClusterTestError } from '../support/errors.ts'
+import type { ExpectedRequest, ReceivedRequest } from './options.ts'
+
+/** The requests that a bridge has received, and who waits for one. */
+export interface ReceivedRequests {
+  readonly all: readonly ReceivedRequest[]
+  add(request: ReceivedRequest): void
+  expect(expected: ExpectedRequest, timeout: number): Promise<ReceivedRequest>
+}
+
+export function createReceived(workload: string): ReceivedRequests {
+  const all: ReceivedRequest[] = []
+  const waiting = new Set<(request: ReceivedRequest) => void>()
+  return {
+    all,
+    add(request) {
+      all.push(request)
+      for (const each of waiting) each(request)
+    },
+    async expect(expected, timeout) {
+      const found = all.find((request) => matches(request, expected))
+      if (found) return found
+      const { promise, resolve, reject } = Promise.withResolvers<ReceivedRequest>()
+      const check = (request: ReceivedRequest) => matches(request, expected) && resolve(request)
+      waiting.add(check)
+      const timer = setTimeout(() => reject(notReceived(workload, expected, all, timeout)), timeout)
+      try {
+        return await promise
+      } finally {
+        clearTimeout(timer)
+        waiting.delete(check)
+      }
+    },
+  }
+}
+
+function matches({ method, url, headers }: ReceivedRequest, expected: ExpectedRequest): boolean {
+  const path = url.split('?')[0]!
+  return (
+    (expected.method === undefined || expected.method.toUpperCase() === method) &&
+    (expected.path === undefined || (typeof expected.path === 'string' ? path === expected.path : expected.path.test(path))) &&
+    Object.entries(expected.headers ?? {}).every(([name, value]) => {
+      const actual = String(headers[name.toLowerCase()] ?? '')
+      return typeof value === 'string' ? actual === value : value.test(actual)
+    })
+  )
+}
+
+function notReceived(
+  workload: string,
+  { method = 'any method', path = 'any path', headers }: ExpectedRequest,
+  all: readonly ReceivedRequest[],
+  timeout: number,
+) {
+  const names = Object.keys(headers ?? {})
+  const wanted = `${method} ${path}${names.length > 0 ? ` with ${names.join(', ')}` : ''}`
+  const last = all.slice(-10).map((request) => `\n  ${request.method} ${request.url}`)
+  return new ClusterTestError(
+    'ERR_BRIDGE_NOT_RECEIVED',
+    `The bridge of "${workload}" received no request for ${wanted} within ${timeout} ms.${last.length > 0 ? ` It received ${all.length}, the last ones:${last.join('')}` : ' It received none.'}`,
+  )
+}

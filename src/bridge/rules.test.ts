@@ -1,0 +1,93 @@
+import { expect, test } from 'vitest'
+
+import { cutRules, endedPodRules, nodeRules, podRules, removedNodeRules, forgottenPodRules } from './rules.ts'
+
+const options = {
+  id: 'abcd',
+  forwards: [
+    { protocol: 'tcp', port: 3000, address: '172.20.0.5', targetPort: 8080 },
+    { protocol: 'udp', port: 53, address: '172.20.0.5', targetPort: 5353 },
+  ],
+  keepProbes: true,
+} as const
+
+test('sends the ports of a pod to the local side, and lets probes pass', () => {
+  expect(podRules(options)).toMatchInlineSnapshot(`
+    "*nat
+    :VK-abcd-IN - [0:0]
+    :VK-abcd-OUT - [0:0]
+    -A VK-abcd-IN -m dscp --dscp 42 -j RETURN
+    -A VK-abcd-IN -p tcp -m addrtype --dst-type LOCAL -m tcp --dport 3000 --syn -j DNAT --to-destination 172.20.0.5:8080
+    -A VK-abcd-IN -p udp -m addrtype --dst-type LOCAL -m udp --dport 53 -j DNAT --to-destination 172.20.0.5:5353
+    -A VK-abcd-OUT -d 172.20.0.5/32 -p tcp -m tcp --dport 8080 -j MASQUERADE
+    -A VK-abcd-OUT -d 172.20.0.5/32 -p udp -m udp --dport 5353 -j MASQUERADE
+    -A PREROUTING -j VK-abcd-IN
+    -A OUTPUT -j VK-abcd-IN
+    -A POSTROUTING -j VK-abcd-OUT
+    COMMIT
+    "
+  `)
+  expect(podRules({ ...options, keepProbes: false })).not.toContain('dscp')
+})
+
+test('resets the next request of an older connection', () => {
+  expect(cutRules(options)).toMatchInlineSnapshot(`
+    "*filter
+    :VK-abcd-CUT - [0:0]
+    -A VK-abcd-CUT -p tcp -m tcp --dport 3000 -m conntrack --ctstate INVALID -j DROP
+    -A VK-abcd-CUT -s 172.20.0.5/32 -p tcp -m tcp --sport 8080 -m conntrack --ctstate INVALID -j DROP
+    -A VK-abcd-CUT -m dscp --dscp 42 -j RETURN
+    -A VK-abcd-CUT -p tcp -m tcp --dport 3000 --tcp-flags PSH PSH -j REJECT --reject-with tcp-reset
+    -A INPUT -j VK-abcd-CUT
+    COMMIT
+    "
+  `)
+})
+
+test('takes away what it has set, and nothing else, in two steps', () => {
+  expect(Object.values(endedPodRules(options)).join('')).toMatchInlineSnapshot(`
+    "*filter
+    -D INPUT -j VK-abcd-CUT
+    -F VK-abcd-CUT
+    -X VK-abcd-CUT
+    COMMIT
+    *nat
+    -D PREROUTING -j VK-abcd-IN
+    -D OUTPUT -j VK-abcd-IN
+    -F VK-abcd-IN
+    -X VK-abcd-IN
+    COMMIT
+    "
+  `)
+  expect(forgottenPodRules(options)).toMatchInlineSnapshot(`
+    "*nat
+    -D POSTROUTING -j VK-abcd-OUT
+    -F VK-abcd-OUT
+    -X VK-abcd-OUT
+    COMMIT
+    "
+  `)
+})
+
+test('marks what the node itself sends to its pods', () => {
+  expect(nodeRules(options, '10.42.1.0/24')).toMatchInlineSnapshot(`
+    "*mangle
+    :VK-abcd-PROBE - [0:0]
+    -A VK-abcd-PROBE -d 10.42.1.0/24 -p tcp -m tcp --dport 3000 -j DSCP --set-dscp 42
+    -A OUTPUT -j VK-abcd-PROBE
+    COMMIT
+    "
+  `)
+  expect(removedNodeRules(options)).toMatchInlineSnapshot(`
+    "*mangle
+    -D OUTPUT -j VK-abcd-PROBE
+    -F VK-abcd-PROBE
+    -X VK-abcd-PROBE
+    COMMIT
+    "
+  `)
+})
+
+test('names of chains stay below the 29 characters that iptables refuses', () => {
+  for (const [, chain = ''] of podRules({ ...options, id: 'ffffffff' }).matchAll(/^:(\S+)/gm)) expect(chain.length).toBeLessThan(29)
+})

@@ -1,0 +1,129 @@
+import type { Protocol } from './ports.ts'
+
+/** Where the traffic of one port of the pods goes. */
+export interface Forward {
+  readonly protocol: Protocol
+  /** Of the pods. */
+  readonly port: number
+  /** Of the local side, in the cluster's Docker network. */
+  readonly address: string
+  readonly targetPort: number
+}
+
+/** What kubelet's probes carry in the DSCP field, which outlives the way into the pod's namespace. */
+const probeMark = 42
+
+/** Chains of a bridge, so that its rules can be told from all others and removed exactly. iptables allows 28 characters. */
+export function chainsOf(id: string): { readonly input: string; readonly output: string; readonly cut: string; readonly probe: string } {
+  return { input: `VK-${id}-IN`, output: `VK-${id}-OUT`, cut: `VK-${id}-CUT`, probe: `VK-${id}-PROBE` }
+}
+
+export interface RuleOptions {
+  readonly id: string
+  readonly forwards: readonly Forward[]
+  /** Whether kubelet's probes stay with the original. */
+  readonly keepProbes: boolean
+}
+
+/**
+ * Rules for the network namespace of a pod, as iptables-restore reads them. Nothing in them differs from pod to pod, so
+ * they can be prepared before a pod exists.
+ *
+ * - IN: a connection for a bridged port, from outside or over loopback, goes to the local side. Only its first packet is
+ *   looked at: connections that are older stay where they are.
+ * - OUT: with the pod's address as its source, so that the answer comes back here.
+ */
+export function podRules({ id, forwards, keepProbes }: RuleOptions): string {
+  const { input, output } = chainsOf(id)
+  return table('nat', [
+    `:${input} - [0:0]`,
+    `:${output} - [0:0]`,
+    ...passProbes(input, keepProbes),
+    ...forwards.map(
+      ({ protocol, port, address, targetPort }) =>
+        `-A ${input} -p ${protocol} -m addrtype --dst-type LOCAL -m ${protocol} --dport ${port}${protocol === 'tcp' ? ' --syn' : ''} -j DNAT --to-destination ${address}:${targetPort}`,
+    ),
+    ...forwards.map(
+      ({ protocol, address, targetPort }) =>
+        `-A ${output} -d ${address}/32 -p ${protocol} -m ${protocol} --dport ${targetPort} -j MASQUERADE`,
+    ),
+    ...add(jumps(id).nat),
+  ])
+}
+
+/**
+ * A moment later:
+ *
+ * - A connection that is older than the bridge may finish the answer under way; its next request is reset.
+ * - A packet that the kernel finds out of place (INVALID) is not translated, and the pod, which knows no such connection,
+ *   would reset it: as kube-proxy does, drop it, and it is sent again (kubernetes/kubernetes#74839).
+ */
+export function cutRules({ id, forwards, keepProbes }: RuleOptions): string {
+  const { cut } = chainsOf(id)
+  const tcp = forwards.filter(({ protocol }) => protocol === 'tcp')
+  const invalid = '-m conntrack --ctstate INVALID -j DROP'
+  return table('filter', [
+    `:${cut} - [0:0]`,
+    ...tcp.flatMap(({ port, address, targetPort }) => [
+      `-A ${cut} -p tcp -m tcp --dport ${port} ${invalid}`,
+      `-A ${cut} -s ${address}/32 -p tcp -m tcp --sport ${targetPort} ${invalid}`,
+    ]),
+    ...passProbes(cut, keepProbes),
+    ...tcp.map(({ port }) => `-A ${cut} -p tcp -m tcp --dport ${port} --tcp-flags PSH PSH -j REJECT --reject-with tcp-reset`),
+    ...add(jumps(id).filter),
+  ])
+}
+
+function passProbes(chain: string, keepProbes: boolean): readonly string[] {
+  return keepProbes ? [`-A ${chain} -m dscp --dscp ${probeMark} -j RETURN`] : []
+}
+
+/**
+ * Takes IN and CUT away: new connections are the pod's again. OUT stays as long as there are connections of the bridge:
+ * with its last rule that needs it, a network namespace stops to track connections, and theirs would break. `filter` comes
+ * first: what IN no longer sends on must not meet CUT.
+ */
+export function endedPodRules({ id }: RuleOptions): { readonly filter: string; readonly nat: string } {
+  const { input, cut } = chainsOf(id)
+  const { nat, filter } = jumps(id)
+  return {
+    filter: table('filter', [...remove(filter), ...drop([cut])]),
+    nat: table('nat', [...remove(nat.slice(0, -1)), ...drop([input])]),
+  }
+}
+
+/** Takes away what endedPodRules leaves. */
+export function forgottenPodRules({ id }: RuleOptions): string {
+  return table('nat', [...remove(jumps(id).nat.slice(-1)), ...drop([chainsOf(id).output])])
+}
+
+/**
+ * Rules for a node: what its own processes send to pods' addresses are kubelet's probes, and is marked. A Service's
+ * address does not match: it is translated after this table.
+ */
+export function nodeRules({ id, forwards }: RuleOptions, podCidr: string): string {
+  const { probe } = chainsOf(id)
+  const marks = forwards
+    .filter(({ protocol }) => protocol === 'tcp')
+    .map(({ port }) => `-A ${probe} -d ${podCidr} -p tcp -m tcp --dport ${port} -j DSCP --set-dscp ${probeMark}`)
+  return table('mangle', [`:${probe} - [0:0]`, ...marks, `-A OUTPUT -j ${probe}`])
+}
+
+/** The opposite of nodeRules. */
+export function removedNodeRules({ id }: RuleOptions): string {
+  const { probe } = chainsOf(id)
+  return table('mangle', [`-D OUTPUT -j ${probe}`, ...drop([probe])])
+}
+
+function jumps(id: string): { readonly nat: readonly string[]; readonly filter: readonly string[] } {
+  const { input, output, cut } = chainsOf(id)
+  return { nat: [`PREROUTING -j ${input}`, `OUTPUT -j ${input}`, `POSTROUTING -j ${output}`], filter: [`INPUT -j ${cut}`] }
+}
+
+const add = (rules: readonly string[]) => rules.map((rule) => `-A ${rule}`)
+const remove = (rules: readonly string[]) => rules.map((rule) => `-D ${rule}`)
+const drop = (chains: readonly string[]) => [...chains.map((chain) => `-F ${chain}`), ...chains.map((chain) => `-X ${chain}`)]
+
+function table(name: string, lines: readonly string[]): string {
+  return [`*${name}`, ...lines, 'COMMIT', ''].join('\n')
+}

@@ -1,0 +1,37 @@
+import { Readable } from 'node:stream'
+
+import { GenericContainer, type StartedTestContainer } from 'testcontainers'
+
+export type { GenericContainer, StartedTestContainer } from 'testcontainers'
+
+export interface TestContainerOptions {
+  readonly image: string
+  /** Container whose network namespace it joins. */
+  readonly holder: string
+  readonly env: Readonly<Record<string, string>>
+  readonly labels: Readonly<Record<string, string>>
+  readonly command?: readonly string[] | undefined
+  readonly entrypoint?: readonly string[] | undefined
+  /** Folder on the host to path in the container. */
+  readonly mount: Readonly<Record<string, string>>
+  /** Put into the container before it starts. */
+  readonly archives: readonly Buffer[]
+  readonly configure?: ((container: GenericContainer) => GenericContainer) | undefined
+}
+
+/** Starts a container through testcontainers, so that its wait strategies, logs and copy functions are the user's. */
+export async function startTestContainer(options: TestContainerOptions): Promise<StartedTestContainer> {
+  // Without testcontainers' own reaper: the labels say who removes it.
+  const container = new GenericContainer(options.image).withAutoCleanup(false)
+  if (options.command) container.withCommand([...options.command])
+  if (options.entrypoint) container.withEntrypoint([...options.entrypoint])
+  if (options.archives.length > 0)
+    container.withCopyArchivesToContainer(options.archives.map((tar) => ({ tar: Readable.from([tar]), target: '/' })))
+  container.withBindMounts(Object.entries(options.mount).map(([source, target]) => ({ source, target, mode: 'rw' })))
+  const configured = options.configure?.(container) ?? container
+  return configured
+    .withEnvironment({ ...options.env })
+    .withLabels({ ...options.labels })
+    .withNetworkMode(`container:${options.holder}`)
+    .start()
+}

@@ -1,0 +1,184 @@
+import { resolve } from 'node:path'
+
+import { injectServer } from '../bridge/inject-server.ts'
+import type { Bridge, BridgeOptions, LocalContainerOptions, LocalServer, Member, RunOptions } from '../bridge/options.ts'
+import { type PortMapping, findPort } from '../bridge/ports.ts'
+import { createReceived } from '../bridge/received.ts'
+import type { BridgeRequest, LocalSide, MemberRequest, OpenBridge, OpenMember } from '../bridge/requests.ts'
+import type { Forward } from '../bridge/rules.ts'
+import type { HeldLease } from '../broker/client.ts'
+import type { StartedTestContainer } from '../docker/test-container.ts'
+import { ClusterTestError, messageOf } from '../support/errors.ts'
+
+/** The bridges of a suite. Disposal ends those that the tests have not ended, the last one first. */
+export interface Bridging extends AsyncDisposable {
+  bridge(workload: string, options: BridgeOptions): Promise<Bridge>
+  run(options: RunOptions): Promise<Member>
+}
+
+/** @param folder of the test file: paths are relative to it */
+export function createBridging(held: HeldLease, folder: string): Bridging {
+  const owned = new AsyncDisposableStack()
+
+  return {
+    async bridge(workload, options) {
+      await using cleanup = new AsyncDisposableStack()
+      const request = requestOf(workload, options, folder)
+      const open = await held.bridge({ call: 'open', request })
+      cleanup.defer(async () => void (await held.bridge({ call: 'close', id: open.id })))
+      const received = createReceived(workload)
+      let container: StartedTestContainer | undefined
+      let forwards: readonly Forward[] | undefined
+      if (options.server) {
+        forwards = await startServers(options.server, open, workload, (each) => received.add(each), cleanup)
+      } else if (open.member) {
+        container = await startContainer(options, open.member, folder, workload, cleanup)
+      }
+      // Last in, first out: the pods answer again before the local side goes.
+      cleanup.defer(async () => void (await held.bridge({ call: 'unset', id: open.id })))
+      await held.bridge({ call: 'set', id: open.id, ...(forwards && { forwards }), ...(container && { container: container.getId() }) })
+      const own = cleanup.move()
+      owned.defer(() => own.disposeAsync())
+      return {
+        id: open.id,
+        workload,
+        ports: open.ports.map(({ port }) => port),
+        container,
+        received: received.all,
+        expectLocal: (expected = {}, { timeout = 1_000 } = {}) => received.expect(expected, timeout),
+        address: (port) => publishedAddress(open.member, port),
+        pods: () => held.bridge({ call: 'pods', id: open.id }),
+        output: () => held.bridge({ call: 'output', id: open.id }),
+        [Symbol.asyncDispose]: () => own.disposeAsync(),
+      }
+    },
+    async run(options) {
+      await using cleanup = new AsyncDisposableStack()
+      const { namespace, containerName } = options
+      const { id, member } = await held.bridge({ call: 'run', request: { ...memberRequest(options, folder), namespace, containerName } })
+      cleanup.defer(async () => void (await held.bridge({ call: 'close', id })))
+      const container = await startContainer(options, member, folder, 'cluster.run', cleanup)
+      await held.bridge({ call: 'set', id, container: container.getId() })
+      const own = cleanup.move()
+      owned.defer(() => own.disposeAsync())
+      return { container, address: (port) => publishedAddress(member, port), [Symbol.asyncDispose]: () => own.disposeAsync() }
+    },
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
+  }
+}
+
+/** @throws ClusterTestError `ERR_OPTIONS_INVALID` unless the options name exactly one local side */
+function requestOf(workload: string, options: BridgeOptions, folder: string): BridgeRequest {
+  const { namespace, containerName, probes = 'original', timeout = 30_000, ports } = options
+  return {
+    workload,
+    namespace,
+    containerName,
+    probes,
+    timeout,
+    ports: options.server ? serverPorts(options.server) : ports,
+    side: sideOf(),
+  }
+
+  function sideOf(): LocalSide {
+    const { image, build, server, container } = options
+    const named = Object.entries({ image, build, server, container }).filter(([, value]) => value !== undefined)
+    if (named.length > 1 || (named.length === 0 && !options.command))
+      throw new ClusterTestError(
+        'ERR_OPTIONS_INVALID',
+        `Expected the bridge of "${workload}" to have one local side, got ${named.map(([name]) => `\`${name}\``).join(' and ') || 'none'}.`,
+        { hint: 'Set one of image, build, server, container and command.' },
+      )
+    if (server) return { kind: 'server' }
+    if (container) return { kind: 'container', id: typeof container === 'string' ? container : container.getId() }
+    if (image || build) return { kind: 'member', ...memberRequest(options, folder) }
+    const { command, cwd = '.', env = {} } = options as { command: readonly string[]; cwd?: string; env?: MemberRequest['env'] }
+    return { kind: 'command', command, cwd: resolve(folder, cwd), env }
+  }
+}
+
+function memberRequest(options: LocalContainerOptions, folder: string): MemberRequest {
+  const { image, build, dockerfile, target, buildArgs, env = {}, files = true, publish = [] } = options
+  if ((image === undefined) === (build === undefined))
+    throw new ClusterTestError('ERR_OPTIONS_INVALID', 'A local container needs either `image` or `build`.')
+  return { image: image ?? { build: resolve(folder, build!), dockerfile, target, buildArgs }, env, files, publish }
+}
+
+function isServer(server: LocalServer | Readonly<Record<string, LocalServer>>): server is LocalServer {
+  return typeof server === 'function' || typeof (server as { emit?: unknown }).emit === 'function'
+}
+
+/** The owner of the cluster knows the ports by the keys alone; where each leads is decided here, once the servers listen. */
+function serverPorts(server: LocalServer | Readonly<Record<string, LocalServer>>): Readonly<Record<string, number>> | undefined {
+  return isServer(server) ? undefined : Object.fromEntries(Object.keys(server).map((key) => [key, 0]))
+}
+
+async function startServers(
+  server: LocalServer | Readonly<Record<string, LocalServer>>,
+  { ports, gateway }: OpenBridge,
+  workload: string,
+  onRequest: Parameters<typeof injectServer>[2],
+  cleanup: AsyncDisposableStack,
+): Promise<readonly Forward[]> {
+  const pairs = isServer(server)
+    ? [{ mapping: onlyPort(ports, workload), local: server }]
+    : Object.entries(server).map(([key, local]) => ({ mapping: findPort(ports, key, workload), local }))
+  return Promise.all(
+    pairs.map(async ({ mapping: { port, protocol }, local }) => {
+      const injected = cleanup.use(await injectServer(local, gateway, onRequest))
+      return { protocol, port, address: gateway, targetPort: injected.port }
+    }),
+  )
+}
+
+function onlyPort(ports: readonly PortMapping[], workload: string): PortMapping {
+  const tcp = ports.filter(({ protocol }) => protocol === 'tcp')
+  const found = tcp.length === 1 ? tcp[0] : tcp.find(({ name }) => name === 'http')
+  if (found) return found
+  const names = tcp.map(({ name, port }) => name || port).join(', ')
+  throw new ClusterTestError(
+    'ERR_BRIDGE_PORT_NOT_FOUND',
+    `"${workload}" has the ports ${names || 'none'}, and nothing says which one the server is for.`,
+    {
+      hint: `Write server: { ${tcp[0]?.name || tcp[0]?.port || 8080}: server }.`,
+    },
+  )
+}
+
+async function startContainer(
+  { command, entrypoint, mount = {}, configure }: LocalContainerOptions,
+  { holder, image, env, labels, archives }: OpenMember,
+  folder: string,
+  what: string,
+  cleanup: AsyncDisposableStack,
+): Promise<StartedTestContainer> {
+  // Only suites that use a container pay for loading testcontainers.
+  const { startTestContainer } = await import('../docker/test-container.ts')
+  try {
+    const container = await startTestContainer({
+      image,
+      holder,
+      env,
+      labels,
+      command,
+      entrypoint,
+      configure,
+      mount: Object.fromEntries(Object.entries(mount).map(([source, target]) => [resolve(folder, source), target])),
+      archives: archives.map((archive) => Buffer.from(archive, 'base64')),
+    })
+    cleanup.defer(async () => void (await container.stop({ timeout: 1_000 })))
+    return container
+  } catch (error) {
+    throw new ClusterTestError('ERR_BRIDGE_LOCAL_FAILED', `The local container for "${what}" did not start: ${messageOf(error)}`, {
+      cause: error,
+    })
+  }
+}
+
+function publishedAddress(member: OpenMember | undefined, port: number): { readonly host: string; readonly port: number } {
+  const published = member?.published[port]
+  if (published) return { host: '127.0.0.1', port: published }
+  throw new ClusterTestError('ERR_BRIDGE_PORT_NOT_FOUND', `Port ${port} of the local container is not published.`, {
+    hint: `Set publish: [${port}].`,
+  })
+}
