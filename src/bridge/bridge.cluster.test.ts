@@ -51,8 +51,8 @@ const shop = nodeApp(
 /** Ready as soon as it runs; stays for a moment when it has to go, as every Deployment has to whose rollouts are to lose nothing. */
 const plain = nodeApp('plain', {
   replicas: 2,
-  container: { lifecycle: { preStop: { sleep: { seconds: 3 } } } },
-  pod: { terminationGracePeriodSeconds: 10 },
+  container: { lifecycle: { preStop: { sleep: { seconds: 6 } } } },
+  pod: { terminationGracePeriodSeconds: 15 },
 })
 const suite = { images: ['node:24-slim'], agents: 1, manifests: [client, ...shop, ...plain] }
 

@@ -31,7 +31,7 @@ if ! [ -e $dir/enter ]; then
   ${file('cut', cutRules(options))}
   ${file('leave', leaveScript(options))}
   ${file('enter', enterScript(options))}
-  ${keepProbes ? `iptables-restore -w 5 --noflush <<'RULES' &\n${nodeRules(options, podCidr)}RULES\n  marks=$!` : 'marks='}
+  ${keepProbes ? `${file('mark', nodeRules(options, podCidr))}\n  restore_on_node $dir/mark &\n  marks=$!` : 'marks='}
 fi
 pids=\${marks:-}
 for file in ${cniCache}/*-eth0; do
@@ -65,9 +65,10 @@ on_sandbox() {
 }
 # The bridge may have gone before this has started.
 echo $$ > $dir/watch && mkfifo $dir/events || exit 0
-ctr -n k8s.io events > $dir/events 2>/dev/null &
-echo "$$ $!" > $dir/watch
-exec 3< $dir/events
+# Opened for both, a pipe does not wait for its other end: nobody would come once the bridge has gone.
+exec 3<> $dir/events
+# Its number is there before it starts, or the bridge has gone and it does not.
+sh -c "echo \\$\\$ > $dir/ctr && exec ctr -n k8s.io events" > $dir/events 2>/dev/null 3>&- &
 # What has come since the rules were set.
 for file in ${cniCache}/*-eth0; do
   sandbox=\${file%-eth0}
@@ -102,11 +103,13 @@ done
 rm -rf $gone
 mv $dir $gone
 dir=$gone
+{ read -r ctr < $dir/ctr; } 2>/dev/null && kill -9 $ctr 2>/dev/null
 pids=
 ${inEachPod('sh $dir/leave')}
-if ! iptables-restore -w 5 --noflush 2>/dev/null <<'RULES'
-${removedNodeRules(options)}RULES
-then iptables-save -t mangle | grep -q ':${probe} ' && exit 1; fi
+if iptables-save -t mangle | grep -q ':${probe} '; then
+  printf '%s' ${quote(removedNodeRules(options))} > $dir/unmark
+  restore_on_node $dir/unmark || exit 1
+fi
 for pid in $pids; do wait $pid || exit 1; done
 `
 }
@@ -130,8 +133,7 @@ function inEachPod(command: string): string {
   return `for mark in $dir/ns-*; do
   ns=/var/run/netns/\${mark##*/ns-}
   [ -e $ns ] || { rm -f ${stateFolder}/sysctl-\${mark##*/ns-}; continue; }
-  # A pod may end at any moment, and its namespace with it.
-  { nsenter --net=$ns ${command} $dir \${mark##*/ns-} || ! [ -e $ns ]; } & pids="$pids $!"
+  in_pod ${command} $dir \${mark##*/ns-} & pids="$pids $!"
 done`
 }
 
@@ -146,6 +148,20 @@ read_sandbox() {
   uid=\${facts#*'"K8S_POD_UID","'}; uid=\${uid%%'"'*}
   ns=\${facts#*'"netns":"'}; ns=\${ns%%'"'*}
   ip=\${facts#*'"ips":['}; ip=\${ip#*'"address":"'}; ip=\${ip%%/*}
+}
+# kube-proxy writes to the same tables of the node, and of two writers one may be refused.
+restore_on_node() {
+  for try in 1 2 3 4 5 6 7 8 9 10; do iptables-restore -w 5 --noflush < "$1" 2>/dev/null && return; sleep 0.05; done
+  iptables-restore -w 5 --noflush < "$1"
+}
+# A pod may end at any moment, and its network namespace with it.
+in_pod() {
+  for try in 1 2 3 4 5 6 7 8 9 10; do
+    nsenter --net=$ns "$@" 2>/dev/null && return
+    [ -e $ns ] || return 0
+    sleep 0.05
+  done
+  nsenter --net=$ns "$@" 2>&1 || { echo "in the network namespace $ns: $*"; return 1; }
 }
 apply() {
   read_sandbox "$1"

@@ -36,14 +36,21 @@ iptables-restore -w 5 --noflush < $1/cut || exit 1
 export function leaveScript(options: RuleOptions): string {
   const { input, cut } = chainsOf(options.id)
   const { filter, nat } = endedPodRules(options)
-  const restore = (rules: string) => `iptables-restore -w 5 --noflush 2>/dev/null <<'RULES'\n${rules}RULES`
   return `
-if ! ${restore(filter + nat)}
+if ! iptables-restore -w 5 --noflush 2>/dev/null <<'RULES'
+${filter}${nat}RULES
 then
-  # Something has removed a part, or it was never set.
-  ${restore(filter)}
-  ${restore(nat)}
-  iptables-save | grep -q -e ':${input} ' -e ':${cut} ' && exit 1
+  # A part is not there, or there twice: whatever names the chains goes.
+  for chain in filter:${cut} nat:${input}; do
+    jumps=$(iptables-save -t \${chain%:*} | sed -n "s/^-A \\(.*-j \${chain#*:}\\)$/-D \\1/p")
+    iptables-restore -w 5 --noflush <<RULES || exit 1
+*\${chain%:*}
+:\${chain#*:} - [0:0]
+$jumps
+-X \${chain#*:}
+COMMIT
+RULES
+  done
 fi
 ${flush(options, 'udp')}
 `
