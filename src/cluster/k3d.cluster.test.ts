@@ -1,0 +1,59 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+
+import { expect, test } from 'vitest'
+
+import { connectDocker } from '../docker/docker.ts'
+import { execInDocker } from '../docker/exec.ts'
+import { isEmpty, listByLabel } from '../docker/remove.ts'
+import { parseSubstitutes, substituteImage } from '../stack/image-names.ts'
+import { poll } from '../support/poll.ts'
+import { runCommand } from '../support/run-command.ts'
+import { startCluster } from './cluster.ts'
+import { findK3d } from './k3d.ts'
+import { createOwner } from './owner.ts'
+
+test(
+  'k3d itself drives a cluster: import, stop, start, delete; what was in it is there again after the start',
+  { timeout: 240_000 },
+  async () => {
+    await using cleanup = new AsyncDisposableStack()
+    const docker = await connectDocker()
+    const folder = await mkdtemp(join(tmpdir(), 'k3d-'))
+    cleanup.defer(() => rm(folder, { recursive: true }))
+    const owner = createOwner()
+    // "k3d cluster delete" rewrites the kubeconfig that it finds.
+    const k3d = (...args: string[]) => runCommand('k3d', args, { env: { ...docker.env, KUBECONFIG: join(folder, 'config') } })
+    const signal = AbortSignal.timeout(200_000)
+    const cluster = cleanup.use(
+      await startCluster({
+        ...{ label: 'k3d', docker, owner, folder, signal, progress: () => {} },
+        k3d: await findK3d(docker),
+        image: process.env.VITEST_KUBERNETES_NODE_IMAGE,
+      }),
+    )
+    const path = '/api/v1/namespaces/default/configmaps'
+    await cluster.kube.request('POST', path, { body: { metadata: { name: 'kept' }, data: { answer: '42' } }, signal })
+
+    const image = substituteImage(parseSubstitutes(process.env.VITEST_KUBERNETES_IMAGES), 'busybox:1.37')
+    await k3d('image', 'import', '--mode', 'direct', '--cluster', cluster.name, image)
+    expect(await execInDocker(docker, cluster.nodes[0]!.name, ['crictl', 'images'])).toContain(image.split(':')[0])
+
+    await k3d('cluster', 'stop', cluster.name)
+    await k3d('cluster', 'start', cluster.name)
+    const kept = await poll(async () => cluster.kube.request<{ data: object }>('GET', `${path}/kept`, { signal }), {
+      interval: 200,
+      signal,
+    })
+    expect(kept.data).toEqual({ answer: '42' })
+    expect(JSON.parse(await k3d('cluster', 'list', '--output', 'json'))).toContainEqual(
+      expect.objectContaining({ name: cluster.name, serversRunning: 1 }),
+    )
+
+    await k3d('cluster', 'delete', cluster.name)
+    expect(await k3d('cluster', 'list', '--no-headers')).not.toContain(cluster.name)
+    await cleanup.disposeAsync()
+    expect(isEmpty(await listByLabel(docker, [`k3d.cluster=${cluster.name}`, `vitest-kubernetes.run=${owner.run}`]))).toBe(true)
+  },
+)
