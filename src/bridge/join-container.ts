@@ -1,4 +1,5 @@
 import { isNotFound } from '../docker/docker.ts'
+import { removeContainer } from '../docker/remove.ts'
 import { ClusterTestError } from '../support/errors.ts'
 import { randomId } from '../support/identity.ts'
 import type { BridgeParts } from './bridges.ts'
@@ -49,7 +50,7 @@ export async function joinContainer(
     const isAlive = async () => (await container.inspect()).State.Running
     await waitForListeners(docker, onlooker.id, ports, { isAlive, timeout, what: `Container "${before.Name.slice(1)}"`, signal })
   } finally {
-    await onlooker.remove({ force: true })
+    await removeContainer(docker, onlooker.id)
   }
   const { NetworkSettings } = await container.inspect()
   const owned = cleanup.move()

@@ -1,6 +1,7 @@
 import type { Cluster } from '../cluster/cluster.ts'
-import { type Docker, isNotFound } from '../docker/docker.ts'
+import type { Docker } from '../docker/docker.ts'
 import { execInDocker } from '../docker/exec.ts'
+import { removeContainer } from '../docker/remove.ts'
 import { ClusterTestError } from '../support/errors.ts'
 import { randomId } from '../support/identity.ts'
 import { poll } from '../support/poll.ts'
@@ -48,13 +49,7 @@ export async function startMember({ docker, cluster, network, namespace, publish
     },
   })
   await using cleanup = new AsyncDisposableStack()
-  cleanup.defer(async () => {
-    try {
-      await container.remove({ force: true, v: true })
-    } catch (error) {
-      if (!isNotFound(error)) throw error
-    }
-  })
+  cleanup.defer(() => removeContainer(docker, container.id))
   await container.start()
   // The resolver's file has to be there before anything that joins reads it.
   await poll(async () => (await execInDocker(docker, container.id, ['cat', '/etc/resolv.conf'])).includes(network.dns) || undefined, {

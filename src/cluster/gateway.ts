@@ -1,7 +1,7 @@
 import { type Readable, addAbortSignal } from 'node:stream'
 
 import type { Docker } from '../docker/docker.ts'
-import { isNotFound } from '../docker/docker.ts'
+import { removeContainer } from '../docker/remove.ts'
 import type { EndpointSlice, KubeList, Service } from '../kube/types.ts'
 import { ClusterTestError } from '../support/errors.ts'
 import { randomId } from '../support/identity.ts'
@@ -54,13 +54,7 @@ export async function startGateway(
       PortBindings: Object.fromEntries(ports.map(({ inside }) => [inside, [{ HostIp: '127.0.0.1', HostPort: '' }]])),
     },
   })
-  const remove = async () => {
-    try {
-      await container.remove({ force: true, v: true })
-    } catch (error) {
-      if (!isNotFound(error)) throw error
-    }
-  }
+  const remove = () => removeContainer(docker, container.id)
   try {
     const output = await container.attach({ stream: true, stdout: true, stderr: true })
     await container.start()

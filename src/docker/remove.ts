@@ -68,6 +68,15 @@ export async function removeByLabel(docker: Docker, filters: LabelFilters, attem
   }
 }
 
+/** Removes one container, whatever it is doing, with its anonymous volumes: a node image brings four, and nothing labels them. */
+export async function removeContainer(docker: Docker, id: string): Promise<void> {
+  try {
+    await docker.engine.getContainer(id).remove({ force: true, v: true })
+  } catch (error) {
+    if (!isNotFound(error) && !isBeingRemoved(error)) throw error
+  }
+}
+
 /** A network with foreign containers (a user's own, attached by hand) is left by them first. */
 async function removeNetwork(docker: Docker, name: string): Promise<void> {
   const network = docker.engine.getNetwork(name)
