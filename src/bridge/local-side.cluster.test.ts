@@ -17,6 +17,7 @@ import type { TestCluster } from '../suite/test-cluster.ts'
 import { client, fetchInCluster, runInCluster } from '../testing/in-cluster.ts'
 import { nodeApp } from '../testing/node-app.ts'
 
+// Ports of host processes are below 32768, where Linux takes those of outgoing connections from (ip_local_port_range).
 const longValue = 'x'.repeat(40_000)
 const values = {
   MULTI: 'one\ntwo\n',
@@ -321,18 +322,18 @@ describe.withCluster('local side', { images: ['node:24-slim'], manifests: [clien
 
   test('a process on the host: environment, names of the cluster, loopback port, output, and a clean end', async ({ cluster }) => {
     const script = inspector
-      .replace('process.env.PORT ?? 3000', '33001')
+      .replace('process.env.PORT ?? 3000', '23001')
       .replace(/\.listen\((.*)\)\n/, ".listen($1, '127.0.0.1', () => console.log('pid', process.pid))\n")
       .replace('udp.bind(5353)', 'udp.unref()')
-    await using bridge = await cluster.bridge('deployment/shop', { command: ['node', '-e', script], ports: { http: 33_001 } })
+    await using bridge = await cluster.bridge('deployment/shop', { command: ['node', '-e', script], ports: { http: 23_001 } })
     expect(await fetchInCluster(cluster, 'http://shop/fetch?url=http://peer/x')).toEqual(['peer peer/x'])
     const env = JSON.parse((await fetchInCluster(cluster, 'http://shop/env'))[0]!) as Record<string, string>
     expect(env).toMatchObject({ ...values, PATH: process.env['PATH'], PEER_URL: 'http://peer/path' })
     const pid = Number(/pid (\d+)/.exec(await bridge.output())?.[1])
     expect(process.kill(pid, 0)).toBe(true)
-    await expect(cluster.bridge('deployment/peer', { command: ['node', '-e', '0'], ports: { http: 33_001 } })).rejects.toMatchObject({
+    await expect(cluster.bridge('deployment/peer', { command: ['node', '-e', '0'], ports: { http: 23_001 } })).rejects.toMatchObject({
       code: 'ERR_BRIDGE_LOCAL_FAILED',
-      message: expect.stringContaining('Port 33001'),
+      message: expect.stringContaining('Port 23001'),
     })
     await bridge[Symbol.asyncDispose]()
     expect(() => process.kill(pid, 0)).toThrow('ESRCH')
@@ -342,8 +343,8 @@ describe.withCluster('local side', { images: ['node:24-slim'], manifests: [clien
   test('a process that is not Node.js gets addresses in place of the names', async ({ cluster }) => {
     const { port } = cluster.address('peer')
     await using bridge = await cluster.bridge('deployment/shop', {
-      command: ['sh', '-c', `echo "url $PEER_URL"; exec node -e "require('node:http').createServer((q, r) => r.end('sh')).listen(33002)"`],
-      ports: { http: 33_002 },
+      command: ['sh', '-c', `echo "url $PEER_URL"; exec node -e "require('node:http').createServer((q, r) => r.end('sh')).listen(23002)"`],
+      ports: { http: 23_002 },
     })
     expect(await bridge.output()).toContain(`url http://127.0.0.1:${port}/path`)
     expect(await fetchInCluster(cluster, 'http://shop/')).toEqual(['sh'])
@@ -351,10 +352,10 @@ describe.withCluster('local side', { images: ['node:24-slim'], manifests: [clien
 
   test('a process that ends before it listens is reported with what it printed', async ({ cluster }) => {
     const command = ['node', '-e', `console.error('no such setting'); process.exit(3)`]
-    await expect(cluster.bridge('deployment/shop', { command, ports: { http: 33_003 } })).rejects.toThrow(
-      /ended with exit code 3 before it listened on port 33003\.\nno such setting/,
+    await expect(cluster.bridge('deployment/shop', { command, ports: { http: 23_003 } })).rejects.toThrow(
+      /ended with exit code 3 before it listened on port 23003\.\nno such setting/,
     )
-    await expect(cluster.bridge('deployment/shop', { command: ['/no/such/program'], ports: { http: 33_003 } })).rejects.toThrow(
+    await expect(cluster.bridge('deployment/shop', { command: ['/no/such/program'], ports: { http: 23_003 } })).rejects.toThrow(
       /could not be started/,
     )
   })
