@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process'
 import { closeSync, existsSync, openSync } from 'node:fs'
-import { mkdir, readFile } from 'node:fs/promises'
+import { mkdir, readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 
@@ -47,6 +47,7 @@ async function startEngine(kit: Kit): Promise<string> {
   await mkdir(kit.cache, { recursive: true })
   const logFile = join(kit.cache, 'dockerd.log')
   const log = openSync(logFile, 'a')
+  await Promise.all(pidFiles.map(({ path, program }) => removeStale(path, program)))
   const daemon = spawn('dockerd', await runtimeFlags(kit), { detached: true, stdio: ['ignore', log, log] })
   closeSync(log)
   const end = new AbortController()
@@ -59,6 +60,20 @@ async function startEngine(kit: Kit): Promise<string> {
     const lines = (await readFile(logFile, 'utf8')).trimEnd().split('\n').slice(-15)
     throw new Error(`Docker Engine did not start. The end of "${logFile}":\n    ${lines.join('\n    ')}`, { cause })
   }
+}
+
+/** What an engine that was killed leaves: the next one takes any process with that number for its own, and does not start. */
+const pidFiles = [
+  { path: '/var/run/docker.pid', program: 'dockerd' },
+  { path: '/var/run/docker/containerd/containerd.pid', program: 'containerd' },
+]
+
+async function removeStale(path: string, program: string): Promise<void> {
+  const pid = await readFile(path, 'utf8').catch(() => '')
+  if (!pid) return
+  const [, name, state] = /^\d+ \((.*)\) (\S)/.exec(await readFile(`/proc/${pid.trim()}/stat`, 'utf8').catch(() => '')) ?? []
+  // A process that nobody has waited for (Z) still has its number.
+  if (name !== program || state === 'Z') await rm(path, { force: true })
 }
 
 async function engineAnswers(kit: Kit, ended: AbortSignal): Promise<string> {
