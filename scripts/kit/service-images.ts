@@ -3,6 +3,7 @@ import { cp, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { getCACertificates } from 'node:tls'
 
+import { installPackages } from './docker-engine.ts'
 import { CHECKOUT, type Kit } from './kit.ts'
 
 interface ServiceImage {
@@ -73,11 +74,7 @@ async function ensureMmdebstrap(kit: Kit): Promise<void> {
   )
   if (installed) return
   if (process.getuid?.() !== 0) throw new Error('The service images are built with "mmdebstrap". Install it with your package manager.')
-  const env = { DEBIAN_FRONTEND: 'noninteractive' }
-  await kit.step('Install mmdebstrap', async () => {
-    await kit.run('apt-get', ['update'], { env })
-    await kit.run('apt-get', ['install', '--yes', '--no-install-recommends', 'mmdebstrap', 'debian-archive-keyring'], { env })
-  })
+  await kit.step('Install mmdebstrap', () => installPackages(kit, ['mmdebstrap', 'debian-archive-keyring']))
 }
 
 function build(kit: Kit, { tag, name, image }: Recipe, options: readonly string[]): Promise<void> {

@@ -1,5 +1,5 @@
 import type { Docker } from '../docker/docker.ts'
-import { execForBytes } from '../docker/exec-bytes.ts'
+import { execForBytes } from '../docker/exec.ts'
 import type { Pod } from '../kube/types.ts'
 import { ClusterTestError, messageOf } from '../support/errors.ts'
 import type { BridgeTarget } from './target.ts'

@@ -1,17 +1,27 @@
 import { PassThrough, type Readable } from 'node:stream'
-import { text } from 'node:stream/consumers'
+import { buffer } from 'node:stream/consumers'
 
 import { ClusterTestError } from '../support/errors.ts'
 import type { Docker } from './docker.ts'
 
-/** Runs a command in a running container and resolves to its standard output. Rejects when its exit code is not 0. */
-export async function execInDocker(
+interface ExecOptions {
+  /** Written to the command's standard input. */
+  readonly input?: Readable
+  readonly signal?: AbortSignal
+}
+
+/** Runs a command in a running container and resolves to its standard output as text. Rejects when its exit code is not 0. */
+export async function execInDocker(docker: Docker, container: string, command: readonly string[], options?: ExecOptions): Promise<string> {
+  return (await execForBytes(docker, container, command, options)).toString()
+}
+
+/** The same, byte by byte. */
+export async function execForBytes(
   docker: Docker,
   container: string,
   command: readonly string[],
-  options: { input?: Readable; signal?: AbortSignal } = {},
-): Promise<string> {
-  const { input, signal } = options
+  { input, signal }: ExecOptions = {},
+): Promise<Buffer> {
   signal?.throwIfAborted()
   const exec = await docker.engine
     .getContainer(container)
@@ -29,7 +39,7 @@ export async function execInDocker(
   input?.pipe(stream)
   const abort = () => stream.destroy()
   signal?.addEventListener('abort', abort, { once: true })
-  const [out, err] = await Promise.all([text(stdout), text(stderr)])
+  const [out, err] = await Promise.all([buffer(stdout), buffer(stderr)])
   input?.unpipe(stream).resume()
   signal?.removeEventListener('abort', abort)
   signal?.throwIfAborted()
@@ -37,6 +47,6 @@ export async function execInDocker(
   if (ExitCode === 0) return out
   throw new ClusterTestError(
     'ERR_DOCKER_REQUEST_FAILED',
-    `Command "${command.join(' ')}" in container "${container}" ended with exit code ${ExitCode}: ${(err || out).trim()}`,
+    `Command "${command.join(' ').trim().split('\n')[0]}" in container "${container}" ended with exit code ${ExitCode}: ${(err.length > 0 ? err : out).toString().trim()}`,
   )
 }
