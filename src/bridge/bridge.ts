@@ -5,6 +5,9 @@ import { createMember, findOther, findSource } from './create-member.ts'
 import { selectEnv } from './env.ts'
 import { type HostProcess, checkHostPath, startHostProcess } from './host-process.ts'
 import { joinContainer } from './join-container.ts'
+import type { Route } from './junction.ts'
+import type { JoinedRoute } from './junctions.ts'
+import { type RequestMatch, canOverlap, decodeMatch, describeMatch } from './match.ts'
 import { waitForListeners } from './member.ts'
 import { type PodRules, startPodRules } from './pod-rules.ts'
 import { type PortMapping, choosePorts } from './ports.ts'
@@ -20,6 +23,11 @@ export interface OpenedBridge extends AsyncDisposable {
   /** `namespace/workload/container`; empty for a local container that replaces nothing. */
   readonly target: string
   readonly ports: readonly PortMapping[]
+  /** Which requests it takes; undefined for all. */
+  readonly match: readonly RequestMatch[] | undefined
+  readonly mirror: boolean
+  /** What goes to it by rules of its own, at this moment. */
+  direct(): readonly Forward[]
   /** Resolves when the next request to any pod is answered by the local side. */
   set(call: BridgeCall & { call: 'set' }, signal: AbortSignal): Promise<void>
   /** Resolves when new connections to any pod are answered by that pod. Disposal ends the old ones too. */
@@ -39,14 +47,16 @@ interface OpenOptions<Request> {
 /** The whole life of a bridge, top to bottom: what it replaces, the local side, the rules, and all of it undone. */
 export async function openBridge(
   parts: BridgeParts,
-  { id, request, others, signal }: OpenOptions<BridgeRequest> & { readonly others: readonly OpenedBridge[] },
+  { id, request, others, signal }: OpenOptions<BridgeRequest> & { readonly others: () => readonly OpenedBridge[] },
 ): Promise<OpenedBridge> {
   const { docker, cluster, network } = parts
   const { workload, namespace = parts.namespace, side } = request
   await using cleanup = new AsyncDisposableStack()
   const target = cleanup.use(await findTarget({ kube: cluster.kube, namespace, workload, container: request.containerName, signal }))
-  const ports = choosePorts(target.ports, request.ports, workload)
-  refuseSecond(target, ports, others)
+  const match = request.match && decodeMatch(request.match)
+  const isSelective = match !== undefined || request.mirror
+  const ports = choosePorts(target.ports, request.ports, workload, { tcpOnly: isSelective })
+  if (!request.mirror) refuseSecond(target, ports, match, others())
 
   let member: OpenMember | undefined
   let process: HostProcess | undefined
@@ -62,22 +72,42 @@ export async function openBridge(
   } else if (side.kind === 'container') {
     const joined = cleanup.use(await joinContainer(parts, side.id, ports, request.timeout, signal))
     forwards = forwardTo(joined.address, ports)
-  } else {
-    await checkHostPath(parts, signal)
   }
+  if (side.kind === 'server' || isSelective) await checkHostPath(parts, signal)
 
+  let direct: readonly Forward[] = []
+  let joined: readonly JoinedRoute[] = []
   let rules: PodRules | undefined
   let former: PodRules | undefined
   const unset = async () => {
     former = rules ?? former
     rules = undefined
-    await former?.[Symbol.asyncDispose]()
+    direct = []
+    const left = joined
+    joined = []
+    await Promise.all([former?.[Symbol.asyncDispose](), ...left.map((route) => route[Symbol.asyncDispose]())])
+  }
+  /** Where a bridge shares a port, each request is looked at; elsewhere no process is in the way. */
+  const join = async (shared: readonly Forward[]) => {
+    joined = await Promise.all(
+      shared.map((forward) =>
+        parts.junctions.join(target, forward.port, routeOf(id, forward, match, request.mirror), {
+          keepProbes: request.probes === 'original',
+          direct: others()
+            .filter((other) => other.target === keyOf(target))
+            .flatMap((other) => other.direct().flatMap((each) => (each.port === forward.port ? [routeOf(other.id, each)] : []))),
+        }),
+      ),
+    )
   }
   const owned = cleanup.move()
   return {
     id,
     target: keyOf(target),
     ports,
+    match,
+    mirror: request.mirror,
+    direct: () => direct,
     answer: { id, ports, gateway: network.gateway, member },
     async set(call, abort) {
       if (member && call.container) {
@@ -90,17 +120,25 @@ export async function openBridge(
         forwards = forwardTo(member.address, ports)
         if (source && side.kind === 'member' && side.files) owned.use(keepFilesCurrent(parts, source, call.container))
       }
+      const all = call.forwards ?? forwards ?? []
+      const isShared = ({ protocol, port }: Forward) => isSelective || (protocol === 'tcp' && parts.junctions.has(target, port))
+      await join(all.filter(isShared))
+      direct = all.filter((forward) => !isShared(forward))
+      if (direct.length === 0) return
       rules = await startPodRules({
         target,
         id,
         nodes: parts.nodes,
-        forwards: call.forwards ?? forwards ?? [],
+        forwards: direct,
         keepProbes: request.probes === 'original',
         onProblem: parts.onProblem,
       })
     },
     unset,
-    pods: () => target.pods().flatMap(({ metadata }) => (rules?.pods.has(metadata!.uid!) ? [metadata!.uid!] : [])),
+    pods: () => {
+      const bridged = (rules ?? joined[0]?.rules)?.pods
+      return target.pods().flatMap(({ metadata }) => (bridged?.has(metadata!.uid!) ? [metadata!.uid!] : []))
+    },
     output: () => process?.output() ?? '',
     async [Symbol.asyncDispose]() {
       try {
@@ -129,6 +167,9 @@ export async function openMember(
     id,
     target: '',
     ports: [],
+    match: undefined,
+    mirror: false,
+    direct: () => [],
     answer: { id, ports: [], gateway: parts.network.gateway, member },
     async set({ container }) {
       if (source && request.files && container) owned.use(keepFilesCurrent(parts, source, container))
@@ -148,16 +189,33 @@ function keyOf({ namespace, workload, container }: BridgeTarget): string {
   return `${namespace}/${workload}/${container.name}`
 }
 
-function refuseSecond(target: BridgeTarget, ports: readonly PortMapping[], others: readonly OpenedBridge[]): void {
+function routeOf(id: string, { address, targetPort }: Forward, match?: readonly RequestMatch[], mirror = false): Route {
+  return { id, endpoint: { host: address, port: targetPort }, match, mirror }
+}
+
+function refuseSecond(
+  target: BridgeTarget,
+  ports: readonly PortMapping[],
+  match: readonly RequestMatch[] | undefined,
+  others: readonly OpenedBridge[],
+): void {
   const holder = others.find(
     (other) =>
+      !other.mirror &&
       other.target === keyOf(target) &&
-      other.ports.some(({ port, protocol }) => ports.some((each) => each.port === port && each.protocol === protocol)),
+      other.ports.some(({ port, protocol }) => ports.some((each) => each.port === port && each.protocol === protocol)) &&
+      canOverlap(match, other.match),
   )
   if (!holder) return
+  const held = holder.ports.map(({ port }) => port).join(', ')
   throw new ClusterTestError(
     'ERR_BRIDGE_ALREADY_BRIDGED',
-    `Workload "${target.workload}" is bridged already: bridge "${holder.id}" has port ${holder.ports.map(({ port }) => port).join(', ')} of its container "${target.container.name}".`,
-    { hint: 'Dispose the first bridge, or give the two different ports.' },
+    `Workload "${target.workload}" is bridged already: bridge "${holder.id}" has port ${held} of its container "${target.container.name}" for ${describeMatch(holder.match)}.`,
+    {
+      hint:
+        match && holder.match
+          ? 'A request could fit both. Give one header, path or method other texts in each of the two; of two patterns nobody can tell.'
+          : 'Dispose the first bridge, give the two different ports, or give both a `match`, so that they share the port.',
+    },
   )
 }

@@ -7,6 +7,7 @@ import { randomId } from '../support/identity.ts'
 import type { Progress } from '../support/progress.ts'
 import { type OpenedBridge, openBridge, openMember } from './bridge.ts'
 import { type ClusterNetwork, readClusterNetwork } from './cluster-network.ts'
+import { type Junctions, createJunctions } from './junctions.ts'
 import type { BridgeCall, BridgeRequest, BridgeResults } from './requests.ts'
 
 export interface BridgesOptions {
@@ -31,6 +32,7 @@ export interface BridgeParts extends BridgesOptions {
   readonly network: ClusterNetwork
   readonly nodes: readonly { readonly name: string; readonly shell: ContainerShell; readonly podCidr: string }[]
   readonly onProblem: (error: unknown) => void
+  readonly junctions: Junctions
 }
 
 export function createBridges(options: BridgesOptions): Bridges {
@@ -42,12 +44,13 @@ export function createBridges(options: BridgesOptions): Bridges {
       readClusterNetwork(docker, cluster, signal),
       Promise.all(cluster.nodes.map(async ({ name }) => owned.use(await startContainerShell(docker, name)))),
     ])
-    return {
+    const connected = {
       ...options,
       network,
       nodes: cluster.nodes.map(({ name }, index) => ({ name, shell: shells[index]!, podCidr: network.podCidrs.get(name)! })),
-      onProblem: (error) => options.progress({ kind: 'note', step: 'bridge', text: messageOf(error) }),
+      onProblem: (error: unknown) => options.progress({ kind: 'note', step: 'bridge', text: messageOf(error) }),
     }
+    return { ...connected, junctions: createJunctions(connected) }
   }
   let connected: Promise<BridgeParts> | undefined
   /** Suites without bridges pay nothing; a connection that failed is tried again. */
@@ -70,8 +73,9 @@ export function createBridges(options: BridgesOptions): Bridges {
   const answer = async (call: BridgeCall, signal: AbortSignal): Promise<BridgeResults[keyof BridgeResults]> => {
     switch (call.call) {
       case 'open':
-        return keep(await openBridge(await parts(signal), { id: randomId(4), request: call.request, others: [...open.values()], signal }))
-          .answer
+        return keep(
+          await openBridge(await parts(signal), { id: randomId(4), request: call.request, others: () => [...open.values()], signal }),
+        ).answer
       case 'run': {
         const { id, answer } = keep(await openMember(await parts(signal), { id: randomId(4), request: call.request, signal }))
         return { id, member: answer.member! }

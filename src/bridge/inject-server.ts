@@ -4,14 +4,12 @@ import { type AddressInfo, type Server, type Socket, createServer } from 'node:n
 import { setTimeout as sleep } from 'node:timers/promises'
 
 import { ClusterTestError, messageOf } from '../support/errors.ts'
+import { drain } from './drain.ts'
 import type { LocalServer, ReceivedRequest } from './options.ts'
 
 export interface InjectedServer extends AsyncDisposable {
   readonly port: number
 }
-
-/** Milliseconds that answers under way get to finish when a bridge ends. */
-const grace = 1_000
 
 /** Milliseconds from a connection to its first request that a bridge waits for when it ends. */
 const patienceForFirst = 300
@@ -52,17 +50,11 @@ export async function injectServer(
   return {
     port: (listener.address() as AddressInfo).port,
     async [Symbol.asyncDispose]() {
-      const patience = AbortSignal.timeout(grace)
       // New connections go to the pods by now. Those on their way here have still to be accepted, and to send their request.
       await sleep(10)
       const closed = new Promise((resolve) => listener.close(resolve))
-      const isWaiting = (socket: Socket) => observed.underWay(socket) ?? performance.now() - sockets.get(socket)! < patienceForFirst
-      // Answers under way are finished; connections that wait for a next request are closed, so that it goes to the pods.
-      while (!patience.aborted && sockets.size > 0) {
-        for (const socket of sockets.keys()) if (!isWaiting(socket)) socket.destroy()
-        await sleep(5)
-      }
-      for (const socket of sockets.keys()) socket.destroy()
+      // Connections that wait for a next request are closed, so that it goes to the pods.
+      await drain(sockets, (socket) => observed.underWay(socket) ?? performance.now() - sockets.get(socket)! < patienceForFirst)
       observed[Symbol.dispose]()
       await closed
     },

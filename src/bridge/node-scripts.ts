@@ -137,6 +137,23 @@ function inEachPod(command: string): string {
 done`
 }
 
+/** Sets or removes rules of the node itself. */
+export function restoreScript(rules: string): string {
+  return `${restoreOnNode}
+file=$(mktemp)
+printf '%s' ${quote(rules)} > $file
+restore_on_node $file
+code=$?
+rm -f $file
+exit $code`
+}
+
+/** kube-proxy writes to the same tables of the node, and of two writers one may be refused. */
+const restoreOnNode = `restore_on_node() {
+  for try in 1 2 3 4 5 6 7 8 9 10; do iptables-restore -w 5 --noflush < "$1" 2>/dev/null && return; sleep 0.05; done
+  iptables-restore -w 5 --noflush < "$1"
+}`
+
 function functions(id: string): string {
   return `
 dir=${stateFolder}/bridge-${id}
@@ -149,11 +166,7 @@ read_sandbox() {
   ns=\${facts#*'"netns":"'}; ns=\${ns%%'"'*}
   ip=\${facts#*'"ips":['}; ip=\${ip#*'"address":"'}; ip=\${ip%%/*}
 }
-# kube-proxy writes to the same tables of the node, and of two writers one may be refused.
-restore_on_node() {
-  for try in 1 2 3 4 5 6 7 8 9 10; do iptables-restore -w 5 --noflush < "$1" 2>/dev/null && return; sleep 0.05; done
-  iptables-restore -w 5 --noflush < "$1"
-}
+${restoreOnNode}
 # A pod may end at any moment, and its network namespace with it.
 in_pod() {
   for try in 1 2 3 4 5 6 7 8 9 10; do

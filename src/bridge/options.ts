@@ -4,6 +4,7 @@ import type { Server as NetServer } from 'node:net'
 
 import type { GenericContainer, StartedTestContainer } from '../docker/test-container.ts'
 import type { EnvOptions } from './env.ts'
+import type { ExpectedRequest, RequestMatch } from './match.ts'
 
 /** Anything that takes connections (`http`, `https`, `http2`, `net`, `tls`), or requests, as an Express app or a plain function does. */
 export type LocalServer = HttpServer | Http2Server | Http2SecureServer | NetServer | RequestListener
@@ -19,6 +20,15 @@ interface TargetOptions {
    * @default 'original'
    */
   readonly probes?: 'original' | 'local' | undefined
+  /**
+   * Only requests (HTTP/1, HTTP/2, gRPC, the start of a websocket) that fit go to the local side, all others to the
+   * original, also on one connection; an array is for requests that fit one of it. TCP ports only.
+   * @default all traffic of any protocol
+   * @example match: { path: '/api/*', headers: { 'x-user': 'ann' } }
+   */
+  readonly match?: RequestMatch | readonly RequestMatch[] | undefined
+  /** The local side gets copies of what comes, and its answers go nowhere: the original answers. TCP ports only. @default false */
+  readonly mirror?: boolean | undefined
   /** Milliseconds that the local side has to listen. @default 30_000 */
   readonly timeout?: number | undefined
 }
@@ -109,14 +119,6 @@ export interface ReceivedRequest {
   /** Path and query. */
   readonly url: string
   readonly headers: Readonly<Record<string, string | readonly string[] | undefined>>
-}
-
-/** A request to look for: what is left out may be anything. */
-export interface ExpectedRequest {
-  readonly method?: string | undefined
-  /** Path without query. */
-  readonly path?: string | RegExp | undefined
-  readonly headers?: Readonly<Record<string, string | RegExp>> | undefined
 }
 
 /** The traffic of a workload is answered by the local side as long as this lives. */

@@ -45,9 +45,11 @@ export function choosePorts(
   known: readonly ContainerPort[],
   wanted: Readonly<Record<string, number>> | undefined,
   workload: string,
+  { tcpOnly = false }: { readonly tcpOnly?: boolean } = {},
 ): readonly PortMapping[] {
   if (!wanted) {
-    if (known.length > 0) return known.map((each) => ({ ...each, local: each.port }))
+    const fitting = tcpOnly ? known.filter(({ protocol }) => protocol === 'tcp') : known
+    if (fitting.length > 0) return fitting.map((each) => ({ ...each, local: each.port }))
     throw new ClusterTestError(
       'ERR_BRIDGE_NO_PORTS',
       `Nothing says which ports "${workload}" has: its container declares none, and no Service selects it.`,
@@ -57,6 +59,13 @@ export function choosePorts(
     )
   }
   const chosen = Object.entries(wanted).map(([key, local]) => ({ ...findPort(known, key, workload), local }))
+  const udp = chosen.find(({ protocol }) => tcpOnly && protocol === 'udp')
+  if (udp)
+    throw new ClusterTestError(
+      'ERR_OPTIONS_INVALID',
+      `Port ${udp.port} of "${workload}" is UDP, and a bridge with \`match\` or \`mirror\` has TCP ports only.`,
+      { hint: 'Bridge it by another bridge, without both.' },
+    )
   if (chosen.length > 0) return chosen
   throw new ClusterTestError('ERR_BRIDGE_NO_PORTS', `Option \`ports\` of the bridge for "${workload}" is empty.`, {
     hint: known.length > 0 ? `The container has ${listNames(known)}; leave \`ports\` out to bridge all.` : 'Write { 8080: 3000 }.',

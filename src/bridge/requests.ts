@@ -1,4 +1,5 @@
 import type { EnvOptions } from './env.ts'
+import type { SentMatch } from './match.ts'
 import type { PortMapping } from './ports.ts'
 import type { Forward } from './rules.ts'
 
@@ -35,6 +36,10 @@ export interface BridgeRequest {
   readonly probes: 'original' | 'local'
   /** Milliseconds that the local side has to listen. */
   readonly timeout: number
+  /** Which requests it is for; undefined for all. */
+  readonly match?: readonly SentMatch[] | undefined
+  /** Whether it gets copies, and others answer. */
+  readonly mirror: boolean
   readonly side: LocalSide
 }
 

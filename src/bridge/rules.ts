@@ -12,6 +12,8 @@ export interface Forward {
 
 /** What kubelet's probes carry in the DSCP field, which outlives the way into the pod's namespace. */
 const probeMark = 42
+/** What carries this is for the original, whoever sends it. */
+const passageMark = 43
 
 /** Chains of a bridge, so that its rules can be told from all others and removed exactly. iptables allows 28 characters. */
 export function chainsOf(id: string): { readonly input: string; readonly output: string; readonly cut: string; readonly probe: string } {
@@ -38,7 +40,7 @@ export function podRules({ id, forwards, keepProbes }: RuleOptions): string {
   return table('nat', [
     `:${input} - [0:0]`,
     `:${output} - [0:0]`,
-    ...passProbes(input, keepProbes),
+    ...passMarked(input, keepProbes),
     ...forwards.map(
       ({ protocol, port, address, targetPort }) =>
         `-A ${input} -p ${protocol} -m addrtype --dst-type LOCAL -m ${protocol} --dport ${port}${protocol === 'tcp' ? ' --syn' : ''} -j DNAT --to-destination ${address}:${targetPort}`,
@@ -68,14 +70,14 @@ export function cutRules({ id, forwards, keepProbes }: RuleOptions): string {
       `-A ${cut} -p tcp -m tcp --dport ${port} ${invalid}`,
       `-A ${cut} -s ${address}/32 -p tcp -m tcp --sport ${targetPort} ${invalid}`,
     ]),
-    ...passProbes(cut, keepProbes),
+    ...passMarked(cut, keepProbes),
     ...tcp.map(({ port }) => `-A ${cut} -p tcp -m tcp --dport ${port} --tcp-flags PSH PSH -j REJECT --reject-with tcp-reset`),
     ...add(jumps(id).filter),
   ])
 }
 
-function passProbes(chain: string, keepProbes: boolean): readonly string[] {
-  return keepProbes ? [`-A ${chain} -m dscp --dscp ${probeMark} -j RETURN`] : []
+function passMarked(chain: string, keepProbes: boolean): readonly string[] {
+  return [passageMark, ...(keepProbes ? [probeMark] : [])].map((mark) => `-A ${chain} -m dscp --dscp ${mark} -j RETURN`)
 }
 
 /**
@@ -115,12 +117,43 @@ export function removedNodeRules({ id }: RuleOptions): string {
   return table('mangle', [`-D OUTPUT -j ${probe}`, ...drop([probe])])
 }
 
+interface Address {
+  readonly host: string
+  readonly port: number
+}
+
+/** For a node: the chains in which passages are, see passageRules. */
+export function startedPassageRules(id: string): string {
+  const chain = passageChain(id)
+  return ['mangle', 'nat'].map((name) => table(name, [`:${chain} - [0:0]`, `-I PREROUTING -j ${chain}`])).join('')
+}
+
+/** For a node: what comes to a port of its own goes to a pod, with the mark that no bridge touches. */
+export function passageRules(id: string, own: Address, pod: Address): string {
+  const toOwn = `-A ${passageChain(id)} -d ${own.host}/32 -p tcp -m tcp --dport ${own.port}`
+  return (
+    table('mangle', [`${toOwn} -j DSCP --set-dscp ${passageMark}`]) +
+    table('nat', [`${toOwn} -j DNAT --to-destination ${pod.host}:${pod.port}`])
+  )
+}
+
+/** The opposite of startedPassageRules and of all passageRules after it. */
+export function removedPassageRules(id: string): string {
+  const chain = passageChain(id)
+  return ['mangle', 'nat'].map((name) => table(name, [`-D PREROUTING -j ${chain}`, ...drop([chain])])).join('')
+}
+
+function passageChain(id: string): string {
+  return `VK-${id}-PASS`
+}
+
 function jumps(id: string): { readonly nat: readonly string[]; readonly filter: readonly string[] } {
   const { input, output, cut } = chainsOf(id)
   return { nat: [`PREROUTING -j ${input}`, `OUTPUT -j ${input}`, `POSTROUTING -j ${output}`], filter: [`INPUT -j ${cut}`] }
 }
 
-const add = (rules: readonly string[]) => rules.map((rule) => `-A ${rule}`)
+/** Ahead of those of older bridges: what copies requests comes before what takes them. */
+const add = (rules: readonly string[]) => rules.map((rule) => `-I ${rule}`)
 const remove = (rules: readonly string[]) => rules.map((rule) => `-D ${rule}`)
 const drop = (chains: readonly string[]) => [...chains.map((chain) => `-F ${chain}`), ...chains.map((chain) => `-X ${chain}`)]
 

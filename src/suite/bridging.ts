@@ -1,6 +1,7 @@
 import { resolve } from 'node:path'
 
 import { injectServer } from '../bridge/inject-server.ts'
+import { encodeMatch } from '../bridge/match.ts'
 import type { Bridge, BridgeOptions, LocalContainerOptions, LocalServer, Member, RunOptions } from '../bridge/options.ts'
 import { type PortMapping, findPort } from '../bridge/ports.ts'
 import { createReceived } from '../bridge/received.ts'
@@ -69,13 +70,15 @@ export function createBridging(held: HeldLease, folder: string): Bridging {
 
 /** @throws ClusterTestError `ERR_OPTIONS_INVALID` unless the options name exactly one local side */
 function requestOf(workload: string, options: BridgeOptions, folder: string): BridgeRequest {
-  const { namespace, containerName, probes = 'original', timeout = 30_000, ports } = options
+  const { namespace, containerName, probes = 'original', timeout = 30_000, ports, match, mirror = false } = options
   return {
     workload,
     namespace,
     containerName,
     probes,
     timeout,
+    match: match && encodeMatch(match),
+    mirror,
     ports: options.server ? serverPorts(options.server) : ports,
     side: sideOf(),
   }

@@ -1,0 +1,31 @@
+import { readFile } from 'node:fs/promises'
+
+import { connectDocker } from '../docker/docker.ts'
+import { execInDocker } from '../docker/exec.ts'
+import { createKubeClient } from '../kube/client.ts'
+import type { KubeList, Pod } from '../kube/types.ts'
+import type { TestCluster } from '../suite/test-cluster.ts'
+
+/** Everything that a bridge could leave: objects by version, rules of every namespace, containers, files and processes on the nodes. */
+export async function takeStock(cluster: TestCluster) {
+  const kube = createKubeClient(await readFile(cluster.kubeconfigPath, 'utf8'))
+  const docker = await connectDocker()
+  const versions = async (path: string) =>
+    (await kube.request<KubeList<Pod>>('GET', path)).items.map(({ metadata }) => `${metadata!.name} ${metadata!.resourceVersion}`)
+  const script = `
+    for ns in /var/run/netns/*; do echo $ns; nsenter --net=$ns sh -c 'iptables-save | grep -e ^-A; cat /proc/sys/net/ipv4/ip_forward /proc/sys/net/ipv4/conf/all/route_localnet'; done
+    iptables-save | grep VK-; ip6tables-save 2>/dev/null | grep VK-; ls -A /run/vitest-kubernetes 2>/dev/null; ps -o args | grep -e '[c]tr -n k8s.io events'; :`
+  const containers = (await docker.engine.listContainers({ filters: { label: [`vitest-kubernetes.cluster=${cluster.name}`] } }))
+    .map(({ Names }) => Names[0]!.slice(1))
+    .toSorted((a, b) => a.localeCompare(b))
+  const nodes = containers.filter((name) => /-(?:server|agent)-\d+$/.test(name))
+  return {
+    objects: await Promise.all(
+      ['pods', 'services', 'configmaps']
+        .map((kind) => versions(`/api/v1/namespaces/default/${kind}`))
+        .concat(versions('/apis/apps/v1/deployments')),
+    ),
+    nodes: await Promise.all(nodes.map((node) => execInDocker(docker, node, ['sh', '-c', script]))),
+    containers,
+  }
+}
