@@ -247,10 +247,14 @@ describe.withCluster('match', { images: ['node:24-slim'], agents: 1, manifests: 
 
   test('what cannot be matched is refused at once', async ({ cluster }) => {
     const server = { http: answer('never') }
-    await expect(cluster.bridge('deployment/shop', { server, match: { path: 'cart' } })).rejects.toThrowErrorMatchingInlineSnapshot()
-    await expect(
-      cluster.bridge('deployment/shop', { image: 'node:24-slim', ports: { dns: 5353 }, match: ann }),
-    ).rejects.toThrowErrorMatchingInlineSnapshot()
+    await expect(cluster.bridge('deployment/shop', { server, match: { path: 'cart' } })).rejects.toThrowErrorMatchingInlineSnapshot(
+      `[ClusterTestError: Expected option \`match.path\` of a bridge to be a path that starts with "/", or a RegExp, got "cart".]`,
+    )
+    await expect(cluster.bridge('deployment/shop', { image: 'node:24-slim', ports: { dns: 5353 }, match: ann })).rejects
+      .toThrowErrorMatchingInlineSnapshot(`
+      [ClusterTestError: Port 5353 of "deployment/shop" is UDP, and a bridge with \`match\` or \`mirror\` has TCP ports only.
+      Hint: Bridge it by another bridge, without both.]
+    `)
     expect(await fetchInCluster(cluster, 'http://shop/')).toEqual([expect.stringMatching(/^pod shop-/)])
   })
 })

@@ -105,7 +105,8 @@ function encodeOne(match: unknown, option: string): SentMatch {
     throw new ClusterTestError('ERR_OPTIONS_INVALID', `Option \`${option}\` of a bridge has no key "${unknown}".`, {
       hint: 'Its keys are method, path, headers and body.',
     })
-  if (method !== undefined && !/^[a-z-]+$/i.test(String(method))) throw invalid(`${option}.method`, 'an HTTP method', method)
+  if (method !== undefined && !(typeof method === 'string' && /^[a-z-]+$/i.test(method)))
+    throw invalid(`${option}.method`, 'an HTTP method', method)
   if (path !== undefined && !isText(path, /^[/*]/)) throw invalid(`${option}.path`, 'a path that starts with "/", or a RegExp', path)
   if (body !== undefined && !isText(body)) throw invalid(`${option}.body`, 'text or a RegExp', body)
   if (headers !== undefined && (typeof headers !== 'object' || headers === null))
