@@ -3,13 +3,14 @@ import type { BridgeParts } from './bridges.ts'
 import { readEnv } from './container-facts.ts'
 import { createMember, findOther, findSource } from './create-member.ts'
 import { selectEnv } from './env.ts'
+import { bringFromPod } from './from-pod.ts'
 import { type HostProcess, checkHostPath, startHostProcess } from './host-process.ts'
 import { joinContainer } from './join-container.ts'
 import type { Route } from './junction.ts'
 import type { JoinedRoute } from './junctions.ts'
 import { type RequestMatch, canOverlap, decodeMatch, describeMatch } from './match.ts'
 import { waitForListeners } from './member.ts'
-import { type PodRules, startPodRules } from './pod-rules.ts'
+import { type PodRules, noteConnections, startPodRules } from './pod-rules.ts'
 import { type PortMapping, choosePorts } from './ports.ts'
 import { keepFilesCurrent } from './refresh-files.ts'
 import type { BridgeCall, BridgeRequest, OpenBridge, OpenMember } from './requests.ts'
@@ -58,14 +59,23 @@ export async function openBridge(
   const ports = choosePorts(target.ports, request.ports, workload, { tcpOnly: isSelective })
   if (!request.mirror) refuseSecond(target, ports, match, others())
 
+  const known = noteConnections({ target, nodes: parts.nodes }, ports)
+  // Looked at when the rules are set; a failure before that is not to be reported twice.
+  known.catch(() => {})
+
+  const bringPorts = async (holder?: string) => {
+    if (request.fromPod.length > 0) cleanup.use(await bringFromPod(parts, { target, ports: request.fromPod, holder }))
+  }
   let member: OpenMember | undefined
   let process: HostProcess | undefined
   let forwards: readonly Forward[] | undefined
   const source = side.kind === 'member' || side.kind === 'command' ? await findSource(parts, side, target, signal) : undefined
   if (side.kind === 'member') {
     member = await createMember(parts, side, { cleanup, namespace, source, signal })
+    await bringPorts(member.holder)
   } else if (side.kind === 'command') {
     await checkHostPath(parts, signal)
+    await bringPorts()
     const env = selectEnv(source ? await readEnv(docker, source) : {}, side.env)
     process = cleanup.use(await startHostProcess(parts, { ...side, env, ports, namespace, timeout: request.timeout, signal }))
     forwards = process.forwards
@@ -74,6 +84,7 @@ export async function openBridge(
     forwards = forwardTo(joined.address, ports)
   }
   if (side.kind === 'server' || isSelective) await checkHostPath(parts, signal)
+  if (side.kind === 'server') await bringPorts()
 
   let direct: readonly Forward[] = []
   let joined: readonly JoinedRoute[] = []
@@ -131,6 +142,7 @@ export async function openBridge(
         nodes: parts.nodes,
         forwards: direct,
         keepProbes: request.probes === 'original',
+        known: await known,
         onProblem: parts.onProblem,
       })
     },

@@ -98,7 +98,9 @@ export async function startHostProcess(parts: BridgeParts, options: HostProcessO
     const own = listening.filter((each) => each.port === local && each.protocol === protocol)
     if (own.some(({ isLoopback }) => !isLoopback)) forwards.push({ protocol, port, address: parts.network.gateway, targetPort: local })
     else {
-      const forwarder = cleanup.use(await startForwarder(parts.network.gateway, local))
+      const forwarder = cleanup.use(
+        await startForwarder({ host: parts.network.gateway, port: 0 }, () => ({ host: 'localhost', port: local })),
+      )
       forwards.push({ protocol, port, address: parts.network.gateway, targetPort: forwarder.port })
     }
   }

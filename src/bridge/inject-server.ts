@@ -1,7 +1,7 @@
 import { type IncomingMessage, type ServerResponse, createServer as createHttpServer } from 'node:http'
 import type { IncomingHttpHeaders, ServerHttp2Stream } from 'node:http2'
 import { type AddressInfo, type Server, type Socket, createServer } from 'node:net'
-import { setTimeout as sleep } from 'node:timers/promises'
+import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises'
 
 import { ClusterTestError, messageOf } from '../support/errors.ts'
 import { drain } from './drain.ts'
@@ -52,6 +52,8 @@ export async function injectServer(
     async [Symbol.asyncDispose]() {
       // New connections go to the pods by now. Those on their way here have still to be accepted, and to send their request.
       await sleep(10)
+      // A timer comes before what has arrived meanwhile, and closing would reset that.
+      await nextTurn()
       const closed = new Promise((resolve) => listener.close(resolve))
       // Connections that wait for a next request are closed, so that it goes to the pods.
       await drain(sockets, (socket) => observed.underWay(socket) ?? performance.now() - sockets.get(socket)! < patienceForFirst)

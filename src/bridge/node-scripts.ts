@@ -1,4 +1,4 @@
-import { enterScript, forgetInPod, leaveScript, stateFolder } from './pod-scripts.ts'
+import { enterScript, forgetInPod, leaveScript, listConnections, stateFolder } from './pod-scripts.ts'
 import { type RuleOptions, chainsOf, cutRules, nodeRules, podRules, removedNodeRules } from './rules.ts'
 
 /** How a node recognises the sandboxes of a workload without asking the API server. */
@@ -18,8 +18,22 @@ export interface NodeScriptOptions extends RuleOptions {
 /** libcni keeps there what each sandbox got: its pod's name and UID, its namespace's path, its addresses. */
 const cniCache = '/var/lib/cni/results'
 
-/** Sets the rules in the pods that are there. Prints `pod UID NAME` for each. */
-export function applyScript(options: NodeScriptOptions, uids: readonly string[]): string {
+/** Prints the connections of the pods that are there. */
+export function noteScript(ports: readonly { readonly protocol: string; readonly port: number }[], uids: readonly string[]): string {
+  return `
+${functions('')}
+note() { read_sandbox "$1"; [ -e "$ns" ] && nsenter --net=$ns sh -c ${quote(`${listConnections(ports)}
+list_connections
+echo $connections`)}; }
+${forEachPod('note "$file"', uids)}
+wait`
+}
+
+/**
+ * Sets the rules in the pods that are there. Prints `pod UID NAME` for each.
+ * @param known connections from a while ago, see noteScript
+ */
+export function applyScript(options: NodeScriptOptions, uids: readonly string[], known: string): string {
   const { id, keepProbes, podCidr } = options
   // printf is a part of the shell, cat would be a process.
   const file = (name: string, text: string) => `printf '%s' ${quote(text)} > $dir/${name}`
@@ -28,16 +42,14 @@ ${functions(id)}
 mkdir -p $dir
 if ! [ -e $dir/enter ]; then
   ${file('rules', podRules(options))}
+  ${file('known', `${known}\n`)}
   ${file('cut', cutRules(options))}
   ${file('leave', leaveScript(options))}
   ${file('enter', enterScript(options))}
   ${keepProbes ? `${file('mark', nodeRules(options, podCidr))}\n  restore_on_node $dir/mark &\n  marks=$!` : 'marks='}
 fi
 pids=\${marks:-}
-for file in ${cniCache}/*-eth0; do
-  read -r facts < "$file" || [ -n "$facts" ] || continue
-  case $facts in ${uids.map((uid) => `*'"K8S_POD_UID","${uid}"'*`).join('|') || "''"}) apply "$file" & pids="$pids $!" ;; esac
-done
+${forEachPod('apply "$file"', uids)}
 for pid in $pids; do wait $pid || exit 1; done
 `
 }
@@ -127,6 +139,14 @@ ${inEachPod('sh $dir/forget')}
 for pid in $pids; do wait $pid || exit 1; done
 rm -rf $dir
 `
+}
+
+/** At the same time; their numbers are in $pids. */
+function forEachPod(command: string, uids: readonly string[]): string {
+  return `for file in ${cniCache}/*-eth0; do
+  read -r facts < "$file" || [ -n "$facts" ] || continue
+  case $facts in ${uids.map((uid) => `*'"K8S_POD_UID","${uid}"'*`).join('|') || "''"}) ${command} & pids="$pids $!" ;; esac
+done`
 }
 
 function inEachPod(command: string): string {

@@ -38,6 +38,11 @@ interface PortOptions {
   readonly ports?: Readonly<Record<string, number>> | undefined
 }
 
+interface FromPodOptions {
+  /** TCP ports of the replaced pod's loopback, on which its sidecars listen, that the local side reaches on its own 127.0.0.1: `[5432]`. @default [] */
+  readonly fromPod?: readonly number[] | undefined
+}
+
 /** A container that is a member of the cluster. */
 export interface LocalContainerOptions {
   /** Image; Docker's, or to pull. */
@@ -65,7 +70,7 @@ export interface LocalContainerOptions {
 }
 
 /** The code under test runs in a container, from an image or a Dockerfile. */
-export interface ContainerBridgeOptions extends TargetOptions, PortOptions, LocalContainerOptions {
+export interface ContainerBridgeOptions extends TargetOptions, PortOptions, FromPodOptions, LocalContainerOptions {
   readonly container?: never
   readonly server?: never
 }
@@ -73,6 +78,7 @@ export interface ContainerBridgeOptions extends TargetOptions, PortOptions, Loca
 /** The code under test runs in a container that somebody else started: its id, its name, or testcontainers' object. */
 export interface RunningContainerBridgeOptions extends TargetOptions, PortOptions {
   readonly container: string | Pick<StartedTestContainer, 'getId'>
+  readonly fromPod?: never
   readonly image?: never
   readonly build?: never
   readonly server?: never
@@ -80,7 +86,7 @@ export interface RunningContainerBridgeOptions extends TargetOptions, PortOption
 }
 
 /** The code under test runs in the test's own process: breakpoints, coverage and mocks of the clock work. */
-export interface ServerBridgeOptions extends TargetOptions {
+export interface ServerBridgeOptions extends TargetOptions, FromPodOptions {
   /** For the container's only port (or the one named `http`), or one for each port: `{ http: app, 9090: metrics }`. The servers need not listen. */
   readonly server: LocalServer | Readonly<Record<string, LocalServer>>
   readonly ports?: never
@@ -91,7 +97,7 @@ export interface ServerBridgeOptions extends TargetOptions {
 }
 
 /** The code under test runs as a process on this machine. */
-export interface CommandBridgeOptions extends TargetOptions, PortOptions {
+export interface CommandBridgeOptions extends TargetOptions, PortOptions, FromPodOptions {
   /** Program and arguments, no shell: `['node', 'server.ts']`. */
   readonly command: readonly string[]
   /** Relative to the test file. @default the test file's folder */

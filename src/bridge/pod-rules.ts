@@ -1,12 +1,15 @@
 import type { ContainerShell } from '../docker/container-shell.ts'
 import type { Pod } from '../kube/types.ts'
 import { ClusterTestError, messageOf } from '../support/errors.ts'
-import { type NodeScriptOptions, applyScript, forgetScript, removeScript, watchScript } from './node-scripts.ts'
+import { type NodeScriptOptions, applyScript, forgetScript, noteScript, removeScript, watchScript } from './node-scripts.ts'
+import type { ContainerPort } from './ports.ts'
 import type { BridgeTarget } from './target.ts'
 
 export interface PodRulesOptions extends Omit<NodeScriptOptions, 'podCidr' | 'match'> {
   readonly target: BridgeTarget
   readonly nodes: readonly { readonly name: string; readonly shell: ContainerShell; readonly podCidr: string }[]
+  /** What noteConnections has found a while before. */
+  readonly known: string
   /** Called when a pod cannot be given its rules while the bridge lives. */
   readonly onProblem: (error: unknown) => void
 }
@@ -33,7 +36,7 @@ export async function startPodRules(options: PodRulesOptions): Promise<PodRules>
   }
   const apply = async ({ name, shell, podCidr }: (typeof nodes)[number], uids: readonly string[]) => {
     try {
-      const printed = await shell.run(applyScript({ ...options, podCidr, match: target.match }, uids))
+      const printed = await shell.run(applyScript({ ...options, podCidr, match: target.match }, uids, options.known))
       printed.split('\n').forEach(onLine)
     } catch (error) {
       throw rulesFailed(target.workload, name, error)
@@ -74,6 +77,24 @@ export async function startPodRules(options: PodRulesOptions): Promise<PodRules>
     },
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   }
+}
+
+/**
+ * The connections to ports of a workload's pods. Those that are there when a bridge starts have had the time since to send
+ * a request; younger ones are waited for.
+ */
+export async function noteConnections(
+  { target, nodes }: Pick<PodRulesOptions, 'target' | 'nodes'>,
+  ports: readonly Pick<ContainerPort, 'port' | 'protocol'>[],
+): Promise<string> {
+  const present = target.pods()
+  const printed = await Promise.all(
+    nodes.map(async ({ name, shell }) => {
+      const uids = present.filter((pod) => pod.spec?.nodeName === name).map(uidOf)
+      return uids.length > 0 ? shell.run(noteScript(ports, uids)) : ''
+    }),
+  )
+  return printed.join(' ').replaceAll('\n', ' ')
 }
 
 function uidOf({ metadata }: Pod): string {

@@ -23,14 +23,39 @@ echo 1 > ${forward}
 echo 1 > ${localnet}
 iptables-restore -w 5 --noflush < $1/rules || exit 1
 ${flush(options, 'udp')}
-# Whoever has connected just before still sends the first request.
-sleep 0.02
-iptables-restore -w 5 --noflush < $1/cut || exit 1
+# No connection comes to the container from here on. Those that have come a moment ago still send their first request.
+read -r known < $1/known
+${listConnections(options.forwards)}
+tries=0
+while
+  list_connections
+  young=
+  for each in $connections; do case " $known " in *" $each "*) ;; *) young=1 ;; esac; done
+  [ -n "$young" ] && [ $tries -lt 30 ]
+do sleep 0.01; tries=$((tries + 1)); done
+if [ -n "$connections" ]; then iptables-restore -w 5 --noflush < $1/cut || exit 1; fi
 # What the kernel has noted of the pod's own connections, as they ended: a caller that takes the same port again would
 # be taken for one of them, and not be sent to the local side.
 { for pause in 0.1 1 5; do sleep $pause; [ -d $1 ] || exit; ${own || ':'}; done; } >/dev/null 2>&1 &
 : > $1/ns-$2/done
 `
+}
+
+/** Defines list_connections: TCP connections to ports of a pod, in its network namespace, from proc_net_tcp(5). */
+export function listConnections(ports: readonly { readonly protocol: string; readonly port: number }[]): string {
+  // 01 is ESTABLISHED, 03 SYN_RECV.
+  const patterns = ports
+    .filter(({ protocol }) => protocol === 'tcp')
+    .map(({ port }) => `*:${port.toString(16).toUpperCase().padStart(4, '0')}/0[13]`)
+  return `list_connections() {
+  connections=
+  for table in tcp tcp6; do
+    [ -e /proc/net/$table ] || continue
+    while read -r number local remote state rest; do
+      case $local/$state in ${patterns.join('|') || "''"}) connections="$connections $local-$remote" ;; esac
+    done < /proc/net/$table
+  done
+}`
 }
 
 export function leaveScript(options: RuleOptions): string {
@@ -58,6 +83,13 @@ ${flush(options, 'udp')}
 
 export function forgetInPod(options: RuleOptions): string {
   return `
+# The local side has closed its connections, but what it has sent may still be on its way.
+for try in 1 2 3 4 5 6 7 8 9 10; do
+  open=
+${underWay(options)}
+  [ -n "$open" ] || break
+  sleep 0.02
+done
 ${flush(options, 'tcp')}
 if ! iptables-restore -w 5 --noflush 2>/dev/null <<'RULES'
 ${forgottenPodRules(options)}RULES
@@ -71,6 +103,16 @@ if ! [ -e "\${others%% *}" ] && [ -e $note ]; then
   rm -f $note
 fi
 `
+}
+
+function underWay({ forwards }: RuleOptions): string {
+  return forwards
+    .filter(({ protocol }) => protocol === 'tcp')
+    .map(
+      ({ port, address }) =>
+        `  open=$open$(conntrack -L -p tcp --state ESTABLISHED --orig-port-dst ${port} --reply-src ${address} 2>/dev/null)`,
+    )
+    .join('\n')
 }
 
 /** Forgets the connections that were sent to the local side. conntrack ends with 1 when there was none. */

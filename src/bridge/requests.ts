@@ -40,6 +40,8 @@ export interface BridgeRequest {
   readonly match?: readonly SentMatch[] | undefined
   /** Whether it gets copies, and others answer. */
   readonly mirror: boolean
+  /** TCP ports of the pods' loopback to bring to the local side's. */
+  readonly fromPod: readonly number[]
   readonly side: LocalSide
 }
 

@@ -25,6 +25,8 @@ export interface RuleOptions {
   readonly forwards: readonly Forward[]
   /** Whether kubelet's probes stay with the original. */
   readonly keepProbes: boolean
+  /** Ports of the pods' loopback that the local side reaches by the mark of passages. */
+  readonly fromPod?: readonly number[]
 }
 
 /**
@@ -34,46 +36,52 @@ export interface RuleOptions {
  * - IN: a connection for a bridged port, from outside or over loopback, goes to the local side. Only its first packet is
  *   looked at: connections that are older stay where they are.
  * - OUT: with the pod's address as its source, so that the answer comes back here.
+ * - CUT: a packet that the kernel finds out of place (INVALID) is not translated, and the pod, which knows no such
+ *   connection, would reset it: as kube-proxy does, drop it, and it is sent again (kubernetes/kubernetes#74839).
  */
-export function podRules({ id, forwards, keepProbes }: RuleOptions): string {
-  const { input, output } = chainsOf(id)
-  return table('nat', [
-    `:${input} - [0:0]`,
-    `:${output} - [0:0]`,
-    ...passMarked(input, keepProbes),
-    ...forwards.map(
-      ({ protocol, port, address, targetPort }) =>
-        `-A ${input} -p ${protocol} -m addrtype --dst-type LOCAL -m ${protocol} --dport ${port}${protocol === 'tcp' ? ' --syn' : ''} -j DNAT --to-destination ${address}:${targetPort}`,
-    ),
-    ...forwards.map(
-      ({ protocol, address, targetPort }) =>
-        `-A ${output} -d ${address}/32 -p ${protocol} -m ${protocol} --dport ${targetPort} -j MASQUERADE`,
-    ),
-    ...add(jumps(id).nat),
-  ])
+export function podRules({ id, forwards, keepProbes, fromPod = [] }: RuleOptions): string {
+  const { input, output, cut } = chainsOf(id)
+  const { nat, filter } = jumps(id)
+  const invalid = '-m conntrack --ctstate INVALID -j DROP'
+  return (
+    table('filter', [
+      `:${cut} - [0:0]`,
+      ...forwards
+        .filter(({ protocol }) => protocol === 'tcp')
+        .flatMap(({ port, address, targetPort }) => [
+          `-A ${cut} -p tcp -m tcp --dport ${port} ${invalid}`,
+          `-A ${cut} -s ${address}/32 -p tcp -m tcp --sport ${targetPort} ${invalid}`,
+        ]),
+      ...passMarked(cut, keepProbes),
+      ...add(filter),
+    ]) +
+    table('nat', [
+      `:${input} - [0:0]`,
+      `:${output} - [0:0]`,
+      ...fromPod.map(
+        (port) => `-A ${input} -p tcp -m tcp --dport ${port} -m dscp --dscp ${passageMark} -j DNAT --to-destination 127.0.0.1:${port}`,
+      ),
+      ...passMarked(input, keepProbes),
+      ...forwards.map(
+        ({ protocol, port, address, targetPort }) =>
+          `-A ${input} -p ${protocol} -m addrtype --dst-type LOCAL -m ${protocol} --dport ${port}${protocol === 'tcp' ? ' --syn' : ''} -j DNAT --to-destination ${address}:${targetPort}`,
+      ),
+      ...forwards.map(
+        ({ protocol, address, targetPort }) =>
+          `-A ${output} -d ${address}/32 -p ${protocol} -m ${protocol} --dport ${targetPort} -j MASQUERADE`,
+      ),
+      ...add(nat),
+    ])
+  )
 }
 
-/**
- * A moment later:
- *
- * - A connection that is older than the bridge may finish the answer under way; its next request is reset.
- * - A packet that the kernel finds out of place (INVALID) is not translated, and the pod, which knows no such connection,
- *   would reset it: as kube-proxy does, drop it, and it is sent again (kubernetes/kubernetes#74839).
- */
-export function cutRules({ id, forwards, keepProbes }: RuleOptions): string {
-  const { cut } = chainsOf(id)
+/** Where connections are older than the bridge: they may finish the answer under way; their next request is reset. */
+export function cutRules({ id, forwards }: RuleOptions): string {
   const tcp = forwards.filter(({ protocol }) => protocol === 'tcp')
-  const invalid = '-m conntrack --ctstate INVALID -j DROP'
-  return table('filter', [
-    `:${cut} - [0:0]`,
-    ...tcp.flatMap(({ port, address, targetPort }) => [
-      `-A ${cut} -p tcp -m tcp --dport ${port} ${invalid}`,
-      `-A ${cut} -s ${address}/32 -p tcp -m tcp --sport ${targetPort} ${invalid}`,
-    ]),
-    ...passMarked(cut, keepProbes),
-    ...tcp.map(({ port }) => `-A ${cut} -p tcp -m tcp --dport ${port} --tcp-flags PSH PSH -j REJECT --reject-with tcp-reset`),
-    ...add(jumps(id).filter),
-  ])
+  return table(
+    'filter',
+    tcp.map(({ port }) => `-A ${chainsOf(id).cut} -p tcp -m tcp --dport ${port} --tcp-flags PSH PSH -j REJECT --reject-with tcp-reset`),
+  )
 }
 
 function passMarked(chain: string, keepProbes: boolean): readonly string[] {
@@ -141,6 +149,31 @@ export function passageRules(id: string, own: Address, pod: Address): string {
 export function removedPassageRules(id: string): string {
   const chain = passageChain(id)
   return ['mangle', 'nat'].map((name) => table(name, [`-D PREROUTING -j ${chain}`, ...drop([chain])])).join('')
+}
+
+/**
+ * For the network namespace of a local container: ports of its loopback lead to a pod, or nowhere while there is none.
+ * Every use replaces what was there before.
+ */
+export function loopbackRules(ports: readonly number[], pod: string | undefined): string {
+  const to = pod ? ports : []
+  return (
+    table('mangle', [
+      ':VK-LOOPBACK - [0:0]',
+      ...to.map((port) => `-A VK-LOOPBACK -d 127.0.0.1/32 -p tcp -m tcp --dport ${port} -j DSCP --set-dscp ${passageMark}`),
+    ]) +
+    table('nat', [
+      ':VK-LOOPBACK - [0:0]',
+      ':VK-LOOPBACK-OUT - [0:0]',
+      ...to.map((port) => `-A VK-LOOPBACK -d 127.0.0.1/32 -p tcp -m tcp --dport ${port} -j DNAT --to-destination ${pod}:${port}`),
+      ...to.map((port) => `-A VK-LOOPBACK-OUT -d ${pod}/32 -p tcp -m tcp --dport ${port} -j MASQUERADE`),
+    ])
+  )
+}
+
+/** Once, after the first loopbackRules. */
+export function loopbackJumps(): string {
+  return table('mangle', ['-A OUTPUT -j VK-LOOPBACK']) + table('nat', ['-A OUTPUT -j VK-LOOPBACK', '-A POSTROUTING -j VK-LOOPBACK-OUT'])
 }
 
 function passageChain(id: string): string {

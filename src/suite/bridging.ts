@@ -70,7 +70,7 @@ export function createBridging(held: HeldLease, folder: string): Bridging {
 
 /** @throws ClusterTestError `ERR_OPTIONS_INVALID` unless the options name exactly one local side */
 function requestOf(workload: string, options: BridgeOptions, folder: string): BridgeRequest {
-  const { namespace, containerName, probes = 'original', timeout = 30_000, ports, match, mirror = false } = options
+  const { namespace, containerName, probes = 'original', timeout = 30_000, ports, match, mirror = false, fromPod = [] } = options
   return {
     workload,
     namespace,
@@ -79,6 +79,7 @@ function requestOf(workload: string, options: BridgeOptions, folder: string): Br
     timeout,
     match: match && encodeMatch(match),
     mirror,
+    fromPod: checkPorts(fromPod, 'fromPod'),
     ports: options.server ? serverPorts(options.server) : ports,
     side: sideOf(),
   }
@@ -98,6 +99,12 @@ function requestOf(workload: string, options: BridgeOptions, folder: string): Br
     const { command, cwd = '.', env = {} } = options as { command: readonly string[]; cwd?: string; env?: MemberRequest['env'] }
     return { kind: 'command', command, cwd: resolve(folder, cwd), env }
   }
+}
+
+function checkPorts(ports: readonly number[], option: string): readonly number[] {
+  const wrong = ports.find((port) => !Number.isInteger(port) || port < 1 || port > 65_535)
+  if (wrong === undefined) return ports
+  throw new ClusterTestError('ERR_OPTIONS_INVALID', `Expected option \`${option}\` of a bridge to be TCP ports, got ${wrong}.`)
 }
 
 function memberRequest(options: LocalContainerOptions, folder: string): MemberRequest {
