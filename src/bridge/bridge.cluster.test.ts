@@ -13,7 +13,7 @@ import { describe } from '../suite/describe.ts'
 import type { TestCluster } from '../suite/test-cluster.ts'
 import { client, fetchInCluster, runInCluster } from '../testing/in-cluster.ts'
 import { nodeApp } from '../testing/node-app.ts'
-import { takeStock } from '../testing/take-stock.ts'
+import { takeSettledStock, takeStock } from '../testing/take-stock.ts'
 import type { LocalServer } from './options.ts'
 
 const answer =
@@ -59,7 +59,7 @@ const suite = { images: ['node:24-slim'], agents: 1, manifests: [client, ...shop
 
 describe.withCluster('bridge', suite, (test) => {
   test('the next request after bridge is answered here, the next after its disposal by a pod, and nothing is left', async ({ cluster }) => {
-    const before = await takeStock(cluster)
+    const before = await takeSettledStock(cluster)
     expect(await fetchInCluster(cluster, 'http://shop/', 4)).toEqual(Array(4).fill(expect.stringMatching(/^pod shop-/)))
 
     const bridge = await cluster.bridge('deployment/shop', { server: answer('local') })

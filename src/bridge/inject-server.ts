@@ -1,4 +1,4 @@
-import { type IncomingMessage, type ServerResponse, createServer as createHttpServer } from 'node:http'
+import { Server as HttpServer, type IncomingMessage, type ServerResponse, createServer as createHttpServer } from 'node:http'
 import type { IncomingHttpHeaders, ServerHttp2Stream } from 'node:http2'
 import { type AddressInfo, type Server, type Socket, createServer } from 'node:net'
 import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises'
@@ -11,8 +11,11 @@ export interface InjectedServer extends AsyncDisposable {
   readonly port: number
 }
 
-/** Milliseconds from a connection to its first request that a bridge waits for when it ends. */
-const patienceForFirst = 300
+/** Milliseconds from a connection to its first request that a bridge waits for when it ends: a busy machine takes its time. */
+const patienceForFirst = 1_000
+
+/** The same where requests cannot be told. */
+const patienceForUnknown = 300
 
 /**
  * Listens on one address and hands every connection to the user's server, which need not listen itself: Node.js' servers
@@ -56,7 +59,7 @@ export async function injectServer(
       await nextTurn()
       const closed = new Promise((resolve) => listener.close(resolve))
       // Connections that wait for a next request are closed, so that it goes to the pods.
-      await drain(sockets, (socket) => observed.underWay(socket) ?? performance.now() - sockets.get(socket)! < patienceForFirst)
+      await drain(sockets, (socket) => observed.isBusy(socket, performance.now() - sockets.get(socket)!))
       observed[Symbol.dispose]()
       await closed
     },
@@ -64,8 +67,11 @@ export async function injectServer(
 }
 
 interface ObservedRequests extends Disposable {
-  /** Whether an answer is under way on a connection; undefined before its first request. */
-  underWay(socket: Socket): boolean | undefined
+  /**
+   * Whether an answer is under way on a connection, or its first request is to be expected.
+   * @param age milliseconds since it came
+   */
+  isBusy(socket: Socket, age: number): boolean
 }
 
 function observeRequests(server: Server, onRequest: (request: ReceivedRequest) => void): ObservedRequests {
@@ -82,9 +88,10 @@ function observeMessages(server: Server, onRequest: (request: ReceivedRequest) =
   }
   server.prependListener('request', observe)
   return {
-    underWay(socket) {
+    isBusy(socket, age) {
       const count = counts.get(socket)
-      return count === undefined ? undefined : count > 0
+      if (count !== undefined) return count > 0
+      return age < (server instanceof HttpServer ? patienceForFirst : patienceForUnknown)
     },
     [Symbol.dispose]: () => void server.off('request', observe),
   }
@@ -99,5 +106,5 @@ function observeStreams(server: Server, onRequest: (request: ReceivedRequest) =>
     stream.once('close', () => open--)
   }
   server.prependListener('stream', observe)
-  return { underWay: () => open > 0 || undefined, [Symbol.dispose]: () => void server.off('stream', observe) }
+  return { isBusy: (_, age) => open > 0 || age < patienceForUnknown, [Symbol.dispose]: () => void server.off('stream', observe) }
 }

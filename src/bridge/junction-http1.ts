@@ -11,7 +11,8 @@ import { dial, offer, splice, startCopy } from './splice.ts'
 interface Connection {
   readonly agents: Map<string, Agent>
   readonly sockets: Set<Socket>
-  requests: number
+  /** Under way; undefined before the first one. */
+  requests: number | undefined
 }
 
 const maxHeaderSize = 1 << 20
@@ -40,8 +41,8 @@ export function createHttp1Junction(parts: JunctionParts): ProtocolJunction {
   async function forward(request: IncomingMessage, response: ServerResponse, waitsForContinue: boolean): Promise<void> {
     const { socket } = request
     const connection = connections.get(socket)!
-    connection.requests++
-    response.once('close', () => connection.requests--)
+    connection.requests = (connection.requests ?? 0) + 1
+    response.once('close', () => connection.requests!--)
     let body: Readable = request
     let text: string | undefined
     const readsBody = parts.readsBodies() && hasBody(request)
@@ -132,7 +133,7 @@ export function createHttp1Junction(parts: JunctionParts): ProtocolJunction {
 
   return {
     accept(socket) {
-      const connection: Connection = { agents: new Map(), sockets: new Set(), requests: 0 }
+      const connection: Connection = { agents: new Map(), sockets: new Set(), requests: undefined }
       connections.set(socket, connection)
       socket.once('end', () => {
         // Whether a caller that has ended its side still gets an answer is for the other end to decide.
@@ -146,7 +147,7 @@ export function createHttp1Junction(parts: JunctionParts): ProtocolJunction {
       server.emit('connection', socket)
     },
     // A connection that was just opened is to send its first request still.
-    isBusy: (socket) => (connections.get(socket)?.requests ?? 0) > 0,
+    isBusy: (socket) => connections.get(socket)?.requests !== 0,
     [Symbol.dispose]: () => void server.close(),
   }
 }

@@ -22,7 +22,8 @@ const { HTTP2_HEADER_METHOD, HTTP2_HEADER_PATH, NGHTTP2_FLAG_END_STREAM, NGHTTP2
 interface Connection {
   readonly socket: Socket
   readonly sessions: Map<string, ClientHttp2Session>
-  streams: number
+  /** Under way; undefined before the first one. */
+  streams: number | undefined
 }
 
 const settings = { enablePush: false, initialWindowSize: 1 << 20, maxHeaderListSize: 1 << 20 }
@@ -36,7 +37,7 @@ export function createHttp2Junction(parts: JunctionParts): ProtocolJunction {
 
   // Emitted while the connection is handed over; afterwards a session shows its socket by a proxy only.
   server.on('session', (session) => {
-    const connection: Connection = { socket: accepting!, sessions: new Map(), streams: 0 }
+    const connection: Connection = { socket: accepting!, sessions: new Map(), streams: undefined }
     connections.set(session, connection)
     bySocket.set(accepting!, connection)
     session.on('error', () => session.destroy())
@@ -52,8 +53,8 @@ export function createHttp2Junction(parts: JunctionParts): ProtocolJunction {
 
   async function forward(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, flags: number): Promise<void> {
     const connection = connections.get(stream.session!)!
-    connection.streams++
-    stream.once('close', () => connection.streams--)
+    connection.streams = (connection.streams ?? 0) + 1
+    stream.once('close', () => connection.streams!--)
     const endStream = (flags & NGHTTP2_FLAG_END_STREAM) !== 0
     let body: Readable = stream
     let text: string | undefined
@@ -133,7 +134,7 @@ export function createHttp2Junction(parts: JunctionParts): ProtocolJunction {
       accepting = socket
       server.emit('connection', socket)
     },
-    isBusy: (socket) => (bySocket.get(socket)?.streams ?? 0) > 0,
+    isBusy: (socket) => bySocket.get(socket)?.streams !== 0,
     [Symbol.dispose]: () => void server.close(),
   }
 }

@@ -11,7 +11,7 @@ import { describe } from '../suite/describe.ts'
 import type { TestCluster } from '../suite/test-cluster.ts'
 import { client, fetchInCluster, runInCluster } from '../testing/in-cluster.ts'
 import { nodeApp } from '../testing/node-app.ts'
-import { takeStock } from '../testing/take-stock.ts'
+import { takeSettledStock, takeStock } from '../testing/take-stock.ts'
 import type { LocalServer } from './options.ts'
 
 /** Speaks HTTP, HTTP/2, and a protocol in which the server speaks first. */
@@ -56,7 +56,7 @@ const bob = { headers: { 'x-user': 'bob' } } as const
 
 describe.withCluster('match', { images: ['node:24-slim'], agents: 1, manifests: [client, ...shop] }, (test) => {
   test('requests that fit go local, all others to the pods, also on one connection; afterwards nothing is left', async ({ cluster }) => {
-    const before = await takeStock(cluster)
+    const before = await takeSettledStock(cluster)
     const bridge = await cluster.bridge('deployment/shop', {
       server: { http: answer('local') },
       match: [ann, { path: '/cart*', method: 'PUT' }],
