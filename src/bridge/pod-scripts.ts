@@ -59,14 +59,20 @@ export function listConnections(ports: readonly { readonly protocol: string; rea
 }
 
 export function leaveScript(options: RuleOptions): string {
-  const { input, cut } = chainsOf(options.id)
-  const { filter, nat } = endedPodRules(options)
   return `
-if ! iptables-restore -w 5 --noflush 2>/dev/null <<'RULES'
-${filter}${nat}RULES
+${restoreOrRemove(endedPodRules(options), [`nat:${chainsOf(options.id).input}`])}
+${flush(options, 'udp')}
+# Connections that are being made are still the bridge's, and on their way to whoever is about to stop listening.
+${waitForStates(options, ['SYN_SENT', 'SYN_RECV'])}
+`
+}
+
+/** @param chains `table:name` of those that have to go when a part is not there, or there twice: whatever names them goes */
+function restoreOrRemove(rules: string, chains: readonly string[]): string {
+  return `if ! iptables-restore -w 5 --noflush 2>/dev/null <<'RULES'
+${rules}RULES
 then
-  # A part is not there, or there twice: whatever names the chains goes.
-  for chain in filter:${cut} nat:${input}; do
+  for chain in ${chains.join(' ')}; do
     jumps=$(iptables-save -t \${chain%:*} | sed -n "s/^-A \\(.*-j \${chain#*:}\\)$/-D \\1/p")
     iptables-restore -w 5 --noflush <<RULES || exit 1
 *\${chain%:*}
@@ -76,24 +82,16 @@ $jumps
 COMMIT
 RULES
   done
-fi
-${flush(options, 'udp')}
-`
+fi`
 }
 
 export function forgetInPod(options: RuleOptions): string {
+  const { output, cut } = chainsOf(options.id)
   return `
 # The local side has closed its connections, but what it has sent may still be on its way.
-for try in 1 2 3 4 5 6 7 8 9 10; do
-  open=
-${underWay(options)}
-  [ -n "$open" ] || break
-  sleep 0.02
-done
+${waitForStates(options, ['ESTABLISHED'])}
 ${flush(options, 'tcp')}
-if ! iptables-restore -w 5 --noflush 2>/dev/null <<'RULES'
-${forgottenPodRules(options)}RULES
-then iptables-save -t nat | grep -q ':${chainsOf(options.id).output} ' && exit 1; fi
+${restoreOrRemove(forgottenPodRules(options), [`nat:${output}`, `filter:${cut}`])}
 others=$(echo ${stateFolder}/bridge-*/ns-$2)
 note=${stateFolder}/sysctl-$2
 if ! [ -e "\${others%% *}" ] && [ -e $note ]; then
@@ -105,14 +103,15 @@ fi
 `
 }
 
-function underWay({ forwards }: RuleOptions): string {
-  return forwards
+/** Until no connection to the local side is in one of the states: a fifth of a second at the most. */
+function waitForStates({ forwards }: RuleOptions, states: readonly string[]): string {
+  const list = forwards
     .filter(({ protocol }) => protocol === 'tcp')
-    .map(
-      ({ port, address }) =>
-        `  open=$open$(conntrack -L -p tcp --state ESTABLISHED --orig-port-dst ${port} --reply-src ${address} 2>/dev/null)`,
-    )
-    .join('\n')
+    .map(({ port, address }) => `$(conntrack -L -p tcp --orig-port-dst ${port} --reply-src ${address} 2>/dev/null)`)
+  if (list.length === 0) return ''
+  return `for try in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
+  case "${list.join('')}" in ${states.map((state) => `*' ${state} '*`).join('|')}) sleep 0.01 ;; *) break ;; esac
+done`
 }
 
 /** Forgets the connections that were sent to the local side. conntrack ends with 1 when there was none. */

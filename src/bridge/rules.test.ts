@@ -49,11 +49,11 @@ test('resets the next request of an older connection', () => {
 })
 
 test('takes away what it has set, and nothing else, in two steps', () => {
-  expect(Object.values(endedPodRules(options)).join('')).toMatchInlineSnapshot(`
+  expect(endedPodRules(options)).toMatchInlineSnapshot(`
     "*filter
-    -D INPUT -j VK-abcd-CUT
     -F VK-abcd-CUT
-    -X VK-abcd-CUT
+    -A VK-abcd-CUT -p tcp -m tcp --dport 3000 -m conntrack --ctstate INVALID -j DROP
+    -A VK-abcd-CUT -s 172.20.0.5/32 -p tcp -m tcp --sport 8080 -m conntrack --ctstate INVALID -j DROP
     COMMIT
     *nat
     -D PREROUTING -j VK-abcd-IN
@@ -68,6 +68,11 @@ test('takes away what it has set, and nothing else, in two steps', () => {
     -D POSTROUTING -j VK-abcd-OUT
     -F VK-abcd-OUT
     -X VK-abcd-OUT
+    COMMIT
+    *filter
+    -D INPUT -j VK-abcd-CUT
+    -F VK-abcd-CUT
+    -X VK-abcd-CUT
     COMMIT
     "
   `)

@@ -42,19 +42,8 @@ export interface RuleOptions {
 export function podRules({ id, forwards, keepProbes, fromPod = [] }: RuleOptions): string {
   const { input, output, cut } = chainsOf(id)
   const { nat, filter } = jumps(id)
-  const invalid = '-m conntrack --ctstate INVALID -j DROP'
   return (
-    table('filter', [
-      `:${cut} - [0:0]`,
-      ...forwards
-        .filter(({ protocol }) => protocol === 'tcp')
-        .flatMap(({ port, address, targetPort }) => [
-          `-A ${cut} -p tcp -m tcp --dport ${port} ${invalid}`,
-          `-A ${cut} -s ${address}/32 -p tcp -m tcp --sport ${targetPort} ${invalid}`,
-        ]),
-      ...passMarked(cut, keepProbes),
-      ...add(filter),
-    ]) +
+    table('filter', [`:${cut} - [0:0]`, ...dropInvalid(cut, forwards), ...passMarked(cut, keepProbes), ...add(filter)]) +
     table('nat', [
       `:${input} - [0:0]`,
       `:${output} - [0:0]`,
@@ -84,27 +73,37 @@ export function cutRules({ id, forwards }: RuleOptions): string {
   )
 }
 
+function dropInvalid(chain: string, forwards: readonly Forward[]): readonly string[] {
+  const invalid = '-m conntrack --ctstate INVALID -j DROP'
+  return forwards
+    .filter(({ protocol }) => protocol === 'tcp')
+    .flatMap(({ port, address, targetPort }) => [
+      `-A ${chain} -p tcp -m tcp --dport ${port} ${invalid}`,
+      `-A ${chain} -s ${address}/32 -p tcp -m tcp --sport ${targetPort} ${invalid}`,
+    ])
+}
+
 function passMarked(chain: string, keepProbes: boolean): readonly string[] {
   return [passageMark, ...(keepProbes ? [probeMark] : [])].map((mark) => `-A ${chain} -m dscp --dscp ${mark} -j RETURN`)
 }
 
 /**
- * Takes IN and CUT away: new connections are the pod's again. OUT stays as long as there are connections of the bridge:
- * with its last rule that needs it, a network namespace stops to track connections, and theirs would break. `filter` comes
- * first: what IN no longer sends on must not meet CUT.
+ * Takes IN away, and resets no more: new connections are the pod's again. The rest stays as long as there are connections
+ * of the bridge: with the last rule that needs it, a network namespace stops to track connections, and theirs would
+ * break. `filter` comes first: what IN no longer sends on must not be reset.
  */
-export function endedPodRules({ id }: RuleOptions): { readonly filter: string; readonly nat: string } {
+export function endedPodRules({ id, forwards }: RuleOptions): string {
   const { input, cut } = chainsOf(id)
-  const { nat, filter } = jumps(id)
-  return {
-    filter: table('filter', [...remove(filter), ...drop([cut])]),
-    nat: table('nat', [...remove(nat.slice(0, -1)), ...drop([input])]),
-  }
+  return (
+    table('filter', [`-F ${cut}`, ...dropInvalid(cut, forwards)]) + table('nat', [...remove(jumps(id).nat.slice(0, -1)), ...drop([input])])
+  )
 }
 
 /** Takes away what endedPodRules leaves. */
 export function forgottenPodRules({ id }: RuleOptions): string {
-  return table('nat', [...remove(jumps(id).nat.slice(-1)), ...drop([chainsOf(id).output])])
+  const { cut, output } = chainsOf(id)
+  const { nat, filter } = jumps(id)
+  return table('nat', [...remove(nat.slice(-1)), ...drop([output])]) + table('filter', [...remove(filter), ...drop([cut])])
 }
 
 /**
