@@ -1,14 +1,15 @@
 import { ClusterTestError } from '../support/errors.ts'
 import type { BridgeParts } from './bridges.ts'
-import { readEnv } from './container-facts.ts'
 import { createMember, findOther, findSource } from './create-member.ts'
-import { selectEnv } from './env.ts'
+import { startHostFiles } from './host-files.ts'
 import { type HostProcess, checkHostPath, startHostProcess } from './host-process.ts'
 import { joinContainer } from './join-container.ts'
 import { waitForListeners } from './member.ts'
+import { sharePods } from './overlap.ts'
 import { type PodRules, startPodRules } from './pod-rules.ts'
 import { type PortMapping, choosePorts } from './ports.ts'
-import { keepFilesCurrent } from './refresh-files.ts'
+import { keepFilesCurrent, putInto } from './refresh-files.ts'
+import { readSelectedEnv } from './replaced-env.ts'
 import type { BridgeCall, BridgeRequest, OpenBridge, OpenMember } from './requests.ts'
 import type { Forward } from './rules.ts'
 import { type BridgeTarget, findTarget } from './target.ts'
@@ -17,11 +18,11 @@ import { type BridgeTarget, findTarget } from './target.ts'
 export interface OpenedBridge extends AsyncDisposable {
   readonly id: string
   readonly answer: OpenBridge
-  /** `namespace/workload/container`; empty for a local container that replaces nothing. */
-  readonly target: string
+  /** undefined for a local container that replaces nothing. */
+  readonly target: BridgeTarget | undefined
   readonly ports: readonly PortMapping[]
-  /** Resolves when the next request to any pod is answered by the local side. */
-  set(call: BridgeCall & { call: 'set' }, signal: AbortSignal): Promise<void>
+  /** Resolves when the next request to any pod is answered by the local side, to the environment of the replaced container. */
+  set(call: BridgeCall & { call: 'set' }, signal: AbortSignal): Promise<Readonly<Record<string, string>>>
   /** Resolves when new connections to any pod are answered by that pod. Disposal ends the old ones too. */
   unset(): Promise<void>
   /** UIDs of the pods that are bridged. */
@@ -51,13 +52,17 @@ export async function openBridge(
   let member: OpenMember | undefined
   let process: HostProcess | undefined
   let forwards: readonly Forward[] | undefined
-  const source = side.kind === 'member' || side.kind === 'command' ? await findSource(parts, side, target, signal) : undefined
+  const source = await findSource(parts, side, target, signal)
+  const env = readSelectedEnv(parts, side, source)
+  // Whoever awaits it gets the error: nobody has to.
+  env.catch(() => {})
+  const files = 'files' in side && side.kind !== 'member' && side.files ? cleanup.use(await startHostFiles(parts, id, source)) : undefined
   if (side.kind === 'member') {
-    member = await createMember(parts, side, { cleanup, namespace, source, signal })
+    member = await createMember(parts, side, { cleanup, namespace, source, env, signal })
   } else if (side.kind === 'command') {
     await checkHostPath(parts, signal)
-    const env = selectEnv(source ? await readEnv(docker, source) : {}, side.env)
-    process = cleanup.use(await startHostProcess(parts, { ...side, env, ports, namespace, timeout: request.timeout, signal }))
+    const own = { ...(await env), ...(files && { VITEST_KUBERNETES_ROOT: files.root }) }
+    process = cleanup.use(await startHostProcess(parts, { ...side, env: own, ports, namespace, timeout: request.timeout, signal }))
     forwards = process.forwards
   } else if (side.kind === 'container') {
     const joined = cleanup.use(await joinContainer(parts, side.id, ports, request.timeout, signal))
@@ -76,9 +81,9 @@ export async function openBridge(
   const owned = cleanup.move()
   return {
     id,
-    target: keyOf(target),
+    target,
     ports,
-    answer: { id, ports, gateway: network.gateway, member },
+    answer: { id, ports, gateway: network.gateway, member, root: files?.root },
     async set(call, abort) {
       if (member && call.container) {
         await waitForListeners(docker, member.holder, ports, {
@@ -88,7 +93,7 @@ export async function openBridge(
           signal: abort,
         })
         forwards = forwardTo(member.address, ports)
-        if (source && side.kind === 'member' && side.files) owned.use(keepFilesCurrent(parts, source, call.container))
+        if (source && side.kind === 'member' && side.files) owned.use(keepFilesCurrent(parts, source, putInto(docker, call.container)))
       }
       rules = await startPodRules({
         target,
@@ -98,6 +103,7 @@ export async function openBridge(
         keepProbes: request.probes === 'original',
         onProblem: parts.onProblem,
       })
+      return env
     },
     unset,
     pods: () => target.pods().flatMap(({ metadata }) => (rules?.pods.has(metadata!.uid!) ? [metadata!.uid!] : [])),
@@ -123,15 +129,16 @@ export async function openMember(
   await using cleanup = new AsyncDisposableStack()
   const { from } = request.env
   const source = from ? await findOther(parts, namespace, from, request.containerName, signal) : undefined
-  const member = await createMember(parts, request, { cleanup, namespace, source, signal })
+  const member = await createMember(parts, request, { cleanup, namespace, source, env: readSelectedEnv(parts, request, source), signal })
   const owned = cleanup.move()
   return {
     id,
-    target: '',
+    target: undefined,
     ports: [],
     answer: { id, ports: [], gateway: parts.network.gateway, member },
     async set({ container }) {
-      if (source && request.files && container) owned.use(keepFilesCurrent(parts, source, container))
+      if (source && request.files && container) owned.use(keepFilesCurrent(parts, source, putInto(parts.docker, container)))
+      return member.env
     },
     unset: async () => {},
     pods: () => [],
@@ -144,20 +151,18 @@ function forwardTo(address: string, ports: readonly PortMapping[]): readonly For
   return ports.map(({ protocol, port, local }) => ({ protocol, port, address, targetPort: local }))
 }
 
-function keyOf({ namespace, workload, container }: BridgeTarget): string {
-  return `${namespace}/${workload}/${container.name}`
-}
-
+/** Ports belong to the pod, whichever of its containers answers. */
 function refuseSecond(target: BridgeTarget, ports: readonly PortMapping[], others: readonly OpenedBridge[]): void {
   const holder = others.find(
     (other) =>
-      other.target === keyOf(target) &&
+      other.target &&
+      sharePods(other.target, target) &&
       other.ports.some(({ port, protocol }) => ports.some((each) => each.port === port && each.protocol === protocol)),
   )
   if (!holder) return
   throw new ClusterTestError(
     'ERR_BRIDGE_ALREADY_BRIDGED',
-    `Workload "${target.workload}" is bridged already: bridge "${holder.id}" has port ${holder.ports.map(({ port }) => port).join(', ')} of its container "${target.container.name}".`,
+    `Workload "${target.workload}" is bridged already: bridge "${holder.id}" has port ${holder.ports.map(({ port }) => port).join(', ')} of its pods, for "${holder.target!.workload}".`,
     { hint: 'Dispose the first bridge, or give the two different ports.' },
   )
 }

@@ -35,9 +35,17 @@ export function findRunning(target: BridgeTarget): RunningContainer | undefined 
   return undefined
 }
 
-/** The environment of the container's first process, byte for byte: read from the node, so that nothing has to run in the container. */
-export async function readEnv(docker: Docker, container: RunningContainer): Promise<Readonly<Record<string, string>>> {
-  const bytes = await runAtProcess(docker, container, 'cat /proc/$pid/environ')
+/**
+ * The environment of the container's first process, byte for byte: read from the node, so that nothing has to run in the
+ * container. With `mayEnd`, a container that has ended since has none.
+ */
+export async function readEnv(
+  docker: Docker,
+  container: RunningContainer,
+  { mayEnd = false } = {},
+): Promise<Readonly<Record<string, string>>> {
+  const read = 'cat /proc/$pid/environ'
+  const bytes = await runAtProcess(docker, container, mayEnd ? `${read} 2>/dev/null || ! [ -e /proc/$pid ]` : read, mayEnd ? 0 : 3)
   const entries = bytes
     .toString()
     .split('\0')
@@ -113,8 +121,9 @@ rm -rf "$stage"
 exit $code`
 }
 
-async function runAtProcess(docker: Docker, { node, id, pod }: RunningContainer, script: string): Promise<Buffer> {
-  const find = `pid=$(crictl inspect --output go-template --template '{{.info.pid}}' ${id} 2>/dev/null) && [ "$pid" -gt 0 ] || exit 3`
+/** @param codeIfEnded exit code where the container has no process any more */
+async function runAtProcess(docker: Docker, { node, id, pod }: RunningContainer, script: string, codeIfEnded = 3): Promise<Buffer> {
+  const find = `pid=$(crictl inspect --output go-template --template '{{.info.pid}}' ${id} 2>/dev/null) && [ "$pid" -gt 0 ] || exit ${codeIfEnded}`
   try {
     return await execForBytes(docker, node, ['sh', '-c', `${find}\n${script}`])
   } catch (error) {

@@ -1,6 +1,5 @@
 import type { BridgeParts } from './bridges.ts'
-import { type RunningContainer, findRunning, readEnv, readFiles } from './container-facts.ts'
-import { selectEnv } from './env.ts'
+import { type RunningContainer, findRunning, readFiles } from './container-facts.ts'
 import { startMember } from './member.ts'
 import type { MemberRequest, OpenMember } from './requests.ts'
 import { type BridgeTarget, findTarget } from './target.ts'
@@ -36,14 +35,21 @@ export async function createMember(
     cleanup,
     namespace,
     source,
+    env,
     signal,
-  }: { cleanup: AsyncDisposableStack; namespace: string; source: RunningContainer | undefined; signal: AbortSignal },
+  }: {
+    cleanup: AsyncDisposableStack
+    namespace: string
+    source: RunningContainer | undefined
+    env: Promise<OpenMember['env']>
+    signal: AbortSignal
+  },
 ): Promise<OpenMember> {
   const { docker, cluster, network } = parts
-  const [image, member, env, archives] = await Promise.all([
+  const [image, member, selected, archives] = await Promise.all([
     parts.prepareImage(request.image, signal),
     startMember({ docker, cluster, network, namespace, publish: request.publish, signal }).then((each) => cleanup.use(each)),
-    source ? readEnv(docker, source) : {},
+    env,
     source && request.files ? readFiles(docker, source, source.mounts) : [],
   ])
   return {
@@ -51,7 +57,7 @@ export async function createMember(
     address: member.address,
     published: member.published,
     image,
-    env: selectEnv(env, request.env),
+    env: selected,
     labels: cluster.labels,
     archives: archives.map((archive) => archive.toString('base64')),
   }

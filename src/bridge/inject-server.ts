@@ -4,7 +4,7 @@ import { type AddressInfo, type Server, type Socket, createServer } from 'node:n
 import { setTimeout as sleep } from 'node:timers/promises'
 
 import { ClusterTestError, messageOf } from '../support/errors.ts'
-import type { LocalServer, ReceivedRequest } from './options.ts'
+import type { ReceivedRequest, TcpServer } from './options.ts'
 
 export interface InjectedServer extends AsyncDisposable {
   readonly port: number
@@ -22,7 +22,7 @@ const patienceForFirst = 300
  * HTTP/2 and raw protocols work as they do there.
  */
 export async function injectServer(
-  local: LocalServer,
+  local: TcpServer,
   address: string,
   onRequest: (request: ReceivedRequest) => void,
 ): Promise<InjectedServer> {

@@ -1,13 +1,18 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 
+import type { Docker } from '../docker/docker.ts'
 import type { BridgeParts } from './bridges.ts'
 import { type RunningContainer, readFiles, readVersion } from './container-facts.ts'
 
 /** Milliseconds between two looks: kubelet itself takes up to a minute to bring a change into a pod. */
 const interval = 1_000
 
-/** Copies ConfigMaps, Secrets and tokens again whenever kubelet has changed them in the pod. */
-export function keepFilesCurrent({ docker, onProblem }: BridgeParts, source: RunningContainer, container: string): AsyncDisposable {
+/** Copies ConfigMaps, Secrets and tokens again whenever kubelet has changed them in the pod, to where `put` brings a tar archive of them. */
+export function keepFilesCurrent(
+  { docker, onProblem }: BridgeParts,
+  source: RunningContainer,
+  put: (archive: Buffer) => Promise<unknown>,
+): AsyncDisposable {
   const stop = new AbortController()
   const projected = source.mounts.filter(({ isProjected }) => isProjected)
   const follow = async () => {
@@ -16,8 +21,7 @@ export function keepFilesCurrent({ docker, onProblem }: BridgeParts, source: Run
       await sleep(interval, undefined, { signal: stop.signal })
       const now = await readVersion(docker, source, projected)
       if (now === version) continue
-      for (const archive of await readFiles(docker, source, projected))
-        await docker.engine.getContainer(container).putArchive(archive, { path: '/' })
+      for (const archive of await readFiles(docker, source, projected)) await put(archive)
       version = now
     }
   }
@@ -30,4 +34,9 @@ export function keepFilesCurrent({ docker, onProblem }: BridgeParts, source: Run
       await done
     },
   }
+}
+
+/** Into a container that runs, whatever is in it. */
+export function putInto({ engine }: Docker, container: string): (archive: Buffer) => Promise<unknown> {
+  return (archive) => engine.getContainer(container).putArchive(archive, { path: '/' })
 }
