@@ -11,6 +11,8 @@ export interface RunningContainer {
   /** Without its scheme. */
   readonly id: string
   readonly mounts: readonly ContainerMount[]
+  /** This one, or the one that has come in its place. undefined when there is none. */
+  latest(): RunningContainer | undefined
 }
 
 export interface ContainerMount {
@@ -30,7 +32,8 @@ export function findRunning(target: BridgeTarget): RunningContainer | undefined 
       const volume = volumes.find((each) => each.name === name)
       return { path: mountPath, isProjected: Boolean(volume?.configMap ?? volume?.secret ?? volume?.projected ?? volume?.downwardAPI) }
     })
-    return { pod, node: pod.spec!.nodeName!, id: status.containerID.replace(/^\w+:\/\//, ''), mounts }
+    const latest = () => findRunning(target)
+    return { pod, node: pod.spec!.nodeName!, id: status.containerID.replace(/^\w+:\/\//, ''), mounts, latest }
   }
   return undefined
 }
@@ -69,12 +72,11 @@ export async function readFiles(
   return [followed, kept].filter(({ length }) => length > 0)
 }
 
-/** Changes with every update that kubelet makes to the projected volumes. */
-export async function readVersion(docker: Docker, container: RunningContainer, mounts: readonly ContainerMount[]): Promise<string> {
-  const paths = mounts.filter(({ isProjected }) => isProjected).map(({ path }) => quote(path))
-  return (
-    await runAtProcess(docker, container, `${resolve}\nfor path in ${paths.join(' ')}; do readlink $(resolve "$path")/..data; done; :`)
-  ).toString()
+/** Changes with every update that kubelet makes to the projected volumes. undefined when the container has ended. */
+export async function readVersion(docker: Docker, container: RunningContainer): Promise<string | undefined> {
+  const paths = container.mounts.filter(({ isProjected }) => isProjected).map(({ path }) => quote(path))
+  const script = `${resolve}\necho ${container.id}\nfor path in ${paths.join(' ')}; do readlink $(resolve "$path")/..data; done; :`
+  return (await runAtProcess(docker, container, script, 0)).toString() || undefined
 }
 
 /**
