@@ -1,6 +1,7 @@
 import { ClusterTestError } from '../support/errors.ts'
 import type { BridgeParts } from './bridges.ts'
-import { createMember, findOther, findSource } from './create-member.ts'
+import { findRunning } from './container-facts.ts'
+import { createMember, findSource } from './create-member.ts'
 import { startHostFiles } from './host-files.ts'
 import { type HostProcess, checkHostPath, startHostProcess } from './host-process.ts'
 import { joinContainer } from './join-container.ts'
@@ -52,7 +53,7 @@ export async function openBridge(
   let member: OpenMember | undefined
   let process: HostProcess | undefined
   let forwards: readonly Forward[] | undefined
-  const source = await findSource(parts, side, target, signal)
+  const source = await findSource(parts, side, target, { cleanup, signal })
   const env = readSelectedEnv(parts, side, source)
   // Whoever awaits it gets the error: nobody has to.
   env.catch(() => {})
@@ -128,7 +129,9 @@ export async function openMember(
   const { namespace = parts.namespace } = request
   await using cleanup = new AsyncDisposableStack()
   const { from } = request.env
-  const source = from ? await findOther(parts, namespace, from, request.containerName, signal) : undefined
+  const find = async (workload: string) =>
+    findRunning(cleanup.use(await findTarget({ kube: parts.cluster.kube, namespace, workload, container: request.containerName, signal })))
+  const source = from ? await find(from) : undefined
   const member = await createMember(parts, request, { cleanup, namespace, source, env: readSelectedEnv(parts, request, source), signal })
   const owned = cleanup.move()
   return {

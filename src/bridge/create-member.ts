@@ -6,26 +6,16 @@ import { type BridgeTarget, findTarget } from './target.ts'
 
 /** Where the environment and the files come from: nothing runs yet when the workload is scaled to none. */
 export async function findSource(
-  parts: BridgeParts,
+  { cluster }: BridgeParts,
   side: { readonly env: MemberRequest['env'] },
   target: BridgeTarget,
-  signal: AbortSignal,
+  { cleanup, signal }: { readonly cleanup: AsyncDisposableStack; readonly signal: AbortSignal },
 ): Promise<RunningContainer | undefined> {
   const { from } = side.env
   if (from === false) return undefined
   if (from === undefined || from === target.workload) return findRunning(target)
-  return findOther(parts, target.namespace, from, undefined, signal)
-}
-
-export async function findOther(
-  { cluster }: BridgeParts,
-  namespace: string,
-  workload: string,
-  container: string | undefined,
-  signal: AbortSignal,
-): Promise<RunningContainer | undefined> {
-  using target = await findTarget({ kube: cluster.kube, namespace, workload, container, signal })
-  return findRunning(target)
+  const { namespace } = target
+  return findRunning(cleanup.use(await findTarget({ kube: cluster.kube, namespace, workload: from, signal })))
 }
 
 export async function createMember(

@@ -1,9 +1,9 @@
 import { ClusterTestError } from '../support/errors.ts'
 import type { BridgeParts } from './bridges.ts'
-import { type RunningContainer, readEnv } from './container-facts.ts'
-import { findOther } from './create-member.ts'
+import { type RunningContainer, findRunning, readEnv } from './container-facts.ts'
 import { type EnvOptions, selectEnv } from './env.ts'
 import type { BridgeCall, LocalSide } from './requests.ts'
+import { findTarget } from './target.ts'
 
 type Env = Readonly<Record<string, string>>
 
@@ -24,7 +24,8 @@ export async function readEnvOf(
   { workload, namespace = parts.namespace, containerName, env }: BridgeCall & { call: 'env' },
   signal: AbortSignal,
 ): Promise<Env> {
-  const source = await findOther(parts, namespace, workload, containerName, signal)
+  using target = await findTarget({ kube: parts.cluster.kube, namespace, workload, container: containerName, signal })
+  const source = findRunning(target)
   if (source) return selectEnv(await readEnv(parts.docker, source), env)
   throw new ClusterTestError('ERR_BRIDGE_NO_PODS', `No pod of "${workload}" runs, so there is no environment to read.`, {
     hint: 'It may be scaled to none, or its container may be waiting or restarting.',
