@@ -1,3 +1,4 @@
+import { together } from '../support/together.ts'
 import type { BridgeParts } from './bridges.ts'
 import { type RunningContainer, findRunning, readFiles } from './container-facts.ts'
 import { startMember } from './member.ts'
@@ -36,11 +37,12 @@ export async function createMember(
   },
 ): Promise<OpenMember> {
   const { docker, cluster, network } = parts
-  const [image, member, selected, archives] = await Promise.all([
-    parts.prepareImage(request.image, signal),
-    startMember({ docker, cluster, network, namespace, publish: request.publish, signal }).then((each) => cleanup.use(each)),
-    env,
-    source && request.files ? readFiles(docker, source, source.mounts) : [],
+  const { publish, files } = request
+  const [image, member, selected, archives] = await together(signal, [
+    (abort) => parts.prepareImage(request.image, abort),
+    async (abort) => cleanup.use(await startMember({ docker, cluster, network, namespace, publish, signal: abort })),
+    () => env,
+    async () => (source && files ? readFiles(docker, source, source.mounts) : []),
   ])
   return {
     holder: member.holder,

@@ -94,6 +94,10 @@ export async function startHostProcess(parts: BridgeParts, options: HostProcessO
   for (const { port, protocol, local } of ports) {
     const own = listening.filter((each) => each.port === local && each.protocol === protocol)
     if (own.some(({ isLoopback }) => !isLoopback)) forwards.push({ protocol, port, address: parts.network.gateway, targetPort: local })
+    else if (protocol === 'udp')
+      throw new ClusterTestError('ERR_BRIDGE_NOT_LISTENING', `Command "${text}" takes datagrams for port ${local} on loopback only.`, {
+        hint: 'Let it bind to 0.0.0.0. Connections are passed on to loopback, datagrams are not.',
+      })
     else {
       const forwarder = cleanup.use(await startForwarder(parts.network.gateway, local))
       forwards.push({ protocol, port, address: parts.network.gateway, targetPort: forwarder.port })

@@ -268,6 +268,36 @@ describe.withCluster('host side', { images: ['node:24-slim'], manifests: [client
     }
   })
 
+  test('UDP on loopback alone: a local container is reached, a process is told', async ({ cluster }) => {
+    const listen = (port: number) => [
+      'node',
+      '-e',
+      `const socket = require('node:dgram').createSocket('udp4').bind(${port}, '127.0.0.1')
+      socket.on('message', (message, { port, address }) => socket.send('from loopback', port, address))`,
+    ]
+    {
+      await using _bridge = await cluster.bridge('deployment/shop', {
+        image: 'node:24-slim',
+        command: listen(5353),
+        ports: { echo: 5353 },
+        containerName: 'app',
+      })
+      expect(await runInCluster(cluster, `${askByUdp}\nreturn await ask('anyone?', 1)`)).toEqual(['from loopback'])
+    }
+    await expect(
+      cluster.bridge('deployment/shop', { command: listen(23_113), ports: { echo: 23_113 }, containerName: 'app' }),
+    ).rejects.toMatchObject({ code: 'ERR_BRIDGE_NOT_LISTENING', message: expect.stringContaining('port 23113 on loopback only') })
+  })
+
+  test('an image that nobody has is reported, and nothing that was started beside it is left', async ({ cluster }) => {
+    await expect(cluster.bridge('deployment/shop', { image: 'localhost:1/absent:1', containerName: 'app' })).rejects.toMatchObject({
+      code: 'ERR_IMAGE_NOT_FOUND',
+    })
+    const filters = { label: [`vitest-kubernetes.cluster=${cluster.name}`] }
+    const containers = await (await connectDocker()).engine.listContainers({ all: true, filters })
+    expect(containers.map(({ Names }) => Names[0]).filter((name) => name!.includes('member'))).toEqual([])
+  })
+
   test('a socket that nobody else can reach, and a server for the other protocol, are refused', async ({ cluster }) => {
     const bound = createSocket('udp4').bind(0, '127.0.0.1')
     await once(bound, 'listening')
