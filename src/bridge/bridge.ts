@@ -1,18 +1,20 @@
 import { ClusterTestError } from '../support/errors.ts'
 import type { BridgeParts } from './bridges.ts'
-import { readEnv } from './container-facts.ts'
-import { createMember, findOther, findSource } from './create-member.ts'
-import { selectEnv } from './env.ts'
+import { findRunning } from './container-facts.ts'
+import { createMember, findSource } from './create-member.ts'
 import { bringFromPod } from './from-pod.ts'
+import { startHostFiles } from './host-files.ts'
 import { type HostProcess, checkHostPath, startHostProcess } from './host-process.ts'
 import { joinContainer } from './join-container.ts'
 import type { Route } from './junction.ts'
 import type { JoinedRoute } from './junctions.ts'
 import { type RequestMatch, canOverlap, decodeMatch, describeMatch } from './match.ts'
 import { waitForListeners } from './member.ts'
+import { sharePods } from './overlap.ts'
 import { type PodRules, noteConnections, startPodRules } from './pod-rules.ts'
 import { type PortMapping, choosePorts } from './ports.ts'
-import { keepFilesCurrent } from './refresh-files.ts'
+import { keepFilesCurrent, putInto } from './refresh-files.ts'
+import { readSelectedEnv } from './replaced-env.ts'
 import type { BridgeCall, BridgeRequest, OpenBridge, OpenMember } from './requests.ts'
 import type { Forward } from './rules.ts'
 import { type BridgeTarget, findTarget } from './target.ts'
@@ -21,16 +23,16 @@ import { type BridgeTarget, findTarget } from './target.ts'
 export interface OpenedBridge extends AsyncDisposable {
   readonly id: string
   readonly answer: OpenBridge
-  /** `namespace/workload/container`; empty for a local container that replaces nothing. */
-  readonly target: string
+  /** undefined for a local container that replaces nothing. */
+  readonly target: BridgeTarget | undefined
   readonly ports: readonly PortMapping[]
   /** Which requests it takes; undefined for all. */
   readonly match: readonly RequestMatch[] | undefined
   readonly mirror: boolean
   /** What goes to it by rules of its own, at this moment. */
   direct(): readonly Forward[]
-  /** Resolves when the next request to any pod is answered by the local side. */
-  set(call: BridgeCall & { call: 'set' }, signal: AbortSignal): Promise<void>
+  /** Resolves when the next request to any pod is answered by the local side, to the environment of the replaced container. */
+  set(call: BridgeCall & { call: 'set' }, signal: AbortSignal): Promise<Readonly<Record<string, string>>>
   /** Resolves when new connections to any pod are answered by that pod. Disposal ends the old ones too. */
   unset(): Promise<void>
   /** UIDs of the pods that are bridged. */
@@ -57,7 +59,7 @@ export async function openBridge(
   const match = request.match && decodeMatch(request.match)
   const isSelective = match !== undefined || request.mirror
   const ports = choosePorts(target.ports, request.ports, workload, { tcpOnly: isSelective })
-  if (!request.mirror) refuseSecond(target, ports, match, others())
+  refuseSecond(target, ports, { match, mirror: request.mirror }, others())
 
   const known = noteConnections({ target, nodes: parts.nodes }, ports)
   // Looked at when the rules are set; a failure before that is not to be reported twice.
@@ -69,15 +71,19 @@ export async function openBridge(
   let member: OpenMember | undefined
   let process: HostProcess | undefined
   let forwards: readonly Forward[] | undefined
-  const source = side.kind === 'member' || side.kind === 'command' ? await findSource(parts, side, target, signal) : undefined
+  const source = await findSource(parts, side, target, { cleanup, signal })
+  const env = readSelectedEnv(parts, side, source)
+  // Whoever awaits it gets the error: nobody has to.
+  env.catch(() => {})
+  const files = 'files' in side && side.kind !== 'member' && side.files ? cleanup.use(await startHostFiles(parts, id, source)) : undefined
   if (side.kind === 'member') {
-    member = await createMember(parts, side, { cleanup, namespace, source, signal })
+    member = await createMember(parts, side, { cleanup, namespace, source, env, signal })
     await bringPorts(member.holder)
   } else if (side.kind === 'command') {
     await checkHostPath(parts, signal)
     await bringPorts()
-    const env = selectEnv(source ? await readEnv(docker, source) : {}, side.env)
-    process = cleanup.use(await startHostProcess(parts, { ...side, env, ports, namespace, timeout: request.timeout, signal }))
+    const own = { ...(await env), ...(files && { VITEST_KUBERNETES_ROOT: files.root }) }
+    process = cleanup.use(await startHostProcess(parts, { ...side, env: own, ports, namespace, timeout: request.timeout, signal }))
     forwards = process.forwards
   } else if (side.kind === 'container') {
     const joined = cleanup.use(await joinContainer(parts, side.id, ports, request.timeout, signal))
@@ -105,7 +111,7 @@ export async function openBridge(
         parts.junctions.join(target, forward.port, routeOf(id, forward, match, request.mirror), {
           keepProbes: request.probes === 'original',
           direct: others()
-            .filter((other) => other.target === keyOf(target))
+            .filter((other) => isSame(target, other.target))
             .flatMap((other) => other.direct().flatMap((each) => (each.port === forward.port ? [routeOf(other.id, each)] : []))),
         }),
       ),
@@ -114,12 +120,12 @@ export async function openBridge(
   const owned = cleanup.move()
   return {
     id,
-    target: keyOf(target),
+    target,
     ports,
     match,
     mirror: request.mirror,
     direct: () => direct,
-    answer: { id, ports, gateway: network.gateway, member },
+    answer: { id, ports, gateway: network.gateway, member, root: files?.root },
     async set(call, abort) {
       if (member && call.container) {
         await waitForListeners(docker, member.holder, ports, {
@@ -129,13 +135,13 @@ export async function openBridge(
           signal: abort,
         })
         forwards = forwardTo(member.address, ports)
-        if (source && side.kind === 'member' && side.files) owned.use(keepFilesCurrent(parts, source, call.container))
+        if (source && side.kind === 'member' && side.files) owned.use(keepFilesCurrent(parts, source, putInto(docker, call.container)))
       }
       const all = call.forwards ?? forwards ?? []
       const isShared = ({ protocol, port }: Forward) => isSelective || (protocol === 'tcp' && parts.junctions.has(target, port))
       await join(all.filter(isShared))
       direct = all.filter((forward) => !isShared(forward))
-      if (direct.length === 0) return
+      if (direct.length === 0) return env
       rules = await startPodRules({
         target,
         id,
@@ -145,6 +151,7 @@ export async function openBridge(
         known: await known,
         onProblem: parts.onProblem,
       })
+      return env
     },
     unset,
     pods: () => {
@@ -172,19 +179,22 @@ export async function openMember(
   const { namespace = parts.namespace } = request
   await using cleanup = new AsyncDisposableStack()
   const { from } = request.env
-  const source = from ? await findOther(parts, namespace, from, request.containerName, signal) : undefined
-  const member = await createMember(parts, request, { cleanup, namespace, source, signal })
+  const find = async (workload: string) =>
+    findRunning(cleanup.use(await findTarget({ kube: parts.cluster.kube, namespace, workload, container: request.containerName, signal })))
+  const source = from ? await find(from) : undefined
+  const member = await createMember(parts, request, { cleanup, namespace, source, env: readSelectedEnv(parts, request, source), signal })
   const owned = cleanup.move()
   return {
     id,
-    target: '',
+    target: undefined,
     ports: [],
     match: undefined,
     mirror: false,
     direct: () => [],
     answer: { id, ports: [], gateway: parts.network.gateway, member },
     async set({ container }) {
-      if (source && request.files && container) owned.use(keepFilesCurrent(parts, source, container))
+      if (source && request.files && container) owned.use(keepFilesCurrent(parts, source, putInto(parts.docker, container)))
+      return member.env
     },
     unset: async () => {},
     pods: () => [],
@@ -197,37 +207,42 @@ function forwardTo(address: string, ports: readonly PortMapping[]): readonly For
   return ports.map(({ protocol, port, local }) => ({ protocol, port, address, targetPort: local }))
 }
 
-function keyOf({ namespace, workload, container }: BridgeTarget): string {
-  return `${namespace}/${workload}/${container.name}`
+/** Bridges of the same name for the same container share a port, see junctions.ts. */
+function isSame(one: BridgeTarget, other: BridgeTarget | undefined): boolean {
+  return other?.namespace === one.namespace && other.workload === one.workload && other.container.name === one.container.name
 }
 
 function routeOf(id: string, { address, targetPort }: Forward, match?: readonly RequestMatch[], mirror = false): Route {
   return { id, endpoint: { host: address, port: targetPort }, match, mirror }
 }
 
+/** Ports belong to the pod, whichever of its containers answers. */
 function refuseSecond(
   target: BridgeTarget,
   ports: readonly PortMapping[],
-  match: readonly RequestMatch[] | undefined,
+  { match, mirror }: Pick<OpenedBridge, 'match' | 'mirror'>,
   others: readonly OpenedBridge[],
 ): void {
   const holder = others.find(
     (other) =>
-      !other.mirror &&
-      other.target === keyOf(target) &&
+      other.target &&
+      sharePods(other.target, target) &&
       other.ports.some(({ port, protocol }) => ports.some((each) => each.port === port && each.protocol === protocol)) &&
-      canOverlap(match, other.match),
+      !(isSame(target, other.target) && (mirror || other.mirror || !canOverlap(match, other.match))),
   )
   if (!holder) return
   const held = holder.ports.map(({ port }) => port).join(', ')
   throw new ClusterTestError(
     'ERR_BRIDGE_ALREADY_BRIDGED',
-    `Workload "${target.workload}" is bridged already: bridge "${holder.id}" has port ${held} of its container "${target.container.name}" for ${describeMatch(holder.match)}.`,
-    {
-      hint:
-        match && holder.match
-          ? 'A request could fit both. Give one header, path or method other texts in each of the two; of two patterns nobody can tell.'
-          : 'Dispose the first bridge, give the two different ports, or give both a `match`, so that they share the port.',
-    },
+    `Workload "${target.workload}" is bridged already: bridge "${holder.id}" has port ${held} of its pods, for "${holder.target!.workload}" and ${describeMatch(holder.match)}.`,
+    { hint: hintFor(target, match, holder) },
   )
+}
+
+function hintFor(target: BridgeTarget, match: OpenedBridge['match'], holder: OpenedBridge): string {
+  if (!isSame(target, holder.target))
+    return `Dispose the first bridge, or name workload and container as it does: "${holder.target!.workload}".`
+  if (match && holder.match)
+    return 'A request could fit both. Give one header, path or method other texts in each of the two; of two patterns nobody can tell.'
+  return 'Dispose the first bridge, give the two different ports, or give both a `match`, so that they share the port.'
 }

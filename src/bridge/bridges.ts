@@ -8,12 +8,15 @@ import type { Progress } from '../support/progress.ts'
 import { type OpenedBridge, openBridge, openMember } from './bridge.ts'
 import { type ClusterNetwork, readClusterNetwork } from './cluster-network.ts'
 import { type Junctions, createJunctions } from './junctions.ts'
+import { readEnvOf } from './replaced-env.ts'
 import type { BridgeCall, BridgeRequest, BridgeResults } from './requests.ts'
 
 export interface BridgesOptions {
   readonly docker: Docker
   readonly cluster: Cluster
   readonly namespace: string
+  /** Private folder of the run. */
+  readonly folder: string
   /** Services as the host reaches them. */
   readonly addresses: () => readonly ServiceAddress[]
   /** Builds or finds the image of a local container and resolves to the name that Docker has it under. */
@@ -81,8 +84,9 @@ export function createBridges(options: BridgesOptions): Bridges {
         return { id, member: answer.member! }
       }
       case 'set':
-        await find(call.id).set(call, signal)
-        return null
+        return find(call.id).set(call, signal)
+      case 'env':
+        return readEnvOf(await parts(signal), call, signal)
       case 'unset':
         await find(call.id).unset()
         return null

@@ -11,6 +11,7 @@ import { startForwarder } from './forwarder.ts'
 import { namesForProcess } from './host-env.ts'
 import { parseListeners } from './member.ts'
 import type { PortMapping } from './ports.ts'
+import { trackGroup } from './process-group.ts'
 import type { Forward } from './rules.ts'
 
 export interface HostProcessOptions {
@@ -61,16 +62,12 @@ export async function startHostProcess(parts: BridgeParts, options: HostProcessO
   void ended.then(() => (isOver = true))
   for (const stream of [child.stdout, child.stderr])
     stream.setEncoding('utf8').on('data', (chunk: string) => (output = (output + chunk).slice(-100_000)))
-  if (child.pid) parts.trackChild('started', -child.pid)
-  cleanup.defer(async () => {
-    if (child.pid && !isOver) {
-      killGroup(child.pid, 'SIGTERM')
-      const timer = setTimeout(() => killGroup(child.pid!, 'SIGKILL'), 5_000)
-      await ended
-      clearTimeout(timer)
-    }
-    if (child.pid) parts.trackChild('ended', -child.pid)
-  })
+  if (child.pid) {
+    // Whoever has left the group may hold the pipes for ever.
+    cleanup.defer(() => [child.stdout, child.stderr].forEach((stream) => stream.destroy()))
+    const exited = new Promise((resolve) => child.once('exit', resolve))
+    cleanup.use(trackGroup({ pid: child.pid, ended: exited, track: parts.trackChild }))
+  }
 
   const deadline = performance.now() + timeout
   const listening = await poll(
@@ -97,6 +94,10 @@ export async function startHostProcess(parts: BridgeParts, options: HostProcessO
   for (const { port, protocol, local } of ports) {
     const own = listening.filter((each) => each.port === local && each.protocol === protocol)
     if (own.some(({ isLoopback }) => !isLoopback)) forwards.push({ protocol, port, address: parts.network.gateway, targetPort: local })
+    else if (protocol === 'udp')
+      throw new ClusterTestError('ERR_BRIDGE_NOT_LISTENING', `Command "${text}" takes datagrams for port ${local} on loopback only.`, {
+        hint: 'Let it bind to 0.0.0.0. Connections are passed on to loopback, datagrams are not.',
+      })
     else {
       const forwarder = cleanup.use(
         await startForwarder({ host: parts.network.gateway, port: 0 }, () => ({ host: 'localhost', port: local })),
@@ -106,14 +107,6 @@ export async function startHostProcess(parts: BridgeParts, options: HostProcessO
   }
   const owned = cleanup.move()
   return { forwards, output: () => output, [Symbol.asyncDispose]: () => owned.disposeAsync() }
-}
-
-function killGroup(pid: number, signal: NodeJS.Signals): void {
-  try {
-    process.kill(-pid, signal)
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error
-  }
 }
 
 async function readListeners() {

@@ -5,7 +5,7 @@ import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promi
 
 import { ClusterTestError, messageOf } from '../support/errors.ts'
 import { drain } from './drain.ts'
-import type { LocalServer, ReceivedRequest } from './options.ts'
+import type { ReceivedRequest, TcpServer } from './options.ts'
 
 export interface InjectedServer extends AsyncDisposable {
   readonly port: number
@@ -23,7 +23,7 @@ const patienceForUnknown = 300
  * HTTP/2 and raw protocols work as they do there.
  */
 export async function injectServer(
-  local: LocalServer,
+  local: TcpServer,
   address: string,
   onRequest: (request: ReceivedRequest) => void,
 ): Promise<InjectedServer> {

@@ -99,7 +99,7 @@ describe.withCluster('match', { images: ['node:24-slim'], agents: 1, manifests: 
       await expect(cluster.bridge('deployment/shop', { server: { http: answer('third') }, match })).rejects.toMatchObject({
         code: 'ERR_BRIDGE_ALREADY_BRIDGED',
         message: expect.stringContaining(
-          `bridge "${first.id}" has port 3000 of its container "app" for any method any path with x-user: ann`,
+          `bridge "${first.id}" has port 3000 of its pods, for "deployment/shop" and any method any path with x-user: ann`,
         ),
       })
     expect(await get(url, { headers: ann.headers })).toBe('for ann GET /')

@@ -1,3 +1,4 @@
+import type { Socket as UdpSocket } from 'node:dgram'
 import type { RequestListener, Server as HttpServer } from 'node:http'
 import type { Http2SecureServer, Http2Server } from 'node:http2'
 import type { Server as NetServer } from 'node:net'
@@ -6,8 +7,13 @@ import type { GenericContainer, StartedTestContainer } from '../docker/test-cont
 import type { EnvOptions } from './env.ts'
 import type { ExpectedRequest, RequestMatch } from './match.ts'
 
-/** Anything that takes connections (`http`, `https`, `http2`, `net`, `tls`), or requests, as an Express app or a plain function does. */
-export type LocalServer = HttpServer | Http2Server | Http2SecureServer | NetServer | RequestListener
+/**
+ * Anything that takes connections (`http`, `https`, `http2`, `net`, `tls`), requests, as an Express app or a plain function
+ * does, or datagrams (`dgram`).
+ */
+export type LocalServer = TcpServer | UdpSocket
+
+export type TcpServer = HttpServer | Http2Server | Http2SecureServer | NetServer | RequestListener
 
 interface TargetOptions {
   /** @default the suite's */
@@ -79,6 +85,9 @@ export interface ContainerBridgeOptions extends TargetOptions, PortOptions, From
 export interface RunningContainerBridgeOptions extends TargetOptions, PortOptions {
   readonly container: string | Pick<StartedTestContainer, 'getId'>
   readonly fromPod?: never
+  /** What `bridge.env` has; the container keeps its own. */
+  readonly env?: EnvOptions | undefined
+  readonly files?: never
   readonly image?: never
   readonly build?: never
   readonly server?: never
@@ -87,8 +96,12 @@ export interface RunningContainerBridgeOptions extends TargetOptions, PortOption
 
 /** The code under test runs in the test's own process: breakpoints, coverage and mocks of the clock work. */
 export interface ServerBridgeOptions extends TargetOptions, FromPodOptions {
-  /** For the container's only port (or the one named `http`), or one for each port: `{ http: app, 9090: metrics }`. The servers need not listen. */
+  /** For the container's only port (or the one named `http`), or one for each port: `{ http: app, 9090: metrics }`. The servers need not listen, and UDP sockets need not be bound. */
   readonly server: LocalServer | Readonly<Record<string, LocalServer>>
+  /** What `bridge.env` has; `process.env` stays as it is. */
+  readonly env?: EnvOptions | undefined
+  /** Whether to copy what is mounted into the replaced container to the folder `bridge.root`, as for `command`. @default false */
+  readonly files?: boolean | undefined
   readonly ports?: never
   readonly image?: never
   readonly build?: never
@@ -103,6 +116,13 @@ export interface CommandBridgeOptions extends TargetOptions, PortOptions, FromPo
   /** Relative to the test file. @default the test file's folder */
   readonly cwd?: string | undefined
   readonly env?: EnvOptions | undefined
+  /**
+   * Whether to copy what is mounted into the replaced container to a folder on this machine, which the variable
+   * VITEST_KUBERNETES_ROOT and `bridge.root` name: ConfigMaps, Secrets, tokens (these three also when they change), and
+   * volumes as they are at the start. The folder goes with the bridge.
+   * @default true
+   */
+  readonly files?: boolean | undefined
   readonly image?: never
   readonly build?: never
   readonly container?: never
@@ -111,6 +131,16 @@ export interface CommandBridgeOptions extends TargetOptions, PortOptions, FromPo
 
 /** What answers in place of a workload. */
 export type BridgeOptions = ContainerBridgeOptions | RunningContainerBridgeOptions | ServerBridgeOptions | CommandBridgeOptions
+
+/** What answers in place of a workload as soon as the suite runs. */
+export type SuiteBridgeOptions = BridgeOptions & {
+  /**
+   * Whether the suite's manifests run the workload with a container that does nothing in place of its own, with the same
+   * environment, files and ports: for an image that does not exist yet, so that nothing waits for it to be built and imported.
+   * @default true if the manifest names the image that is bridged (`build` or `image`) and the option `images` does not bring it
+   */
+  readonly standIn?: boolean | undefined
+}
 
 export interface RunOptions extends LocalContainerOptions {
   /** Namespace for the DNS search list. @default the suite's */
@@ -134,6 +164,10 @@ export interface Bridge extends AsyncDisposable {
   readonly workload: string
   /** Ports of the replaced container. */
   readonly ports: readonly number[]
+  /** Environment of the replaced container, as the option `env` selects it. Where no pod runs it, only what `env.set` sets. */
+  readonly env: Readonly<Record<string, string>>
+  /** Folder with the files of the replaced container at its own paths, for `command` and `server` with `files`. */
+  readonly root: string | undefined
   /** The local container, when there is one: its logs, exec, copy and restart functions. */
   readonly container: StartedTestContainer | undefined
   /** Requests that passed through the server in this process, in order. */

@@ -77,7 +77,8 @@ export function findPort(known: readonly ContainerPort[], key: string, workload:
   if (number && protocol) return { name: '', ...known.find(matches), port: Number(number), protocol: protocol as Protocol }
   // With no port known, any number is right.
   if (number && known.length === 0) return { port: Number(number), protocol: 'tcp', name: '' }
-  const found = known.find(matches)
+  // A number alone is a TCP port where there is one: DNS servers have the same for both protocols.
+  const found = known.find((each) => number && each.protocol === 'tcp' && matches(each)) ?? known.find(matches)
   if (found) return found
   throw new ClusterTestError('ERR_BRIDGE_PORT_NOT_FOUND', `The container of "${workload}" has no port "${key}".`, {
     hint: `It has ${listNames(known)}. A port that nothing declares is written with its protocol: "${number ?? 9229}/tcp".`,

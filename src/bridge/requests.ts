@@ -3,6 +3,8 @@ import type { SentMatch } from './match.ts'
 import type { PortMapping } from './ports.ts'
 import type { Forward } from './rules.ts'
 
+type Env = Readonly<Record<string, string>>
+
 /** How to build an image, as the option `images` of a suite takes it. */
 interface Build {
   readonly build: string
@@ -23,10 +25,16 @@ export interface MemberRequest {
 
 /** What answers in place of the pods, as far as the owner of the cluster has to know. */
 export type LocalSide =
-  | { readonly kind: 'server' }
+  | { readonly kind: 'server'; readonly env: EnvOptions; readonly files: boolean }
   | ({ readonly kind: 'member' } & MemberRequest)
-  | { readonly kind: 'container'; readonly id: string }
-  | { readonly kind: 'command'; readonly command: readonly string[]; readonly cwd: string; readonly env: EnvOptions }
+  | { readonly kind: 'container'; readonly id: string; readonly env: EnvOptions }
+  | {
+      readonly kind: 'command'
+      readonly command: readonly string[]
+      readonly cwd: string
+      readonly env: EnvOptions
+      readonly files: boolean
+    }
 
 export interface BridgeRequest {
   readonly workload: string
@@ -63,6 +71,8 @@ export interface OpenBridge {
   /** Address of the host in the cluster's Docker network. */
   readonly gateway: string
   readonly member?: OpenMember | undefined
+  /** Folder on the host with the files of the replaced container. */
+  readonly root?: string | undefined
 }
 
 /**
@@ -77,6 +87,14 @@ export type BridgeCall =
     }
   /** `forwards` for an in-process server, `container` for a local container. */
   | { readonly call: 'set'; readonly id: string; readonly forwards?: readonly Forward[]; readonly container?: string }
+  /** The environment of a container, without a bridge. */
+  | {
+      readonly call: 'env'
+      readonly workload: string
+      readonly namespace?: string | undefined
+      readonly containerName?: string | undefined
+      readonly env: EnvOptions
+    }
   | { readonly call: 'unset'; readonly id: string }
   | { readonly call: 'close'; readonly id: string }
   | { readonly call: 'pods'; readonly id: string }
@@ -86,7 +104,8 @@ export type BridgeCall =
 export interface BridgeResults {
   readonly open: OpenBridge
   readonly run: { readonly id: string; readonly member: OpenMember }
-  readonly set: null
+  readonly set: Env
+  readonly env: Env
   readonly unset: null
   readonly close: null
   readonly pods: readonly string[]

@@ -76,11 +76,11 @@ export function checkOptions(options: SuiteClusterOptions): void {
   checkImages(options.images)
   checkManifests(options.manifests)
   checkSeed(options.seed)
-  check('agents', 'a non-negative integer', options.agents, (value) => Number.isInteger(value) && (value as number) >= 0)
-  check('nodeImage', 'the name of an image', options.nodeImage, isText)
-  check('k3sArgs', 'an array of strings', options.k3sArgs, isTextArray)
-  check('memory', 'a positive number of bytes', options.memory, isPositive)
-  check('setupTimeout', 'a positive number of milliseconds below 2 ** 31', options.setupTimeout, isDuration)
+  checkOption('agents', 'a non-negative integer', options.agents, (value) => Number.isInteger(value) && (value as number) >= 0)
+  checkOption('nodeImage', 'the name of an image', options.nodeImage, isText)
+  checkOption('k3sArgs', 'an array of strings', options.k3sArgs, isTextArray)
+  checkOption('memory', 'a positive number of bytes', options.memory, isPositive)
+  checkOption('setupTimeout', 'a positive number of milliseconds below 2 ** 31', options.setupTimeout, isDuration)
 }
 
 function checkImages(images: unknown): void {
@@ -90,11 +90,11 @@ function checkImages(images: unknown): void {
     if (isText(image)) continue
     const option = `images.${name}`
     if (!isRecord(image)) throw invalid(option, 'a folder, an image name, or { build: folder }', image)
-    check(`${option}.build`, 'a folder', image.build ?? null, isText)
-    check(`${option}.dockerfile`, 'a path', image.dockerfile, isText)
-    check(`${option}.target`, 'the name of a stage', image.target, isText)
+    checkOption(`${option}.build`, 'a folder', image.build ?? null, isText)
+    checkOption(`${option}.dockerfile`, 'a path', image.dockerfile, isText)
+    checkOption(`${option}.target`, 'the name of a stage', image.target, isText)
     checkKeys(option, image, ['build', 'dockerfile', 'target', 'buildArgs'])
-    check(
+    checkOption(
       `${option}.buildArgs`,
       'an object of strings',
       image.buildArgs,
@@ -128,7 +128,7 @@ function checkKeys(option: string, value: Record<string, unknown>, known: readon
     })
 }
 
-function check(option: string, expected: string, value: unknown, isValid: (value: unknown) => boolean): void {
+export function checkOption(option: string, expected: string, value: unknown, isValid: (value: unknown) => boolean): void {
   if (value !== undefined && !isValid(value)) throw invalid(option, expected, value)
 }
 
