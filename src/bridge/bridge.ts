@@ -1,5 +1,6 @@
 import { ClusterTestError } from '../support/errors.ts'
 import type { BridgeParts } from './bridges.ts'
+import type { ClusterNetwork } from './cluster-network.ts'
 import { readEnv } from './container-facts.ts'
 import { createMember, findOther, findSource } from './create-member.ts'
 import { selectEnv } from './env.ts'
@@ -61,7 +62,7 @@ export async function openBridge(
     forwards = process.forwards
   } else if (side.kind === 'container') {
     const joined = cleanup.use(await joinContainer(parts, side.id, ports, request.timeout, signal))
-    forwards = forwardTo(joined.address, ports)
+    forwards = forwardTo(joined, ports, network)
   } else {
     await checkHostPath(parts, signal)
   }
@@ -78,7 +79,7 @@ export async function openBridge(
     id,
     target: keyOf(target),
     ports,
-    answer: { id, ports, gateway: network.gateway, member },
+    answer: { id, ports, gateway: network.gateway, gateway6: network.gateway6, member },
     async set(call, abort) {
       if (member && call.container) {
         await waitForListeners(docker, member.holder, ports, {
@@ -87,7 +88,7 @@ export async function openBridge(
           what: `The local container for "${workload}"`,
           signal: abort,
         })
-        forwards = forwardTo(member.address, ports)
+        forwards = forwardTo(member, ports, network)
         if (source && side.kind === 'member' && side.files) owned.use(keepFilesCurrent(parts, source, call.container))
       }
       rules = await startPodRules({
@@ -129,7 +130,7 @@ export async function openMember(
     id,
     target: '',
     ports: [],
-    answer: { id, ports: [], gateway: parts.network.gateway, member },
+    answer: { id, ports: [], gateway: parts.network.gateway, gateway6: parts.network.gateway6, member },
     async set({ container }) {
       if (source && request.files && container) owned.use(keepFilesCurrent(parts, source, container))
     },
@@ -140,8 +141,13 @@ export async function openMember(
   }
 }
 
-function forwardTo(address: string, ports: readonly PortMapping[]): readonly Forward[] {
-  return ports.map(({ protocol, port, local }) => ({ protocol, port, address, targetPort: local }))
+function forwardTo(
+  { address, address6 }: { readonly address: string; readonly address6: string | undefined },
+  ports: readonly PortMapping[],
+  { gateway6 }: ClusterNetwork,
+): readonly Forward[] {
+  const addresses = address6 && gateway6 ? [address, address6] : [address]
+  return addresses.flatMap((each) => ports.map(({ protocol, port, local }) => ({ protocol, port, address: each, targetPort: local })))
 }
 
 function keyOf({ namespace, workload, container }: BridgeTarget): string {

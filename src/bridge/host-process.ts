@@ -5,6 +5,7 @@ import type { AddressInfo } from 'node:net'
 
 import { execInDocker } from '../docker/exec.ts'
 import { ClusterTestError, messageOf } from '../support/errors.ts'
+import { bracketed } from '../support/ip-range.ts'
 import { poll } from '../support/poll.ts'
 import type { BridgeParts } from './bridges.ts'
 import { startForwarder } from './forwarder.ts'
@@ -94,12 +95,17 @@ export async function startHostProcess(parts: BridgeParts, options: HostProcessO
     { interval: 25, signal },
   )
   const forwards: Forward[] = []
+  const { gateway, gateway6 } = parts.network
   for (const { port, protocol, local } of ports) {
     const own = listening.filter((each) => each.port === local && each.protocol === protocol)
-    if (own.some(({ isLoopback }) => !isLoopback)) forwards.push({ protocol, port, address: parts.network.gateway, targetPort: local })
-    else {
-      const forwarder = cleanup.use(await startForwarder(parts.network.gateway, local))
-      forwards.push({ protocol, port, address: parts.network.gateway, targetPort: forwarder.port })
+    for (const address of gateway6 ? [gateway, gateway6] : [gateway]) {
+      const isDirect = own.some(({ isLoopback, isIPv6 }) => !isLoopback && (isIPv6 || address === gateway))
+      if (isDirect) forwards.push({ protocol, port, address, targetPort: local })
+      // What is left out is refused, which is all that a program without IPv6 can do for UDP.
+      else if (protocol === 'tcp' || address === gateway) {
+        const forwarder = cleanup.use(await startForwarder(address, local))
+        forwards.push({ protocol, port, address, targetPort: forwarder.port })
+      }
     }
   }
   const owned = cleanup.move()
@@ -128,22 +134,28 @@ const reachable = new WeakSet<object>()
  * networks are in a virtual machine, or behind a firewall of the host.
  * @throws ClusterTestError `ERR_BRIDGE_HOST_UNREACHABLE`
  */
-export async function checkHostPath({ docker, cluster, network }: BridgeParts, signal: AbortSignal): Promise<void> {
+export async function checkHostPath(parts: BridgeParts, signal: AbortSignal): Promise<void> {
+  const { cluster } = parts
   if (reachable.has(cluster)) return
+  await checkAddress(parts, parts.network.gateway, signal)
+  if (parts.network.gateway6) await checkAddress(parts, parts.network.gateway6, signal)
+  reachable.add(cluster)
+}
+
+async function checkAddress({ docker, cluster }: BridgeParts, gateway: string, signal: AbortSignal): Promise<void> {
   const server = createServer((_, response) => response.end('reached'))
   try {
-    await new Promise<void>((resolve, reject) => server.once('error', reject).listen(0, network.gateway, resolve))
+    await new Promise<void>((resolve, reject) => server.once('error', reject).listen(0, gateway, resolve))
     const { port } = server.address() as AddressInfo
     // Of all HTTP clients, kubectl is the one that every node image has.
-    const url = `http://${network.gateway}:${port}`
+    const url = `http://${bracketed(gateway)}:${port}`
     const kubectl = ['kubectl', '--kubeconfig=/dev/null', `--server=${url}`, '--request-timeout=3s', 'get', '--raw=/']
     await execInDocker(docker, cluster.nodes[0]!.name, kubectl)
-    reachable.add(cluster)
   } catch (error) {
     signal.throwIfAborted()
     throw new ClusterTestError(
       'ERR_BRIDGE_HOST_UNREACHABLE',
-      `The cluster cannot reach this machine at ${network.gateway}, the gateway of its Docker network: ${messageOf(error)}.`,
+      `The cluster cannot reach this machine at ${gateway}, the gateway of its Docker network: ${messageOf(error)}.`,
       {
         cause: error,
         hint: 'Let a firewall pass what comes from the Docker network, or bridge to a local container (image or build): on Docker Desktop that is the only way.',

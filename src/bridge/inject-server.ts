@@ -7,7 +7,8 @@ import { ClusterTestError, messageOf } from '../support/errors.ts'
 import type { LocalServer, ReceivedRequest } from './options.ts'
 
 export interface InjectedServer extends AsyncDisposable {
-  readonly port: number
+  /** Where it listens, for each of the addresses. */
+  readonly listeners: readonly { readonly address: string; readonly port: number }[]
 }
 
 /** Milliseconds that answers under way get to finish when a bridge ends. */
@@ -17,45 +18,42 @@ const grace = 1_000
 const patienceForFirst = 300
 
 /**
- * Listens on one address and hands every connection to the user's server, which need not listen itself: Node.js' servers
+ * Listens on each address and hands every connection to the user's server, which need not listen itself: Node.js' servers
  * take connections that others accepted through their event `connection`. No port of the user's is taken, and TLS,
  * HTTP/2 and raw protocols work as they do there.
  */
 export async function injectServer(
   local: LocalServer,
-  address: string,
+  addresses: readonly string[],
   onRequest: (request: ReceivedRequest) => void,
 ): Promise<InjectedServer> {
   const server = typeof local === 'function' ? createHttpServer(local) : local
   const observed = observeRequests(server, onRequest)
 
   const sockets = new Map<Socket, number>()
-  const listener = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => {
+  const accept = (socket: Socket) => {
     sockets.set(socket, performance.now())
     socket.once('close', () => sockets.delete(socket))
     server.emit('connection', socket)
     // The user's server may not have a listener of its own for it.
     if (socket.listenerCount('error') === 0) socket.on('error', () => socket.destroy())
-  })
+  }
+  const listeners: Server[] = []
+  const close = () => Promise.all(listeners.map((listener) => new Promise((resolve) => listener.close(resolve))))
   try {
-    await new Promise<void>((resolve, reject) => listener.once('error', reject).listen(0, address, resolve))
+    for (const address of addresses) listeners.push(await listen(address, accept))
   } catch (error) {
-    throw new ClusterTestError(
-      'ERR_BRIDGE_HOST_UNREACHABLE',
-      `This process cannot listen on ${address}, the gateway of the cluster's network: ${messageOf(error)}.`,
-      {
-        cause: error,
-        hint: 'Where Docker runs in a virtual machine or on another host, bridge to a local container: image or build.',
-      },
-    )
+    observed[Symbol.dispose]()
+    await close()
+    throw error
   }
   return {
-    port: (listener.address() as AddressInfo).port,
+    listeners: listeners.map((listener, index) => ({ address: addresses[index]!, port: (listener.address() as AddressInfo).port })),
     async [Symbol.asyncDispose]() {
       const patience = AbortSignal.timeout(grace)
       // New connections go to the pods by now. Those on their way here have still to be accepted, and to send their request.
       await sleep(10)
-      const closed = new Promise((resolve) => listener.close(resolve))
+      const closed = close()
       const isWaiting = (socket: Socket) => observed.underWay(socket) ?? performance.now() - sockets.get(socket)! < patienceForFirst
       // Answers under way are finished; connections that wait for a next request are closed, so that it goes to the pods.
       while (!patience.aborted && sockets.size > 0) {
@@ -66,6 +64,23 @@ export async function injectServer(
       observed[Symbol.dispose]()
       await closed
     },
+  }
+}
+
+async function listen(address: string, accept: (socket: Socket) => void): Promise<Server> {
+  const listener = createServer({ allowHalfOpen: true, noDelay: true }, accept)
+  try {
+    await new Promise<void>((resolve, reject) => listener.once('error', reject).listen(0, address, resolve))
+    return listener
+  } catch (error) {
+    throw new ClusterTestError(
+      'ERR_BRIDGE_HOST_UNREACHABLE',
+      `This process cannot listen on ${address}, the gateway of the cluster's network: ${messageOf(error)}.`,
+      {
+        cause: error,
+        hint: 'Where Docker runs in a virtual machine or on another host, bridge to a local container: image or build.',
+      },
+    )
   }
 }
 

@@ -1,31 +1,38 @@
-import { type RuleOptions, chainsOf, endedPodRules, forgottenPodRules } from './rules.ts'
+import { isIPv6 } from '../support/ip-range.ts'
+import { type Family, type RuleOptions, chainsOf, endedPodRules, forgottenPodRules, optionsFor } from './rules.ts'
 
 /** On the node: what each bridge has done, and the kernel's switches as they were before the first one. */
 export const stateFolder = '/run/vitest-kubernetes'
 
 const forward = '/proc/sys/net/ipv4/ip_forward'
+const forward6 = '/proc/sys/net/ipv6/conf/all/forwarding'
 const localnet = '/proc/sys/net/ipv4/conf/all/route_localnet'
 
 /** In a pod's network namespace. The kernel's own switches are noted before the first bridge changes them. */
-export function enterScript(options: RuleOptions): string {
+export function enterScript(options: RuleOptions, families: readonly Family[]): string {
   const own = options.forwards
     .filter(({ protocol }) => protocol === 'tcp')
-    .map(({ protocol, port }) => conntrack(protocol, port, '--reply-src $3'))
+    .map(({ protocol, port, address }) => conntrack(protocol, port, isIPv6(address) ? '-f ipv6 --reply-src $4' : '--reply-src $3'))
     .join('; ')
+  const hasIPv6 = families.includes('6')
+  const restore = (file: string) =>
+    families.map((family) => `ip${family}tables-restore -w 5 --noflush < $1/${file}${family} || exit 1`).join('\n')
   return `
 note=${stateFolder}/sysctl-$2
 if ! [ -e $note ]; then
   read -r forward < ${forward}
   read -r localnet < ${localnet}
-  echo "$forward $localnet" > $note
+  ${hasIPv6 ? `read -r forward6 < ${forward6}` : 'forward6='}
+  echo "$forward $localnet $forward6" > $note
 fi
 echo 1 > ${forward}
 echo 1 > ${localnet}
-iptables-restore -w 5 --noflush < $1/rules || exit 1
+${hasIPv6 ? `echo 1 > ${forward6}` : ''}
+${restore('rules')}
 ${flush(options, 'udp')}
 # Whoever has connected just before still sends the first request.
 sleep 0.02
-iptables-restore -w 5 --noflush < $1/cut || exit 1
+${restore('cut')}
 # What the kernel has noted of the pod's own connections, as they ended: a caller that takes the same port again would
 # be taken for one of them, and not be sent to the local side.
 { for pause in 0.1 1 5; do sleep $pause; [ -d $1 ] || exit; ${own || ':'}; done; } >/dev/null 2>&1 &
@@ -33,17 +40,23 @@ iptables-restore -w 5 --noflush < $1/cut || exit 1
 `
 }
 
-export function leaveScript(options: RuleOptions): string {
+export function leaveScript(options: RuleOptions, families: readonly Family[]): string {
+  return `${families.map((family) => leave(optionsFor(family, options), `ip${family}tables`)).join('')}
+${flush(options, 'udp')}
+`
+}
+
+function leave(options: RuleOptions, iptables: string): string {
   const { input, cut } = chainsOf(options.id)
   const { filter, nat } = endedPodRules(options)
   return `
-if ! iptables-restore -w 5 --noflush 2>/dev/null <<'RULES'
+if ! ${iptables}-restore -w 5 --noflush 2>/dev/null <<'RULES'
 ${filter}${nat}RULES
 then
   # A part is not there, or there twice: whatever names the chains goes.
   for chain in filter:${cut} nat:${input}; do
-    jumps=$(iptables-save -t \${chain%:*} | sed -n "s/^-A \\(.*-j \${chain#*:}\\)$/-D \\1/p")
-    iptables-restore -w 5 --noflush <<RULES || exit 1
+    jumps=$(${iptables}-save -t \${chain%:*} | sed -n "s/^-A \\(.*-j \${chain#*:}\\)$/-D \\1/p")
+    ${iptables}-restore -w 5 --noflush <<RULES || exit 1
 *\${chain%:*}
 :\${chain#*:} - [0:0]
 $jumps
@@ -52,22 +65,26 @@ COMMIT
 RULES
   done
 fi
-${flush(options, 'udp')}
 `
 }
 
-export function forgetInPod(options: RuleOptions): string {
+export function forgetInPod(options: RuleOptions, families: readonly Family[]): string {
   return `
 ${flush(options, 'tcp')}
-if ! iptables-restore -w 5 --noflush 2>/dev/null <<'RULES'
+${families
+  .map(
+    (family) => `if ! ip${family}tables-restore -w 5 --noflush 2>/dev/null <<'RULES'
 ${forgottenPodRules(options)}RULES
-then iptables-save -t nat | grep -q ':${chainsOf(options.id).output} ' && exit 1; fi
+then ip${family}tables-save -t nat | grep -q ':${chainsOf(options.id).output} ' && exit 1; fi`,
+  )
+  .join('\n')}
 others=$(echo ${stateFolder}/bridge-*/ns-$2)
 note=${stateFolder}/sysctl-$2
 if ! [ -e "\${others%% *}" ] && [ -e $note ]; then
-  read -r forward localnet < $note
+  read -r forward localnet forward6 < $note
   echo $forward > ${forward}
   echo $localnet > ${localnet}
+  [ -z "$forward6" ] || echo $forward6 > ${forward6}
   rm -f $note
 fi
 `
@@ -77,7 +94,10 @@ fi
 function flush({ forwards }: RuleOptions, only: 'tcp' | 'udp'): string {
   return forwards
     .filter(({ protocol }) => protocol === only)
-    .map(({ protocol, port, address }) => `${conntrack(protocol, port, only === 'udp' ? '' : `--reply-src ${address}`)} || :`)
+    .map(({ protocol, port, address }) => {
+      const family = isIPv6(address) ? '-f ipv6' : ''
+      return `${conntrack(protocol, port, only === 'udp' ? family : `${family} --reply-src ${address}`)} || :`
+    })
     .join('\n')
 }
 

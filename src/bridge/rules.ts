@@ -1,3 +1,4 @@
+import { bracketed, isIPv6 } from '../support/ip-range.ts'
 import type { Protocol } from './ports.ts'
 
 /** Where the traffic of one port of the pods goes. */
@@ -5,7 +6,7 @@ export interface Forward {
   readonly protocol: Protocol
   /** Of the pods. */
   readonly port: number
-  /** Of the local side, in the cluster's Docker network. */
+  /** Of the local side, in the cluster's Docker network. Its family is that of the packets that go there. */
   readonly address: string
   readonly targetPort: number
 }
@@ -23,6 +24,21 @@ export interface RuleOptions {
   readonly forwards: readonly Forward[]
   /** Whether kubelet's probes stay with the original. */
   readonly keepProbes: boolean
+  /** Ports for which the local side has no address of this family: refused at once, so that clients take the other. */
+  readonly refused?: readonly Pick<Forward, 'protocol' | 'port'>[]
+}
+
+/** What iptables' programs have in their names, and scripts in those of their files: nothing for IPv4. */
+export type Family = '' | '6'
+
+/** The kernel has a set of rules for each family. */
+export function optionsFor<Options extends RuleOptions>(family: Family, options: Options): Options {
+  const isOwn = ({ address }: Forward) => isIPv6(address) === (family === '6')
+  const own = options.forwards.filter(isOwn)
+  const refused = options.forwards.filter(
+    (each) => !isOwn(each) && !own.some(({ port, protocol }) => port === each.port && protocol === each.protocol),
+  )
+  return { ...options, forwards: own, refused }
 }
 
 /**
@@ -41,11 +57,11 @@ export function podRules({ id, forwards, keepProbes }: RuleOptions): string {
     ...passProbes(input, keepProbes),
     ...forwards.map(
       ({ protocol, port, address, targetPort }) =>
-        `-A ${input} -p ${protocol} -m addrtype --dst-type LOCAL -m ${protocol} --dport ${port}${protocol === 'tcp' ? ' --syn' : ''} -j DNAT --to-destination ${address}:${targetPort}`,
+        `-A ${input} -p ${protocol} -m addrtype --dst-type LOCAL -m ${protocol} --dport ${port}${protocol === 'tcp' ? ' --syn' : ''} -j DNAT --to-destination ${bracketed(address)}:${targetPort}`,
     ),
     ...forwards.map(
       ({ protocol, address, targetPort }) =>
-        `-A ${output} -d ${address}/32 -p ${protocol} -m ${protocol} --dport ${targetPort} -j MASQUERADE`,
+        `-A ${output} -d ${host(address)} -p ${protocol} -m ${protocol} --dport ${targetPort} -j MASQUERADE`,
     ),
     ...add(jumps(id).nat),
   ])
@@ -58,7 +74,7 @@ export function podRules({ id, forwards, keepProbes }: RuleOptions): string {
  * - A packet that the kernel finds out of place (INVALID) is not translated, and the pod, which knows no such connection,
  *   would reset it: as kube-proxy does, drop it, and it is sent again (kubernetes/kubernetes#74839).
  */
-export function cutRules({ id, forwards, keepProbes }: RuleOptions): string {
+export function cutRules({ id, forwards, keepProbes, refused = [] }: RuleOptions): string {
   const { cut } = chainsOf(id)
   const tcp = forwards.filter(({ protocol }) => protocol === 'tcp')
   const invalid = '-m conntrack --ctstate INVALID -j DROP'
@@ -66,10 +82,14 @@ export function cutRules({ id, forwards, keepProbes }: RuleOptions): string {
     `:${cut} - [0:0]`,
     ...tcp.flatMap(({ port, address, targetPort }) => [
       `-A ${cut} -p tcp -m tcp --dport ${port} ${invalid}`,
-      `-A ${cut} -s ${address}/32 -p tcp -m tcp --sport ${targetPort} ${invalid}`,
+      `-A ${cut} -s ${host(address)} -p tcp -m tcp --sport ${targetPort} ${invalid}`,
     ]),
     ...passProbes(cut, keepProbes),
     ...tcp.map(({ port }) => `-A ${cut} -p tcp -m tcp --dport ${port} --tcp-flags PSH PSH -j REJECT --reject-with tcp-reset`),
+    ...refused.map(
+      ({ protocol, port }) =>
+        `-A ${cut} -p ${protocol} -m ${protocol} --dport ${port} -j REJECT${protocol === 'tcp' ? ' --reject-with tcp-reset' : ''}`,
+    ),
     ...add(jumps(id).filter),
   ])
 }
@@ -120,6 +140,7 @@ function jumps(id: string): { readonly nat: readonly string[]; readonly filter: 
   return { nat: [`PREROUTING -j ${input}`, `OUTPUT -j ${input}`, `POSTROUTING -j ${output}`], filter: [`INPUT -j ${cut}`] }
 }
 
+const host = (address: string) => `${address}/${isIPv6(address) ? 128 : 32}`
 const add = (rules: readonly string[]) => rules.map((rule) => `-A ${rule}`)
 const remove = (rules: readonly string[]) => rules.map((rule) => `-D ${rule}`)
 const drop = (chains: readonly string[]) => [...chains.map((chain) => `-F ${chain}`), ...chains.map((chain) => `-X ${chain}`)]

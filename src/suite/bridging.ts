@@ -115,7 +115,7 @@ function serverPorts(server: LocalServer | Readonly<Record<string, LocalServer>>
 
 async function startServers(
   server: LocalServer | Readonly<Record<string, LocalServer>>,
-  { ports, gateway }: OpenBridge,
+  { ports, gateway, gateway6 }: OpenBridge,
   workload: string,
   onRequest: Parameters<typeof injectServer>[2],
   cleanup: AsyncDisposableStack,
@@ -123,12 +123,14 @@ async function startServers(
   const pairs = isServer(server)
     ? [{ mapping: onlyPort(ports, workload), local: server }]
     : Object.entries(server).map(([key, local]) => ({ mapping: findPort(ports, key, workload), local }))
-  return Promise.all(
+  const addresses = gateway6 ? [gateway, gateway6] : [gateway]
+  const forwards = await Promise.all(
     pairs.map(async ({ mapping: { port, protocol }, local }) => {
-      const injected = cleanup.use(await injectServer(local, gateway, onRequest))
-      return { protocol, port, address: gateway, targetPort: injected.port }
+      const { listeners } = cleanup.use(await injectServer(local, addresses, onRequest))
+      return listeners.map((listener) => ({ protocol, port, address: listener.address, targetPort: listener.port }))
     }),
   )
+  return forwards.flat()
 }
 
 function onlyPort(ports: readonly PortMapping[], workload: string): PortMapping {
