@@ -13,6 +13,7 @@ import { describe } from '../suite/describe.ts'
 import type { TestCluster } from '../suite/test-cluster.ts'
 import { client, fetchInCluster, runInCluster } from '../testing/in-cluster.ts'
 import { nodeApp } from '../testing/node-app.ts'
+import { takeStock } from '../testing/take-stock.ts'
 import type { LocalServer } from './options.ts'
 
 const answer =
@@ -338,27 +339,4 @@ async function podsOf(cluster: TestCluster, app: string): Promise<readonly Pod[]
 
 async function kubectl(cluster: TestCluster, command: string): Promise<string> {
   return execInDocker(await connectDocker(), `k3d-${cluster.name}-server-0`, ['kubectl', ...command.split(' ')])
-}
-
-/** Everything that a bridge could leave: objects by version, rules of every namespace, containers, files and processes on the nodes. */
-async function takeStock(cluster: TestCluster) {
-  const kube = await kubeOf(cluster)
-  const docker = await connectDocker()
-  const versions = async (path: string) =>
-    (await kube.request<KubeList<Pod>>('GET', path)).items.map(({ metadata }) => `${metadata!.name} ${metadata!.resourceVersion}`)
-  const nodes = [`k3d-${cluster.name}-server-0`, `k3d-${cluster.name}-agent-0`]
-  const script = `
-    for ns in /var/run/netns/*; do echo $ns; nsenter --net=$ns sh -c 'iptables-save | grep -e ^-A; cat /proc/sys/net/ipv4/ip_forward /proc/sys/net/ipv4/conf/all/route_localnet'; done
-    iptables-save | grep VK-; ls -A /run/vitest-kubernetes 2>/dev/null; ps -o args | grep -e '[c]tr -n k8s.io events'; :`
-  return {
-    objects: await Promise.all(
-      ['pods', 'services', 'configmaps']
-        .map((kind) => versions(`/api/v1/namespaces/default/${kind}`))
-        .concat(versions('/apis/apps/v1/deployments')),
-    ),
-    nodes: await Promise.all(nodes.map((node) => execInDocker(docker, node, ['sh', '-c', script]))),
-    containers: (await docker.engine.listContainers({ filters: { label: [`vitest-kubernetes.cluster=${cluster.name}`] } }))
-      .map(({ Names }) => Names[0]!)
-      .toSorted((a, b) => a.localeCompare(b)),
-  }
 }
