@@ -4,11 +4,12 @@ import { join } from 'node:path'
 import type { Docker } from '../docker/docker.ts'
 import { removeByLabel } from '../docker/remove.ts'
 import { type KubeClient, createKubeClient } from '../kube/client.ts'
-import { ClusterTestError } from '../support/errors.ts'
+import { ClusterTestError, messageOf } from '../support/errors.ts'
 import { randomId, slug } from '../support/identity.ts'
 import { type Progress, runStep } from '../support/progress.ts'
 import { type IpFamily, clusterRanges } from './cluster-ranges.ts'
 import { createDockerNetwork } from './docker-network.ts'
+import { enableIPv6 } from './enable-ipv6.ts'
 import { checkHostLimits, defaultClusterMemory, readHostLimits } from './host-limits.ts'
 import type { K3d } from './k3d.ts'
 import { readNodeLogs } from './node-logs.ts'
@@ -91,6 +92,8 @@ export async function startCluster(options: StartClusterOptions): Promise<Cluste
   cleanup.defer(() => deleteCluster(docker, name))
   const ranges = clusterRanges(k3sArgs, ipFamily)
   await createDockerNetwork(docker, { name: network, labels, ranges, signal })
+  if (ipFamily === 'dual')
+    cleanup.use(await enableIPv6(docker, name, (error) => progress({ kind: 'note', step: 'cluster', text: messageOf(error) })))
 
   return await runStep(progress, 'cluster', `k3d cluster "${name}"`, async () => {
     try {
