@@ -6,6 +6,8 @@ export const stateFolder = '/run/vitest-kubernetes'
 
 const forward = '/proc/sys/net/ipv4/ip_forward'
 const forward6 = '/proc/sys/net/ipv6/conf/all/forwarding'
+/** What route_localnet is for IPv4: answers to what came from loopback arrive by eth0 (strict lookup in net/ipv6/route.c). */
+const localnet6 = 'local ::1/128 dev eth0 table local metric 2048'
 const localnet = '/proc/sys/net/ipv4/conf/all/route_localnet'
 
 /** In a pod's network namespace. The kernel's own switches are noted before the first bridge changes them. */
@@ -27,7 +29,7 @@ if ! [ -e $note ]; then
 fi
 echo 1 > ${forward}
 echo 1 > ${localnet}
-${hasIPv6 ? `echo 1 > ${forward6}` : ''}
+${hasIPv6 ? `echo 1 > ${forward6}\nip -6 route replace ${localnet6} || exit 1` : ''}
 ${restore('rules')}
 ${flush(options, 'udp')}
 # Whoever has connected just before still sends the first request.
@@ -84,7 +86,7 @@ if ! [ -e "\${others%% *}" ] && [ -e $note ]; then
   read -r forward localnet forward6 < $note
   echo $forward > ${forward}
   echo $localnet > ${localnet}
-  [ -z "$forward6" ] || echo $forward6 > ${forward6}
+  [ -z "$forward6" ] || { echo $forward6 > ${forward6}; ip -6 route del ${localnet6}; }
   rm -f $note
 fi
 `

@@ -12,7 +12,7 @@ const command = ['sh', '-c', 'echo 0 > /proc/sys/net/ipv6/conf/all/disable_ipv6'
  * moment that a node starts, also when it is restarted: seconds before kube-proxy looks.
  */
 export async function enableIPv6(docker: Docker, cluster: string, onProblem: (error: unknown) => void): Promise<Disposable> {
-  const filters = { type: ['container'], event: ['start'], label: [`k3d.cluster=${cluster}`] }
+  const filters = { type: ['container' as const], event: ['start'], label: [`k3d.cluster=${cluster}`] }
   const events = (await docker.engine.getEvents({ filters })) as Readable
   events.on('error', onProblem)
   createInterface({ input: events }).on('line', (line) => {

@@ -11,6 +11,7 @@ const script = `
 for ns in /var/run/netns/*; do
   echo $ns
   nsenter --net=$ns sh -c 'for family in "" 6; do ip\${family}tables-save | grep -e ^-A; done
+    ip -6 route show table local
     cat /proc/sys/net/ipv4/ip_forward /proc/sys/net/ipv4/conf/all/route_localnet /proc/sys/net/ipv6/conf/all/forwarding'
 done
 for family in "" 6; do ip\${family}tables-save | grep VK-; done
