@@ -28,19 +28,38 @@ const fromPod = expect.stringMatching(/^pod shop-/)
 const sidecars = [{ name: 'sidecar', image: 'node:24-slim', command: ['node', '-e', 'setInterval(() => {}, 1000)'] }]
 
 describe.withCluster(
-  'nodes with the legacy backend of iptables',
-  { images, nodeEnv: { IPTABLES_MODE: 'legacy' }, manifests: [client, ...nodeApp('shop', { replicas: 2 })] },
+  'nodes with the legacy backend of iptables, and pods where Docker has its networks',
+  {
+    images,
+    nodeEnv: { IPTABLES_MODE: 'legacy' },
+    k3sArgs: ['--cluster-cidr=172.16.0.0/12', '--disable=traefik'],
+    manifests: [client, ...nodeApp('shop', { replicas: 2 }), ...nodeApp('other')],
+  },
   (test) => {
     test('a bridge uses the backend of the nodes, and leaves nothing in either', async ({ cluster }) => {
       expect(await onNode(cluster, 'iptables --version')).toContain('(legacy)')
-      const before = [await takeStock(cluster), await savedBy(cluster, 'nft')]
+      const before = [await takeRules(cluster), await savedBy(cluster, 'nft')]
       const bridge = await cluster.bridge('deployment/shop', { server: answer('local') })
       expect(await fetchInCluster(cluster, 'http://shop/', 10)).toEqual(Array(10).fill('local'))
       expect(await savedBy(cluster, 'legacy')).toContain('VK-')
       expect(await savedBy(cluster, 'nft')).toEqual(before[1])
       await bridge[Symbol.asyncDispose]()
       expect(await fetchInCluster(cluster, 'http://shop/', 10)).toEqual(Array(10).fill(fromPod))
-      expect([await takeStock(cluster), await savedBy(cluster, 'nft')]).toEqual(before)
+      expect([await takeRules(cluster), await savedBy(cluster, 'nft')]).toEqual(before)
+    })
+
+    test('the ranges of Docker and of the cluster do not overlap: pods reach a local container, and that reaches pods', async ({
+      cluster,
+    }) => {
+      const [pod] = await podAddresses(cluster, 'deployment/client')
+      expect(pod).toMatch(/^172\./)
+      const script = `require('node:http').createServer(async (request, response) => {
+        response.end(request.url === '/' ? 'container' : await (await fetch('http://' + request.url.slice(1) + '/')).text())
+      }).listen(3000)`
+      const [other] = await podAddresses(cluster, 'deployment/other')
+      await using _bridge = await cluster.bridge('deployment/shop', { image: 'node:24-slim', command: ['node', '-e', script] })
+      expect(await fetchInCluster(cluster, 'http://shop/', 4)).toEqual(Array(4).fill('container'))
+      expect(await fetchInCluster(cluster, `http://shop/${other}:3000`)).toEqual([expect.stringMatching(/^pod other-/)])
     })
 
     test('a local container and the pods are told at once that there is no IPv6 address', async ({ cluster }) => {
@@ -79,14 +98,14 @@ describe.withCluster(
       const kinds = ways.map((way) => way.replace(/\[.*\]/, '[IPv6]').replace(/^[0-9.]+/, 'IPv4'))
       expect(kinds).toEqual(['IPv4', '[IPv6]', '[IPv6]', 'shop', 'shop6', 'IPv4:3000', '[IPv6]:3000'])
       const ask = async () => Promise.all(ways.map((way) => fetchInCluster(cluster, `http://${way}/`, 4)))
-      const before = await takeStock(cluster)
+      const before = await takeRules(cluster)
       expect(await ask()).toEqual(ways.map(() => Array(4).fill(fromPod)))
       const bridge = await cluster.bridge('deployment/shop', { server: answer('local') })
       expect(await ask()).toEqual(ways.map(() => Array(4).fill('local')))
       expect(bridge.received).toHaveLength(ways.length * 4)
       await bridge[Symbol.asyncDispose]()
       expect(await ask()).toEqual(ways.map(() => Array(4).fill(fromPod)))
-      expect(await takeStock(cluster)).toEqual(before)
+      expect(await takeRules(cluster)).toEqual(before)
     })
 
     test('a Service of IPv6 alone can be reached from this machine', async ({ cluster, request }) => {
@@ -135,6 +154,25 @@ describe.withCluster(
       }
     })
 
+    test('a port that the local side has over IPv4 alone is refused over IPv6 at once', async ({ cluster }) => {
+      const process = `const socket = require('node:dgram').createSocket('udp4')
+        socket.on('message', (message, { port, address }) => socket.send('udp ' + message, port, address)).bind(23104)`
+      await using _bridge = await cluster.bridge('deployment/shop', { command: ['node', '-e', process], ports: { '5353/udp': 23_104 } })
+      const addresses = (await podAddresses(cluster, 'deployment/shop')).map((address) => address.replaceAll(/[[\]]/g, ''))
+      const ask = (address: string) =>
+        runInCluster(
+          cluster,
+          `const { createSocket } = await import('node:dgram')
+          const socket = createSocket(${JSON.stringify(address.includes(':') ? 'udp6' : 'udp4')})
+          const answered = new Promise((resolve) => {
+            socket.on('message', (message) => resolve(String(message))).on('error', (error) => resolve(error.code))
+          })
+          socket.connect(5353, ${JSON.stringify(address)}, () => socket.send('hello'))
+          return answered`,
+        )
+      expect(await Promise.all(addresses.map(ask))).toEqual(['udp hello', 'ECONNREFUSED'])
+    })
+
     test('a container of somebody else answers over IPv6 where it can, and is refused there at once where it cannot', async ({
       cluster,
     }) => {
@@ -166,6 +204,12 @@ async function onNode(cluster: TestCluster, command: string): Promise<string> {
 function savedBy(cluster: TestCluster, backend: 'nft' | 'legacy'): Promise<string> {
   const save = `for family in "" 6; do xtables-${backend}-multi ip\${family}tables-save | grep -e ^-A; done`
   return onNode(cluster, `${save}; for ns in /var/run/netns/*; do nsenter --net=$ns sh -c '${save}'; done; :`)
+}
+
+/** Without the objects, whose status the kubelet may still be writing just after the set-up. */
+async function takeRules(cluster: TestCluster) {
+  const { nodes, containers } = await takeStock(cluster)
+  return { nodes, containers }
 }
 
 /** Every way to the workload, as a URL has it: addresses and name of its Services, addresses of one pod. */

@@ -70,9 +70,9 @@ async function create(docker: Docker, { name, labels }: DockerNetworkOptions, su
   })
 }
 
-/** Named, since Docker before version 27 does not tell which one it has chosen for IPv6. */
-function withGateway(subnet: string): { readonly Subnet: string; readonly Gateway?: string } {
-  return isIPv6(subnet) ? { Subnet: subnet, Gateway: subnet.replace(/::\/.*$/, '::1') } : { Subnet: subnet }
+/** The gateway is named, since Docker before version 27 does not tell which one it has chosen in a subnet that it was given. */
+function withGateway(subnet: string): { readonly Subnet: string; readonly Gateway: string } {
+  return { Subnet: subnet, Gateway: subnet.replace(/(?<=::)\/.*|0\/.*/, '1') }
 }
 
 /** A /64 that nobody else has (RFC 4193). */
@@ -81,15 +81,15 @@ function localSubnet(): string {
 }
 
 async function subnetsOf(docker: Docker, network: string): Promise<readonly string[]> {
-  const { IPAM } = (await docker.engine.getNetwork(network).inspect()) as { IPAM?: { Config?: readonly { Subnet?: string }[] | null } }
+  const { IPAM } = await docker.engine.getNetwork(network).inspect()
   return (IPAM?.Config ?? []).flatMap(({ Subnet }) => Subnet ?? [])
 }
 
 /** What Docker's networks and this machine's routes have. */
 async function takenSubnets(docker: Docker): Promise<readonly string[]> {
   const networks = await docker.engine.listNetworks()
-  const configs = networks.flatMap(({ IPAM }) => (IPAM?.Config ?? []) as readonly { Subnet?: string }[])
-  return [...configs.flatMap(({ Subnet }) => Subnet ?? []), ...(await readRoutes())]
+  const subnets = networks.flatMap(({ IPAM }) => IPAM?.Config ?? []).flatMap(({ Subnet }) => Subnet ?? [])
+  return [...subnets, ...(await readRoutes())]
 }
 
 async function readRoutes(): Promise<readonly string[]> {
