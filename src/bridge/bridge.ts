@@ -1,5 +1,7 @@
 import { ClusterTestError } from '../support/errors.ts'
+import { isIPv6 } from '../support/ip-range.ts'
 import type { BridgeParts } from './bridges.ts'
+import type { ClusterNetwork } from './cluster-network.ts'
 import { findRunning } from './container-facts.ts'
 import { createMember, findSource } from './create-member.ts'
 import { bringFromPod } from './from-pod.ts'
@@ -87,7 +89,7 @@ export async function openBridge(
     forwards = process.forwards
   } else if (side.kind === 'container') {
     const joined = cleanup.use(await joinContainer(parts, side.id, ports, request.timeout, signal))
-    forwards = forwardTo(joined.address, ports)
+    forwards = forwardTo(joined, ports, network)
   }
   if (side.kind === 'server' || isSelective) await checkHostPath(parts, signal)
   if (side.kind === 'server') await bringPorts()
@@ -107,12 +109,14 @@ export async function openBridge(
   /** Where a bridge shares a port, each request is looked at; elsewhere no process is in the way. */
   const join = async (shared: readonly Forward[]) => {
     joined = await Promise.all(
-      shared.map((forward) =>
+      shared.filter(isIPv4).map((forward) =>
         parts.junctions.join(target, forward.port, routeOf(id, forward, match, request.mirror), {
           keepProbes: request.probes === 'original',
           direct: others()
             .filter((other) => isSame(target, other.target))
-            .flatMap((other) => other.direct().flatMap((each) => (each.port === forward.port ? [routeOf(other.id, each)] : []))),
+            .flatMap((other) =>
+              other.direct().flatMap((each) => (each.port === forward.port && isIPv4(each) ? [routeOf(other.id, each)] : [])),
+            ),
         }),
       ),
     )
@@ -125,7 +129,7 @@ export async function openBridge(
     match,
     mirror: request.mirror,
     direct: () => direct,
-    answer: { id, ports, gateway: network.gateway, member, root: files?.root },
+    answer: { id, ports, gateway: network.gateway, gateway6: network.gateway6, member, root: files?.root },
     async set(call, abort) {
       if (member && call.container) {
         await waitForListeners(docker, member.holder, ports, {
@@ -134,7 +138,7 @@ export async function openBridge(
           what: `The local container for "${workload}"`,
           signal: abort,
         })
-        forwards = forwardTo(member.address, ports)
+        forwards = forwardTo(member, ports, network)
         if (source && side.kind === 'member' && side.files) owned.use(keepFilesCurrent(parts, source, putInto(docker, call.container)))
       }
       const all = call.forwards ?? forwards ?? []
@@ -191,7 +195,7 @@ export async function openMember(
     match: undefined,
     mirror: false,
     direct: () => [],
-    answer: { id, ports: [], gateway: parts.network.gateway, member },
+    answer: { id, ports: [], gateway: parts.network.gateway, gateway6: parts.network.gateway6, member },
     async set({ container }) {
       if (source && request.files && container) owned.use(keepFilesCurrent(parts, source, putInto(parts.docker, container)))
       return member.env
@@ -203,13 +207,23 @@ export async function openMember(
   }
 }
 
-function forwardTo(address: string, ports: readonly PortMapping[]): readonly Forward[] {
-  return ports.map(({ protocol, port, local }) => ({ protocol, port, address, targetPort: local }))
+function forwardTo(
+  { address, address6 }: { readonly address: string; readonly address6: string | undefined },
+  ports: readonly PortMapping[],
+  { gateway6 }: ClusterNetwork,
+): readonly Forward[] {
+  const addresses = address6 && gateway6 ? [address, address6] : [address]
+  return addresses.flatMap((each) => ports.map(({ protocol, port, local }) => ({ protocol, port, address: each, targetPort: local })))
 }
 
 /** Bridges of the same name for the same container share a port, see junctions.ts. */
 function isSame(one: BridgeTarget, other: BridgeTarget | undefined): boolean {
   return other?.namespace === one.namespace && other.workload === one.workload && other.container.name === one.container.name
+}
+
+/** A junction speaks IPv4 to the local side, whatever its callers speak. */
+function isIPv4({ address }: Forward): boolean {
+  return !isIPv6(address)
 }
 
 function routeOf(id: string, { address, targetPort }: Forward, match?: readonly RequestMatch[], mirror = false): Route {

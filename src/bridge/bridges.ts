@@ -33,7 +33,7 @@ export interface Bridges extends AsyncDisposable {
 
 export interface BridgeParts extends BridgesOptions {
   readonly network: ClusterNetwork
-  readonly nodes: readonly { readonly name: string; readonly shell: ContainerShell; readonly podCidr: string }[]
+  readonly nodes: readonly { readonly name: string; readonly shell: ContainerShell; readonly podCidrs: readonly string[] }[]
   readonly onProblem: (error: unknown) => void
   readonly junctions: Junctions
 }
@@ -50,7 +50,7 @@ export function createBridges(options: BridgesOptions): Bridges {
     const connected = {
       ...options,
       network,
-      nodes: cluster.nodes.map(({ name }, index) => ({ name, shell: shells[index]!, podCidr: network.podCidrs.get(name)! })),
+      nodes: cluster.nodes.map(({ name }, index) => ({ name, shell: shells[index]!, podCidrs: network.podCidrs.get(name)! })),
       onProblem: (error: unknown) => options.progress({ kind: 'note', step: 'bridge', text: messageOf(error) }),
     }
     return { ...connected, junctions: createJunctions(connected) }

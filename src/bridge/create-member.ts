@@ -47,6 +47,7 @@ export async function createMember(
   return {
     holder: member.holder,
     address: member.address,
+    address6: member.address6,
     published: member.published,
     image,
     env: selected,

@@ -74,12 +74,16 @@ test('reads listeners from the tables of the kernel', () => {
    2: 0100007F:1F90 0100007F:C350 01 00000000:00000000 00:00000000
 tcp6
    0: 00000000000000000000000001000000:2382 00000000000000000000000000000000:0000 0A 00000000:00000000
+   1: 00000000000000000000000000000000:2383 00000000000000000000000000000000:0000 0A 00000000:00000000
+   2: 0000000000000000FFFF0000050014AC:2384 00000000000000000000000000000000:0000 0A 00000000:00000000
 udp
    5: 00000000:14E9 00000000:0000 07 00000000:00000000`
   expect(parseListeners(tables)).toEqual([
-    { protocol: 'tcp', port: 3000, isLoopback: false },
-    { protocol: 'tcp', port: 8080, isLoopback: true },
-    { protocol: 'tcp', port: 9090, isLoopback: true },
-    { protocol: 'udp', port: 5353, isLoopback: false },
+    { protocol: 'tcp', port: 3000, isLoopback: false, isIPv6: false },
+    { protocol: 'tcp', port: 8080, isLoopback: true, isIPv6: false },
+    { protocol: 'tcp', port: 9090, isLoopback: true, isIPv6: true },
+    { protocol: 'tcp', port: 9091, isLoopback: false, isIPv6: true },
+    { protocol: 'tcp', port: 9092, isLoopback: false, isIPv6: false },
+    { protocol: 'udp', port: 5353, isLoopback: false, isIPv6: false },
   ])
 })

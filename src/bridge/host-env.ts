@@ -1,6 +1,7 @@
 import { basename } from 'node:path'
 
 import type { ServiceAddress } from '../cluster/gateway.ts'
+import { bracketed } from '../support/ip-range.ts'
 import { findService } from './host-names.ts'
 
 type Env = Readonly<Record<string, string>>
@@ -70,11 +71,11 @@ function rewriteText(text: string, addresses: readonly ServiceAddress[], namespa
       /\b([a-z][a-z0-9+.-]*):\/\/((?:[^@/\s]*@)?)([a-z0-9.-]+)(?::(\d+))?/gi,
       (whole, scheme: string, user: string, host: string, port?: string) => {
         const found = find(host, port ? Number(port) : defaultPorts[scheme.toLowerCase()])
-        return found ? `${scheme}://${user}${found.host}:${found.hostPort}` : whole
+        return found ? `${scheme}://${user}${bracketed(found.host)}:${found.hostPort}` : whole
       },
     )
     .replaceAll(/(?<![\w.:/@-])([a-z0-9][a-z0-9.-]*):(\d+)\b/gi, (whole, host: string, port: string) => {
       const found = find(host, Number(port))
-      return found ? `${found.host}:${found.hostPort}` : whole
+      return found ? `${bracketed(found.host)}:${found.hostPort}` : whole
     })
 }

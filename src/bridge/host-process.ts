@@ -5,6 +5,7 @@ import type { AddressInfo } from 'node:net'
 
 import { execInDocker } from '../docker/exec.ts'
 import { ClusterTestError, messageOf } from '../support/errors.ts'
+import { bracketed } from '../support/ip-range.ts'
 import { poll } from '../support/poll.ts'
 import type { BridgeParts } from './bridges.ts'
 import { startForwarder } from './forwarder.ts'
@@ -91,18 +92,21 @@ export async function startHostProcess(parts: BridgeParts, options: HostProcessO
     { interval: 25, signal },
   )
   const forwards: Forward[] = []
+  const { gateway, gateway6 } = parts.network
   for (const { port, protocol, local } of ports) {
     const own = listening.filter((each) => each.port === local && each.protocol === protocol)
-    if (own.some(({ isLoopback }) => !isLoopback)) forwards.push({ protocol, port, address: parts.network.gateway, targetPort: local })
-    else if (protocol === 'udp')
-      throw new ClusterTestError('ERR_BRIDGE_NOT_LISTENING', `Command "${text}" takes datagrams for port ${local} on loopback only.`, {
-        hint: 'Let it bind to 0.0.0.0. Connections are passed on to loopback, datagrams are not.',
-      })
-    else {
-      const forwarder = cleanup.use(
-        await startForwarder({ host: parts.network.gateway, port: 0 }, () => ({ host: 'localhost', port: local })),
-      )
-      forwards.push({ protocol, port, address: parts.network.gateway, targetPort: forwarder.port })
+    for (const address of gateway6 ? [gateway, gateway6] : [gateway]) {
+      const isDirect = own.some(({ isLoopback, isIPv6 }) => !isLoopback && (isIPv6 || address === gateway))
+      if (isDirect) forwards.push({ protocol, port, address, targetPort: local })
+      else if (protocol === 'tcp') {
+        const forwarder = cleanup.use(await startForwarder({ host: address, port: 0 }, () => ({ host: 'localhost', port: local })))
+        forwards.push({ protocol, port, address, targetPort: forwarder.port })
+      }
+      // Over IPv6 what is left out is refused, which is all that a program without it can do.
+      else if (address === gateway)
+        throw new ClusterTestError('ERR_BRIDGE_NOT_LISTENING', `Command "${text}" takes datagrams for port ${local} on loopback only.`, {
+          hint: 'Let it bind to 0.0.0.0. Connections are passed on to loopback, datagrams are not.',
+        })
     }
   }
   const owned = cleanup.move()
@@ -123,22 +127,28 @@ const reachable = new WeakSet<object>()
  * networks are in a virtual machine, or behind a firewall of the host.
  * @throws ClusterTestError `ERR_BRIDGE_HOST_UNREACHABLE`
  */
-export async function checkHostPath({ docker, cluster, network }: BridgeParts, signal: AbortSignal): Promise<void> {
+export async function checkHostPath(parts: BridgeParts, signal: AbortSignal): Promise<void> {
+  const { cluster } = parts
   if (reachable.has(cluster)) return
+  await checkAddress(parts, parts.network.gateway, signal)
+  if (parts.network.gateway6) await checkAddress(parts, parts.network.gateway6, signal)
+  reachable.add(cluster)
+}
+
+async function checkAddress({ docker, cluster }: BridgeParts, gateway: string, signal: AbortSignal): Promise<void> {
   const server = createServer((_, response) => response.end('reached'))
   try {
-    await new Promise<void>((resolve, reject) => server.once('error', reject).listen(0, network.gateway, resolve))
+    await new Promise<void>((resolve, reject) => server.once('error', reject).listen(0, gateway, resolve))
     const { port } = server.address() as AddressInfo
     // Of all HTTP clients, kubectl is the one that every node image has.
-    const url = `http://${network.gateway}:${port}`
+    const url = `http://${bracketed(gateway)}:${port}`
     const kubectl = ['kubectl', '--kubeconfig=/dev/null', `--server=${url}`, '--request-timeout=3s', 'get', '--raw=/']
     await execInDocker(docker, cluster.nodes[0]!.name, kubectl)
-    reachable.add(cluster)
   } catch (error) {
     signal.throwIfAborted()
     throw new ClusterTestError(
       'ERR_BRIDGE_HOST_UNREACHABLE',
-      `The cluster cannot reach this machine at ${network.gateway}, the gateway of its Docker network: ${messageOf(error)}.`,
+      `The cluster cannot reach this machine at ${gateway}, the gateway of its Docker network: ${messageOf(error)}.`,
       {
         cause: error,
         hint: 'Let a firewall pass what comes from the Docker network, or bridge to a local container (image or build): on Docker Desktop that is the only way.',

@@ -1,14 +1,14 @@
 import { Server as HttpServer, type IncomingMessage, type ServerResponse, createServer as createHttpServer } from 'node:http'
 import type { IncomingHttpHeaders, ServerHttp2Stream } from 'node:http2'
-import { type AddressInfo, type Server, type Socket, createServer } from 'node:net'
+import type { Server, Socket } from 'node:net'
 import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises'
 
-import { ClusterTestError, messageOf } from '../support/errors.ts'
 import { drain } from './drain.ts'
+import { type Listeners, listenOn } from './listen.ts'
 import type { ReceivedRequest, TcpServer } from './options.ts'
 
 export interface InjectedServer extends AsyncDisposable {
-  readonly port: number
+  readonly listeners: Listeners['all']
 }
 
 /** Milliseconds from a connection to its first request that a bridge waits for when it ends: a busy machine takes its time. */
@@ -18,46 +18,38 @@ const patienceForFirst = 1_000
 const patienceForUnknown = 300
 
 /**
- * Listens on one address and hands every connection to the user's server, which need not listen itself: Node.js' servers
+ * Listens on each address and hands every connection to the user's server, which need not listen itself: Node.js' servers
  * take connections that others accepted through their event `connection`. No port of the user's is taken, and TLS,
  * HTTP/2 and raw protocols work as they do there.
  */
 export async function injectServer(
   local: TcpServer,
-  address: string,
+  addresses: readonly string[],
   onRequest: (request: ReceivedRequest) => void,
 ): Promise<InjectedServer> {
   const server = typeof local === 'function' ? createHttpServer(local) : local
   const observed = observeRequests(server, onRequest)
 
   const sockets = new Map<Socket, number>()
-  const listener = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => {
+  const accept = (socket: Socket) => {
     sockets.set(socket, performance.now())
     socket.once('close', () => sockets.delete(socket))
     server.emit('connection', socket)
     // The user's server may not have a listener of its own for it.
     if (socket.listenerCount('error') === 0) socket.on('error', () => socket.destroy())
-  })
-  try {
-    await new Promise<void>((resolve, reject) => listener.once('error', reject).listen(0, address, resolve))
-  } catch (error) {
-    throw new ClusterTestError(
-      'ERR_BRIDGE_HOST_UNREACHABLE',
-      `This process cannot listen on ${address}, the gateway of the cluster's network: ${messageOf(error)}.`,
-      {
-        cause: error,
-        hint: 'Where Docker runs in a virtual machine or on another host, bridge to a local container: image or build.',
-      },
-    )
   }
+  const listeners = await listenOn(addresses, accept).catch((error: unknown) => {
+    observed[Symbol.dispose]()
+    throw error
+  })
   return {
-    port: (listener.address() as AddressInfo).port,
+    listeners: listeners.all,
     async [Symbol.asyncDispose]() {
       // New connections go to the pods by now. Those on their way here have still to be accepted, and to send their request.
       await sleep(10)
       // A timer comes before what has arrived meanwhile, and closing would reset that.
       await nextTurn()
-      const closed = new Promise((resolve) => listener.close(resolve))
+      const closed = listeners.close()
       // Connections that wait for a next request are closed, so that it goes to the pods.
       await drain(sockets, (socket) => observed.isBusy(socket, performance.now() - sockets.get(socket)!))
       observed[Symbol.dispose]()

@@ -9,6 +9,8 @@ import type { PortMapping } from './ports.ts'
 export interface JoinedContainer extends AsyncDisposable {
   /** In the cluster's Docker network. */
   readonly address: string
+  /** The same for IPv6; undefined where it has none. */
+  readonly address6: string | undefined
 }
 
 /** Connects a container that runs already, whoever started it, to the cluster's Docker network, and waits until it listens. */
@@ -52,7 +54,11 @@ export async function joinContainer(
   } finally {
     await removeContainer(docker, onlooker.id)
   }
-  const { NetworkSettings } = await container.inspect()
+  const endpoint = (await container.inspect()).NetworkSettings.Networks[cluster.network]!
   const owned = cleanup.move()
-  return { address: NetworkSettings.Networks[cluster.network]!.IPAddress, [Symbol.asyncDispose]: () => owned.disposeAsync() }
+  return {
+    address: endpoint.IPAddress,
+    address6: endpoint.GlobalIPv6Address || undefined,
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
+  }
 }

@@ -20,11 +20,12 @@ async function serve(server: Server): Promise<Endpoint> {
 }
 
 /** A junction in front of an original. */
-async function junctionOf(server: Server): Promise<Junction & { readonly url: string }> {
+async function junctionOf(server: Server): Promise<Junction & { readonly port: number; readonly url: string }> {
   const endpoint = await serve(server)
-  const junction = await startJunction({ workload: 'deployment/shop', address: '127.0.0.1', original: async () => endpoint })
+  const junction = await startJunction({ workload: 'deployment/shop', addresses: ['127.0.0.1'], original: async () => endpoint })
   onTestFinished(() => junction[Symbol.asyncDispose]())
-  return { ...junction, url: `http://127.0.0.1:${junction.port}` }
+  const { port } = junction.listeners[0]!
+  return { ...junction, port, url: `http://127.0.0.1:${port}` }
 }
 
 const answer =

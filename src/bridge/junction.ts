@@ -1,9 +1,10 @@
 import { once } from 'node:events'
-import { type AddressInfo, type Socket, createServer } from 'node:net'
+import type { Socket } from 'node:net'
 
 import { drain } from './drain.ts'
 import { createHttp1Junction } from './junction-http1.ts'
 import { createHttp2Junction } from './junction-http2.ts'
+import { type Listeners, listenOn } from './listen.ts'
 import { type RequestHead, type RequestMatch, matchesHead, matchesText } from './match.ts'
 import { recognise } from './recognise.ts'
 import { dial, splice } from './splice.ts'
@@ -48,7 +49,7 @@ export interface ProtocolJunction extends Disposable {
 }
 
 export interface Junction extends AsyncDisposable {
-  readonly port: number
+  readonly listeners: Listeners['all']
   readonly routes: ReadonlyMap<string, Route>
   /** From the next request on, also on connections that are open. */
   add(route: Route): void
@@ -58,7 +59,7 @@ export interface Junction extends AsyncDisposable {
 export interface JunctionOptions {
   readonly workload: string
   /** To listen on. */
-  readonly address: string
+  readonly addresses: readonly string[]
   readonly original: JunctionParts['original']
 }
 
@@ -69,7 +70,7 @@ const quiet = 50
  * Listens in place of a port of the pods, reads HTTP/1 and HTTP/2, and sends each request to the local side that is there
  * for it, or else on to the original. Anything that is not HTTP passes to the original unchanged.
  */
-export async function startJunction({ workload, address, original }: JunctionOptions): Promise<Junction> {
+export async function startJunction({ workload, addresses, original }: JunctionOptions): Promise<Junction> {
   const routes = new Map<string, Route>()
   const parts: JunctionParts = {
     workload,
@@ -85,13 +86,6 @@ export async function startJunction({ workload, address, original }: JunctionOpt
   }
   const protocols = { http1: createHttp1Junction(parts), http2: createHttp2Junction(parts) }
   const sockets = new Map<Socket, ProtocolJunction | undefined>()
-  const server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => {
-    sockets.set(socket, undefined)
-    socket.once('close', () => sockets.delete(socket))
-    socket.on('error', () => socket.destroy())
-    void accept(socket)
-  })
-
   const accept = async (socket: Socket) => {
     const kind = await recognise(socket, quiet)
     if (kind === 'http1' || kind === 'http2') {
@@ -117,14 +111,19 @@ export async function startJunction({ workload, address, original }: JunctionOpt
     return splice(socket, other, copies)
   }
 
-  await new Promise<void>((resolve, reject) => server.once('error', reject).listen(0, address, resolve))
+  const listeners = await listenOn(addresses, (socket) => {
+    sockets.set(socket, undefined)
+    socket.once('close', () => sockets.delete(socket))
+    socket.on('error', () => socket.destroy())
+    void accept(socket)
+  })
   return {
-    port: (server.address() as AddressInfo).port,
+    listeners: listeners.all,
     routes,
     add: (route) => void routes.set(route.id, route),
     remove: (id) => void routes.delete(id),
     async [Symbol.asyncDispose]() {
-      const closed = new Promise((resolve) => server.close(resolve))
+      const closed = listeners.close()
       await drain(sockets, (socket) => sockets.get(socket)?.isBusy(socket) ?? true)
       for (const protocol of Object.values(protocols)) protocol[Symbol.dispose]()
       await closed

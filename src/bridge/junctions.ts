@@ -90,13 +90,14 @@ async function openJunction(
     origins.set(socket, known)
     return known
   }
-  const junction = cleanup.use(await startJunction({ workload, address: network.gateway, original }))
+  const addresses = network.gateway6 ? [network.gateway, network.gateway6] : [network.gateway]
+  const junction = cleanup.use(await startJunction({ workload, addresses, original }))
   for (const route of routes) junction.add(route)
   const rules = await startPodRules({
     target,
     id,
     nodes,
-    forwards: [{ protocol: 'tcp', port, address: network.gateway, targetPort: junction.port }],
+    forwards: junction.listeners.map((listener) => ({ protocol: 'tcp', port, address: listener.address, targetPort: listener.port })),
     keepProbes,
     known,
     onProblem,
@@ -120,9 +121,10 @@ async function openJunction(
 
 /** Which pod a connection came through: its node has given it an address of its own, and remembers. */
 async function podBehind({ cluster, nodes, network }: Parts, socket: Socket): Promise<{ node: string; ip: string } | undefined> {
-  const node = cluster.nodes.find(({ address }) => address === socket.remoteAddress)
+  const node = cluster.nodes.find(({ address, address6 }) => socket.remoteAddress === address || socket.remoteAddress === address6)
   const shell = nodes.find(({ name }) => name === node?.name)?.shell
   if (!shell) return undefined
+  if (socket.remoteFamily === 'IPv6') return undefined
   const reply = `--reply-src ${network.gateway} --reply-port-src ${socket.localPort} --reply-port-dst ${socket.remotePort}`
   const found = await shell.run(`conntrack -L -p tcp ${reply} 2>/dev/null; :`)
   const ip = /\bsrc=(\S+)/.exec(found)?.[1]

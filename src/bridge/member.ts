@@ -27,6 +27,8 @@ export interface Member extends AsyncDisposable {
   readonly holder: string
   /** In the cluster's Docker network. */
   readonly address: string
+  /** The same for IPv6; undefined where the network has none. */
+  readonly address6: string | undefined
   /** Host ports of the published ones. */
   readonly published: Readonly<Record<number, number>>
 }
@@ -61,6 +63,7 @@ export async function startMember({ docker, cluster, network, namespace, publish
   return {
     holder: container.id,
     address: NetworkSettings.Networks[cluster.network]!.IPAddress,
+    address6: NetworkSettings.Networks[cluster.network]!.GlobalIPv6Address || undefined,
     published: Object.fromEntries(publish.map((port) => [port, Number(NetworkSettings.Ports[`${port}/tcp`]?.[0]?.HostPort)])),
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   }
@@ -130,14 +133,17 @@ interface Listener {
   readonly protocol: string
   readonly port: number
   readonly isLoopback: boolean
+  /** Whether it takes connections over IPv6. */
+  readonly isIPv6: boolean
 }
 
 /** proc_net_tcp(5): addresses are hexadecimal, 0A is LISTEN. */
 export function parseListeners(tables: string): readonly Listener[] {
   const listeners: Listener[] = []
-  let protocol = ''
+  let table = ''
   for (const line of tables.split('\n')) {
-    if (/^(?:tcp|udp)6?$/.test(line)) protocol = line.slice(0, 3)
+    if (/^(?:tcp|udp)6?$/.test(line)) table = line
+    const protocol = table.slice(0, 3)
     const [, address = '', port = '', state] = /^\s*\d+: ([0-9A-F]+):([0-9A-F]{4}) \S+ ([0-9A-F]{2}) /.exec(line) ?? []
     // 127.0.0.11 is Docker's own resolver.
     if (!port || address === '0B00007F' || (protocol === 'tcp' && state !== '0A')) continue
@@ -145,6 +151,7 @@ export function parseListeners(tables: string): readonly Listener[] {
       protocol,
       port: Number.parseInt(port, 16),
       isLoopback: /7F$|^0{24}01000000$|^0000000000000000FFFF0000.{6}7F$/.test(address),
+      isIPv6: table.endsWith('6') && !address.startsWith('0000000000000000FFFF0000'),
     })
   }
   return listeners

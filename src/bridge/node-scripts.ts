@@ -1,5 +1,6 @@
+import { isIPv6 } from '../support/ip-range.ts'
 import { enterScript, forgetInPod, leaveScript, listConnections, stateFolder } from './pod-scripts.ts'
-import { type RuleOptions, chainsOf, cutRules, nodeRules, podRules, removedNodeRules } from './rules.ts'
+import { type Family, type RuleOptions, chainsOf, cutRules, nodeRules, optionsFor, podRules, removedNodeRules } from './rules.ts'
 
 /** How a node recognises the sandboxes of a workload without asking the API server. */
 export interface PodMatch {
@@ -10,8 +11,8 @@ export interface PodMatch {
 }
 
 export interface NodeScriptOptions extends RuleOptions {
-  /** Range of the pods of the node. */
-  readonly podCidr: string
+  /** Ranges of the pods of the node: of IPv4, and of IPv6 where the cluster has it. */
+  readonly podCidrs: readonly string[]
   readonly match: PodMatch
 }
 
@@ -34,21 +35,27 @@ wait`
  * @param known connections from a while ago, see noteScript
  */
 export function applyScript(options: NodeScriptOptions, uids: readonly string[], known: string): string {
-  const { id, keepProbes, podCidr } = options
+  const { id, keepProbes, podCidrs } = options
+  const families = familiesOf(options)
   // printf is a part of the shell, cat would be a process.
   const file = (name: string, text: string) => `printf '%s' ${quote(text)} > $dir/${name}`
   return `
 ${functions(id)}
 mkdir -p $dir
+marks=
 if ! [ -e $dir/enter ]; then
-  ${file('rules', podRules(options))}
   ${file('known', `${known}\n`)}
-  ${file('cut', cutRules(options))}
-  ${file('leave', leaveScript(options))}
-  ${file('enter', enterScript(options))}
-  ${keepProbes ? `${file('mark', nodeRules(options, podCidr))}\n  restore_on_node $dir/mark &\n  marks=$!` : 'marks='}
+  ${families
+    .flatMap((family) => {
+      const own = optionsFor(family, options)
+      return [file(`rules${family}`, podRules(own)), file(`cut${family}`, cutRules(own))]
+    })
+    .join('\n  ')}
+  ${file('leave', leaveScript(options, families))}
+  ${file('enter', enterScript(options, families))}
+  ${keepProbes ? podCidrs.map((cidr, index) => `${file(`mark${families[index]}`, nodeRules(options, cidr))}\n  restore_on_node $dir/mark${families[index]} ${families[index]} &\n  marks="$marks $!"`).join('\n  ') : ''}
 fi
-pids=\${marks:-}
+pids=$marks
 ${forEachPod('apply "$file"', uids)}
 for pid in $pids; do wait $pid || exit 1; done
 `
@@ -101,7 +108,7 @@ done <&3
  * Ends the watch and removes every rule of the bridge, in whatever state it is. Connections that the local side has
  * accepted go on until it ends them.
  */
-export function removeScript(options: RuleOptions): string {
+export function removeScript(options: RuleOptions, families: readonly Family[]): string {
   const { probe } = chainsOf(options.id)
   return `
 ${functions(options.id)}
@@ -118,22 +125,26 @@ dir=$gone
 { read -r ctr < $dir/ctr; } 2>/dev/null && kill -9 $ctr 2>/dev/null
 pids=
 ${inEachPod('sh $dir/leave')}
-if iptables-save -t mangle | grep -q ':${probe} '; then
+${families
+  .map(
+    (family) => `if ip${family}tables-save -t mangle | grep -q ':${probe} '; then
   printf '%s' ${quote(removedNodeRules(options))} > $dir/unmark
-  restore_on_node $dir/unmark || exit 1
-fi
+  restore_on_node $dir/unmark ${family} || exit 1
+fi`,
+  )
+  .join('\n')}
 for pid in $pids; do wait $pid || exit 1; done
 `
 }
 
 /** After removeScript, once the local side has ended: forgets its connections, and puts the kernel's switches back. */
-export function forgetScript(options: RuleOptions): string {
+export function forgetScript(options: RuleOptions, families: readonly Family[]): string {
   return `
 ${functions(options.id)}
 dir=$gone
 [ -d $dir ] || exit 0
 cat > $dir/forget <<'FILE'
-${forgetInPod(options)}FILE
+${forgetInPod(options, families)}FILE
 pids=
 ${inEachPod('sh $dir/forget')}
 for pid in $pids; do wait $pid || exit 1; done
@@ -147,6 +158,11 @@ function forEachPod(command: string, uids: readonly string[]): string {
   read -r facts < "$file" || [ -n "$facts" ] || continue
   case $facts in ${uids.map((uid) => `*'"K8S_POD_UID","${uid}"'*`).join('|') || "''"}) ${command} & pids="$pids $!" ;; esac
 done`
+}
+
+/** Those of the pods of a node. */
+export function familiesOf({ podCidrs }: Pick<NodeScriptOptions, 'podCidrs'>): readonly Family[] {
+  return podCidrs.map((cidr) => (isIPv6(cidr) ? '6' : ''))
 }
 
 function inEachPod(command: string): string {
@@ -170,8 +186,8 @@ exit $code`
 
 /** kube-proxy writes to the same tables of the node, and of two writers one may be refused. */
 const restoreOnNode = `restore_on_node() {
-  for try in 1 2 3 4 5 6 7 8 9 10; do iptables-restore -w 5 --noflush < "$1" 2>/dev/null && return; sleep 0.05; done
-  iptables-restore -w 5 --noflush < "$1"
+  for try in 1 2 3 4 5 6 7 8 9 10; do ip$2tables-restore -w 5 --noflush < "$1" 2>/dev/null && return; sleep 0.05; done
+  ip$2tables-restore -w 5 --noflush < "$1"
 }`
 
 function functions(id: string): string {
@@ -184,7 +200,12 @@ read_sandbox() {
   namespace=\${facts#*'"K8S_POD_NAMESPACE","'}; namespace=\${namespace%%'"'*}
   uid=\${facts#*'"K8S_POD_UID","'}; uid=\${uid%%'"'*}
   ns=\${facts#*'"netns":"'}; ns=\${ns%%'"'*}
-  ip=\${facts#*'"ips":['}; ip=\${ip#*'"address":"'}; ip=\${ip%%/*}
+  ip=; ip6=
+  rest=\${facts#*'"ips":['}; rest=\${rest%%']'*}
+  while :; do
+    case $rest in *'"address":"'*) rest=\${rest#*'"address":"'} ;; *) break ;; esac
+    case \${rest%%/*} in *:*) ip6=\${rest%%/*} ;; *) ip=\${rest%%/*} ;; esac
+  done
 }
 ${restoreOnNode}
 # A pod may end at any moment, and its network namespace with it.
@@ -203,7 +224,7 @@ apply() {
   mark=$dir/ns-\${ns##*/}
   if mkdir $mark 2>/dev/null; then
     [ -e $dir/closing ] && { rmdir $mark; return 0; }
-    nsenter --net=$ns sh $dir/enter $dir \${ns##*/} $ip || { : > $mark/failed; [ -e $ns ] && return 1; return 0; }
+    nsenter --net=$ns sh $dir/enter $dir \${ns##*/} "$ip" "$ip6" || { : > $mark/failed; [ -e $ns ] && return 1; return 0; }
   else
     while [ -d $mark ] && ! [ -e $mark/done ]; do [ -e $mark/failed ] && return 1; sleep 0.01; done
   fi

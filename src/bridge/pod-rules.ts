@@ -1,13 +1,13 @@
 import type { ContainerShell } from '../docker/container-shell.ts'
 import type { Pod } from '../kube/types.ts'
 import { ClusterTestError, messageOf } from '../support/errors.ts'
-import { type NodeScriptOptions, applyScript, forgetScript, noteScript, removeScript, watchScript } from './node-scripts.ts'
+import { type NodeScriptOptions, applyScript, familiesOf, forgetScript, noteScript, removeScript, watchScript } from './node-scripts.ts'
 import type { ContainerPort } from './ports.ts'
 import type { BridgeTarget } from './target.ts'
 
-export interface PodRulesOptions extends Omit<NodeScriptOptions, 'podCidr' | 'match'> {
+export interface PodRulesOptions extends Omit<NodeScriptOptions, 'podCidrs' | 'match'> {
   readonly target: BridgeTarget
-  readonly nodes: readonly { readonly name: string; readonly shell: ContainerShell; readonly podCidr: string }[]
+  readonly nodes: readonly { readonly name: string; readonly shell: ContainerShell; readonly podCidrs: readonly string[] }[]
   /** What noteConnections has found a while before. */
   readonly known: string
   /** Called when a pod cannot be given its rules while the bridge lives. */
@@ -34,23 +34,23 @@ export async function startPodRules(options: PodRulesOptions): Promise<PodRules>
     const [word, uid] = line.split(' ')
     if (word === 'pod' && uid) pods.add(uid)
   }
-  const apply = async ({ name, shell, podCidr }: (typeof nodes)[number], uids: readonly string[]) => {
+  const apply = async ({ name, shell, podCidrs }: (typeof nodes)[number], uids: readonly string[]) => {
     try {
-      const printed = await shell.run(applyScript({ ...options, podCidr, match: target.match }, uids, options.known))
+      const printed = await shell.run(applyScript({ ...options, podCidrs, match: target.match }, uids, options.known))
       printed.split('\n').forEach(onLine)
     } catch (error) {
       throw rulesFailed(target.workload, name, error)
     }
   }
 
-  cleanup.defer(async () => void (await Promise.all(nodes.map(({ shell }) => shell.run(removeScript(options))))))
+  cleanup.defer(async () => void (await Promise.all(nodes.map((node) => node.shell.run(removeScript(options, familiesOf(node)))))))
   const present = target.pods()
   await Promise.all(
     nodes.map(async (node) => {
       const uids = present.filter((pod) => pod.spec?.nodeName === node.name).map(uidOf)
       await apply(node, uids)
       // Not waited for: it looks for what has come meanwhile, and a pod takes longer to get ready than it to start.
-      node.shell.start(watchScript({ ...options, podCidr: node.podCidr, match: target.match }), onLine)
+      node.shell.start(watchScript({ ...options, podCidrs: node.podCidrs, match: target.match }), onLine)
     }),
   )
 
@@ -73,7 +73,7 @@ export async function startPodRules(options: PodRulesOptions): Promise<PodRules>
   return {
     pods,
     async forget() {
-      await Promise.all(nodes.map(({ shell }) => shell.run(forgetScript(options))))
+      await Promise.all(nodes.map((node) => node.shell.run(forgetScript(options, familiesOf(node)))))
     },
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   }

@@ -57,6 +57,7 @@ export interface BridgeRequest {
 export interface OpenMember {
   readonly holder: string
   readonly address: string
+  readonly address6: string | undefined
   readonly published: Readonly<Record<number, number>>
   readonly image: string
   readonly env: Readonly<Record<string, string>>
@@ -70,6 +71,8 @@ export interface OpenBridge {
   readonly ports: readonly PortMapping[]
   /** Address of the host in the cluster's Docker network. */
   readonly gateway: string
+  /** The same for IPv6; undefined where the cluster has none. */
+  readonly gateway6: string | undefined
   readonly member?: OpenMember | undefined
   /** Folder on the host with the files of the replaced container. */
   readonly root?: string | undefined

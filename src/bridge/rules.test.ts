@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 
-import { cutRules, endedPodRules, nodeRules, podRules, removedNodeRules, forgottenPodRules } from './rules.ts'
+import { cutRules, endedPodRules, nodeRules, optionsFor, podRules, removedNodeRules, forgottenPodRules } from './rules.ts'
 
 const options = {
   id: 'abcd',
@@ -37,6 +37,18 @@ test('sends the ports of a pod to the local side, and lets probes pass', () => {
     "
   `)
   expect(podRules({ ...options, keepProbes: false })).not.toContain('--dscp 42')
+})
+
+test('each family has rules for its own addresses, and refuses the ports that only the other has', () => {
+  const dual = { ...options, forwards: [...options.forwards, { ...options.forwards[0], address: 'fd00::5', targetPort: 8086 }] }
+  expect(optionsFor('', dual)).toEqual({ ...options, refused: [] })
+  const ipv6 = optionsFor('6', dual)
+  expect(podRules(ipv6)).toContain('-j DNAT --to-destination [fd00::5]:8086\n-A VK-abcd-OUT -d fd00::5/128 -p tcp')
+  expect(podRules(ipv6)).not.toMatch(/udp.* DNAT/)
+  expect(podRules(ipv6)).toContain('-A VK-abcd-CUT -p udp -m udp --dport 53 -j REJECT\n-I INPUT')
+  expect(podRules(optionsFor('6', options))).toContain(
+    '-A VK-abcd-CUT -p tcp -m tcp --dport 3000 -j REJECT --reject-with tcp-reset\n-A VK-abcd-CUT -p udp',
+  )
 })
 
 test('resets the next request of an older connection', () => {

@@ -1,3 +1,4 @@
+import { bracketed, isIPv6 } from '../support/ip-range.ts'
 import type { Protocol } from './ports.ts'
 
 /** Where the traffic of one port of the pods goes. */
@@ -5,7 +6,7 @@ export interface Forward {
   readonly protocol: Protocol
   /** Of the pods. */
   readonly port: number
-  /** Of the local side, in the cluster's Docker network. */
+  /** Of the local side, in the cluster's Docker network. Its family is that of the packets that go there. */
   readonly address: string
   readonly targetPort: number
 }
@@ -27,6 +28,22 @@ export interface RuleOptions {
   readonly keepProbes: boolean
   /** Ports of the pods' loopback that the local side reaches by the mark of passages. */
   readonly fromPod?: readonly number[]
+  /** Ports for which the local side has no address of this family: refused at once, so that clients take the other. */
+  readonly refused?: readonly Pick<Forward, 'protocol' | 'port'>[]
+}
+
+/** What iptables' programs have in their names, and scripts in those of their files: nothing for IPv4. */
+export type Family = '' | '6'
+
+/** The kernel has a set of rules for each family. */
+export function optionsFor<Options extends RuleOptions>(family: Family, options: Options): Options {
+  const isOwn = ({ address }: Forward) => isIPv6(address) === (family === '6')
+  const own = options.forwards.filter(isOwn)
+  const refused = options.forwards.filter(
+    (each) => !isOwn(each) && !own.some(({ port, protocol }) => port === each.port && protocol === each.protocol),
+  )
+  // Loopback is IPv4's.
+  return { ...options, forwards: own, refused, ...(family === '6' && { fromPod: [] }) }
 }
 
 /**
@@ -39,11 +56,20 @@ export interface RuleOptions {
  * - CUT: a packet that the kernel finds out of place (INVALID) is not translated, and the pod, which knows no such
  *   connection, would reset it: as kube-proxy does, drop it, and it is sent again (kubernetes/kubernetes#74839).
  */
-export function podRules({ id, forwards, keepProbes, fromPod = [] }: RuleOptions): string {
+export function podRules({ id, forwards, keepProbes, fromPod = [], refused = [] }: RuleOptions): string {
   const { input, output, cut } = chainsOf(id)
   const { nat, filter } = jumps(id)
   return (
-    table('filter', [`:${cut} - [0:0]`, ...dropInvalid(cut, forwards), ...passMarked(cut, keepProbes), ...add(filter)]) +
+    table('filter', [
+      `:${cut} - [0:0]`,
+      ...dropInvalid(cut, forwards),
+      ...passMarked(cut, keepProbes),
+      ...refused.map(
+        ({ protocol, port }) =>
+          `-A ${cut} -p ${protocol} -m ${protocol} --dport ${port} -j REJECT${protocol === 'tcp' ? ' --reject-with tcp-reset' : ''}`,
+      ),
+      ...add(filter),
+    ]) +
     table('nat', [
       `:${input} - [0:0]`,
       `:${output} - [0:0]`,
@@ -53,11 +79,11 @@ export function podRules({ id, forwards, keepProbes, fromPod = [] }: RuleOptions
       ...passMarked(input, keepProbes),
       ...forwards.map(
         ({ protocol, port, address, targetPort }) =>
-          `-A ${input} -p ${protocol} -m addrtype --dst-type LOCAL -m ${protocol} --dport ${port}${protocol === 'tcp' ? ' --syn' : ''} -j DNAT --to-destination ${address}:${targetPort}`,
+          `-A ${input} -p ${protocol} -m addrtype --dst-type LOCAL -m ${protocol} --dport ${port}${protocol === 'tcp' ? ' --syn' : ''} -j DNAT --to-destination ${bracketed(address)}:${targetPort}`,
       ),
       ...forwards.map(
         ({ protocol, address, targetPort }) =>
-          `-A ${output} -d ${address}/32 -p ${protocol} -m ${protocol} --dport ${targetPort} -j MASQUERADE`,
+          `-A ${output} -d ${host(address)} -p ${protocol} -m ${protocol} --dport ${targetPort} -j MASQUERADE`,
       ),
       ...add(nat),
     ])
@@ -79,7 +105,7 @@ function dropInvalid(chain: string, forwards: readonly Forward[]): readonly stri
     .filter(({ protocol }) => protocol === 'tcp')
     .flatMap(({ port, address, targetPort }) => [
       `-A ${chain} -p tcp -m tcp --dport ${port} ${invalid}`,
-      `-A ${chain} -s ${address}/32 -p tcp -m tcp --sport ${targetPort} ${invalid}`,
+      `-A ${chain} -s ${host(address)} -p tcp -m tcp --sport ${targetPort} ${invalid}`,
     ])
 }
 
@@ -186,6 +212,7 @@ function jumps(id: string): { readonly nat: readonly string[]; readonly filter: 
 
 /** Ahead of those of older bridges: what copies requests comes before what takes them. */
 const add = (rules: readonly string[]) => rules.map((rule) => `-I ${rule}`)
+const host = (address: string) => `${address}/${isIPv6(address) ? 128 : 32}`
 const remove = (rules: readonly string[]) => rules.map((rule) => `-D ${rule}`)
 const drop = (chains: readonly string[]) => [...chains.map((chain) => `-F ${chain}`), ...chains.map((chain) => `-X ${chain}`)]
 

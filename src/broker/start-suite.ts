@@ -105,8 +105,21 @@ export async function startSuite(parts: EngineParts, plan: SuitePlan, progress: 
 
   const [cluster, stack] = await together(signal, [
     async (abort) => {
-      const { nodeImage = parts.nodeImage, agents, k3sArgs, memory } = options
-      return cleanup.use(await startCluster({ ...parts, label: suite, image: nodeImage, agents, k3sArgs, memory, progress, signal: abort }))
+      const { nodeImage = parts.nodeImage, agents, k3sArgs, ipFamily, nodeEnv, memory } = options
+      return cleanup.use(
+        await startCluster({
+          ...parts,
+          label: suite,
+          image: nodeImage,
+          agents,
+          k3sArgs,
+          ipFamily,
+          nodeEnv,
+          memory,
+          progress,
+          signal: abort,
+        }),
+      )
     },
     (abort) => prepareImages({ ...parts, plan: plan.images, manifests: plan.manifests, progress, signal: abort }),
   ])

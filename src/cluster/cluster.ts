@@ -4,9 +4,12 @@ import { join } from 'node:path'
 import type { Docker } from '../docker/docker.ts'
 import { removeByLabel } from '../docker/remove.ts'
 import { type KubeClient, createKubeClient } from '../kube/client.ts'
-import { ClusterTestError } from '../support/errors.ts'
+import { ClusterTestError, messageOf } from '../support/errors.ts'
 import { randomId, slug } from '../support/identity.ts'
 import { type Progress, runStep } from '../support/progress.ts'
+import { type IpFamily, clusterRanges } from './cluster-ranges.ts'
+import { createDockerNetwork } from './docker-network.ts'
+import { enableIPv6 } from './enable-ipv6.ts'
 import { checkHostLimits, defaultClusterMemory, readHostLimits } from './host-limits.ts'
 import type { K3d } from './k3d.ts'
 import { readNodeLogs } from './node-logs.ts'
@@ -24,6 +27,10 @@ export interface StartClusterOptions {
   /** @default 0 */
   readonly agents?: number | undefined
   readonly k3sArgs?: readonly string[] | undefined
+  /** @default 'ipv4' */
+  readonly ipFamily?: IpFamily | undefined
+  /** Environment of the nodes. @default {} */
+  readonly nodeEnv?: Readonly<Record<string, string>> | undefined
   /** Bytes. @default 700 MB */
   readonly memory?: number | undefined
   readonly progress: Progress
@@ -49,6 +56,8 @@ export interface ClusterNode {
   readonly name: string
   /** In the cluster's Docker network. */
   readonly address: string
+  /** The same for IPv6; undefined where the network has none. */
+  readonly address6: string | undefined
 }
 
 /** Milliseconds that k3d is given to bring the servers up: ten times of what a 2-core machine needs. */
@@ -67,6 +76,8 @@ export async function startCluster(options: StartClusterOptions): Promise<Cluste
     image,
     agents = 0,
     k3sArgs = defaultK3sArgs,
+    ipFamily = 'ipv4',
+    nodeEnv = {},
     memory = defaultClusterMemory,
     progress,
     signal,
@@ -79,11 +90,14 @@ export async function startCluster(options: StartClusterOptions): Promise<Cluste
 
   await using cleanup = new AsyncDisposableStack()
   cleanup.defer(() => deleteCluster(docker, name))
-  await docker.engine.createNetwork({ Name: network, CheckDuplicate: true, Labels: labels, Options: {} })
+  const ranges = clusterRanges(k3sArgs, ipFamily)
+  await createDockerNetwork(docker, { name: network, labels, ranges, signal })
+  if (ipFamily === 'dual')
+    cleanup.use(await enableIPv6(docker, name, (error) => progress({ kind: 'note', step: 'cluster', text: messageOf(error) })))
 
   return await runStep(progress, 'cluster', `k3d cluster "${name}"`, async () => {
     try {
-      await k3d.create({ name, image, network, agents, labels, k3sArgs, timeout: createTimeout }, signal)
+      await k3d.create({ name, image, network, agents, labels, k3sArgs: ranges.k3sArgs, env: nodeEnv, timeout: createTimeout }, signal)
     } catch (error) {
       signal.throwIfAborted()
       throw await withNodeLogs(docker, name, error)
@@ -127,6 +141,7 @@ async function readNodes(docker: Docker, cluster: string): Promise<readonly (Clu
       name: Names[0]!.slice(1),
       image: Image,
       address: NetworkSettings.Networks[cluster]?.IPAddress ?? '',
+      address6: NetworkSettings.Networks[cluster]?.GlobalIPv6Address || undefined,
     }))
     .toSorted((a, b) => b.name.localeCompare(a.name))
 }

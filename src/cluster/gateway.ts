@@ -5,7 +5,8 @@ import { removeContainer } from '../docker/remove.ts'
 import type { EndpointSlice, KubeList, Service } from '../kube/types.ts'
 import { ClusterTestError } from '../support/errors.ts'
 import { randomId } from '../support/identity.ts'
-import type { Cluster } from './cluster.ts'
+import { bracketed, isIPv6 } from '../support/ip-range.ts'
+import type { Cluster, ClusterNode } from './cluster.ts'
 
 /** A TCP port of a Service as the host reaches it. */
 export interface ServiceAddress {
@@ -14,7 +15,7 @@ export interface ServiceAddress {
   /** Name of the Service's port; empty where it has none. */
   readonly portName: string
   readonly port: number
-  /** Always 127.0.0.1. */
+  /** 127.0.0.1, or ::1 for a Service of IPv6 alone. */
   readonly host: string
   readonly hostPort: number
 }
@@ -37,12 +38,16 @@ export async function startGateway(
   if (targets.length === 0) return { addresses: [], [Symbol.asyncDispose]: async () => {} }
   signal.throwIfAborted()
 
-  const ports = targets.map((target, index) => ({ ...target, inside: `${firstPort + index}/tcp` }))
+  const ports = targets.map((target, index) => ({
+    ...target,
+    inside: `${firstPort + index}/tcp`,
+    host: isIPv6(target.address) ? '::1' : '127.0.0.1',
+  }))
   const container = await docker.engine.createContainer({
     name: `${cluster.name}-gateway-${randomId(2)}`,
     // The node image has ip and iptables, and it is there already.
     Image: cluster.image,
-    Entrypoint: ['/bin/sh', '-ec', gatewayScript(cluster.nodes[0]!.address, targets)],
+    Entrypoint: ['/bin/sh', '-ec', gatewayScript(cluster.nodes[0]!, targets)],
     Cmd: [],
     Labels: { ...cluster.labels },
     Tty: true,
@@ -50,8 +55,11 @@ export async function startGateway(
     HostConfig: {
       NetworkMode: cluster.network,
       CapAdd: ['NET_ADMIN'],
-      Sysctls: { 'net.ipv4.ip_forward': '1' },
-      PortBindings: Object.fromEntries(ports.map(({ inside }) => [inside, [{ HostIp: '127.0.0.1', HostPort: '' }]])),
+      Sysctls: {
+        'net.ipv4.ip_forward': '1',
+        ...(targets.some(({ address }) => isIPv6(address)) && { 'net.ipv6.conf.all.forwarding': '1' }),
+      },
+      PortBindings: Object.fromEntries(ports.map(({ inside, host }) => [inside, [{ HostIp: host, HostPort: '' }]])),
     },
   })
   const remove = () => removeContainer(docker, container.id)
@@ -67,7 +75,7 @@ export async function startGateway(
           'ERR_DOCKER_REQUEST_FAILED',
           `Docker published no port for Service "${target.service}" port ${target.port}.`,
         )
-      return { ...target, host: '127.0.0.1', hostPort: Number(bound.HostPort) }
+      return { ...target, hostPort: Number(bound.HostPort) }
     })
     return { addresses, [Symbol.asyncDispose]: remove }
   } catch (error) {
@@ -104,18 +112,30 @@ export async function listTargets(cluster: Cluster, signal: AbortSignal): Promis
   return services.flatMap((service) => (isHeadless(service) ? podTargets(service, slices) : serviceTargets(service)))
 }
 
+/** A Service's own addresses, the first one of the family that it prefers. */
+export function clusterAddresses(spec: Service['spec']): readonly string[] {
+  const { clusterIP, clusterIPs = clusterIP ? [clusterIP] : [] } = spec ?? {}
+  return clusterIPs.filter((address) => address !== 'None' && address !== '')
+}
+
+/** From the host, a Service of both families is reached over IPv4: its containers may listen on that alone. */
+function preferIPv4(addresses: readonly string[]): string | undefined {
+  return addresses.find((address) => !isIPv6(address)) ?? addresses[0]
+}
+
 function isHeadless({ spec }: Service): boolean {
   return spec?.clusterIP === 'None'
 }
 
 function serviceTargets({ metadata, spec }: Service): readonly ServiceTarget[] {
-  if (!spec?.clusterIP) return []
-  return tcpPorts(spec.ports).map(({ name = '', port }) => ({
+  const address = preferIPv4(clusterAddresses(spec))
+  if (!address) return []
+  return tcpPorts(spec?.ports).map(({ name = '', port }) => ({
     namespace: metadata!.namespace!,
     service: metadata!.name!,
     portName: name,
     port,
-    address: spec.clusterIP!,
+    address,
     targetPort: port,
   }))
 }
@@ -125,7 +145,8 @@ function podTargets({ metadata, spec }: Service, slices: readonly EndpointSlice[
   const own = slices.filter(
     (slice) => slice.metadata.namespace === metadata?.namespace && slice.metadata.labels?.['kubernetes.io/service-name'] === metadata?.name,
   )
-  const address = own.flatMap(({ endpoints }) => endpoints ?? []).find(({ conditions }) => conditions?.ready !== false)?.addresses[0]
+  const ready = own.flatMap(({ endpoints }) => endpoints ?? []).filter(({ conditions }) => conditions?.ready !== false)
+  const address = preferIPv4(ready.flatMap(({ addresses }) => addresses.slice(0, 1)))
   if (!address) return []
   return tcpPorts(spec?.ports).flatMap(({ name = '', port }) => {
     const targetPort = own.flatMap(({ ports }) => ports ?? []).find((each) => (each.name ?? '') === name)?.port
@@ -154,16 +175,26 @@ async function waitForRules(output: NodeJS.ReadableStream, cluster: string, sign
   throw new ClusterTestError('ERR_DOCKER_REQUEST_FAILED', `The gateway of cluster "${cluster}" ended: ${text.trim()}`)
 }
 
-function gatewayScript(node: string, targets: readonly ServiceTarget[]): string {
-  const routes = [...new Set(targets.map(({ address }) => address))].map((address) => `ip route replace ${address}/32 via ${node}`)
-  const rules = targets.map(
-    ({ address, targetPort }, index) =>
-      `-A PREROUTING -p tcp --dport ${firstPort + index} -j DNAT --to-destination ${address}:${targetPort}`,
-  )
+function gatewayScript({ address, address6 }: ClusterNode, targets: readonly ServiceTarget[]): string {
+  // A host's IPv6 connection can only go on over IPv6, and the other way round.
+  const families = [
+    { iptables: 'iptables-restore', bits: 32, via: address, isOwn: (target: ServiceTarget) => !isIPv6(target.address) },
+    { iptables: 'ip6tables-restore', bits: 128, via: address6, isOwn: (target: ServiceTarget) => isIPv6(target.address) },
+  ]
   return [
-    ...routes,
-    // One restore for all rules: a single iptables call takes some 10 ms each.
-    `iptables-restore --noflush <<'RULES'\n*nat\n${rules.join('\n')}\n-A POSTROUTING -j MASQUERADE\nCOMMIT\nRULES`,
+    ...families.flatMap(({ iptables, bits, via, isOwn }) => {
+      const own = targets.map((target, index) => ({ ...target, index })).filter(isOwn)
+      if (own.length === 0) return []
+      const rules = own.map(
+        ({ index, ...target }) =>
+          `-A PREROUTING -p tcp --dport ${firstPort + index} -j DNAT --to-destination ${bracketed(target.address)}:${target.targetPort}`,
+      )
+      return [
+        ...new Set(own.map((target) => `ip route replace ${target.address}/${bits} via ${via}`)),
+        // One restore for all rules: a single iptables call takes some 10 ms each.
+        `${iptables} --noflush <<'RULES'\n*nat\n${rules.join('\n')}\n-A POSTROUTING -j MASQUERADE\nCOMMIT\nRULES`,
+      ]
+    }),
     `echo ${readyWord}`,
     // PID 1 ignores SIGTERM unless it handles it; the gateway holds nothing worth a grace period.
     "trap 'exit 0' TERM; while :; do sleep 3600 & wait $!; done",

@@ -10,6 +10,8 @@ export interface K3dCreateOptions {
   readonly agents: number
   readonly labels: Readonly<Record<string, string>>
   readonly k3sArgs: readonly string[]
+  /** Of the nodes. */
+  readonly env: Readonly<Record<string, string>>
   /** Milliseconds that k3d waits for the servers. */
   readonly timeout: number
 }
@@ -32,7 +34,7 @@ export async function findK3d(docker: Docker, command = 'k3d', onChild?: RunComm
 
   return {
     version,
-    async create({ name, image, network, agents, labels, k3sArgs, timeout }, signal) {
+    async create({ name, image, network, agents, labels, k3sArgs, env, timeout }, signal) {
       // k3d refuses a node filter that matches no node.
       const nodes = agents > 0 ? 'server:*;agent:*' : 'server:*'
       const args = [
@@ -42,6 +44,7 @@ export async function findK3d(docker: Docker, command = 'k3d', onChild?: RunComm
         ...['--kubeconfig-update-default=false', '--kubeconfig-switch-context=false', '--timeout', `${Math.ceil(timeout / 1000)}s`],
         ...(image ? ['--image', image] : []),
         ...Object.entries(labels).flatMap(([key, value]) => ['--runtime-label', `${key}=${value}@${nodes}`]),
+        ...Object.entries(env).flatMap(([key, value]) => ['--env', `${key}=${escapeFilter(value)}@${nodes}`]),
         ...k3sArgs.flatMap((arg) => ['--k3s-arg', /@/.test(arg) ? arg : `${arg}@server:*`]),
       ]
       try {
@@ -55,6 +58,11 @@ export async function findK3d(docker: Docker, command = 'k3d', onChild?: RunComm
     },
     kubeconfig: (name) => run(['kubeconfig', 'get', name]),
   }
+}
+
+/** What follows an @ would be a filter. */
+function escapeFilter(value: string): string {
+  return value.replaceAll('@', String.raw`\@`).replace(/\\$/, String.raw`\\`)
 }
 
 async function versionOf(command: string, run: (args: readonly string[]) => Promise<string>): Promise<string> {

@@ -1,8 +1,10 @@
 import type { Docker } from '../docker/docker.ts'
 import { execInDocker } from '../docker/exec.ts'
 import type { Service } from '../kube/types.ts'
+import { isIPv6 } from '../support/ip-range.ts'
 import { poll } from '../support/poll.ts'
 import type { Cluster } from './cluster.ts'
+import { clusterAddresses } from './gateway.ts'
 
 /**
  * Waits until every node forwards to the endpoints of these Services. A Service that has a ready endpoint is not
@@ -15,22 +17,26 @@ export async function waitForServiceRules(
   signal: AbortSignal,
 ): Promise<void> {
   const wanted = services.flatMap(({ spec }) => {
-    if (!spec?.clusterIP || spec.clusterIP === 'None') return []
-    return (spec.ports ?? []).map(({ port, protocol = 'TCP' }) => ({ address: spec.clusterIP!, port, protocol: protocol.toLowerCase() }))
+    return clusterAddresses(spec).flatMap((address) =>
+      (spec?.ports ?? []).map(({ port, protocol = 'TCP' }) => ({ address, port, protocol: protocol.toLowerCase() })),
+    )
   })
   await Promise.all(
     cluster.nodes.map(async ({ name }) => {
       let missing = wanted
       await poll(
         async () => {
-          const rules = (await execInDocker(docker, name, ['iptables-save', '-t', 'nat'], { signal }))
+          const save = missing.some(({ address }) => isIPv6(address))
+            ? 'iptables-save -t nat; ip6tables-save -t nat'
+            : 'iptables-save -t nat'
+          const rules = (await execInDocker(docker, name, ['sh', '-c', save], { signal }))
             .split('\n')
             .filter((rule) => rule.startsWith('-A KUBE-SERVICES '))
           missing = missing.filter(
             ({ address, port, protocol }) =>
               !rules.some(
                 (rule) =>
-                  rule.includes(`-d ${address}/32 `) &&
+                  rule.includes(`-d ${address}/${isIPv6(address) ? 128 : 32} `) &&
                   rule.includes(`--dport ${port} `) &&
                   rule.includes(`-p ${protocol} `) &&
                   / -j KUBE-SV[CL]-/.test(rule),

@@ -11,6 +11,8 @@ test('takes what the docs show', () => {
     memory: 1e9,
     setupTimeout: 60_000,
     k3sArgs: ['--disable=servicelb'],
+    ipFamily: 'dual',
+    nodeEnv: { HTTPS_PROXY: 'http://proxy:3128' },
   })
 })
 
@@ -26,6 +28,9 @@ test.for([
   ],
   [{ agents: 'two' }, 'Expected option `agents` to be a non-negative integer, got "two" (string).'],
   [{ agents: -1 }, 'Expected option `agents` to be a non-negative integer, got -1 (number).'],
+  [{ ipFamily: 'ipv6' }, `Expected option \`ipFamily\` to be 'ipv4' or 'dual', got "ipv6" (string).`],
+  [{ k3sArgs: ['--cluster-cidr=fd42::/56'] }, 'asks for a cluster with IPv6 alone'],
+  [{ nodeEnv: { DEBUG: 1 } }, 'Expected option `nodeEnv` to be an object of strings, got {"DEBUG":1} (object).'],
   [{ memory: 0 }, 'Expected option `memory` to be a positive number of bytes, got 0 (number).'],
   [{ setupTimeout: null }, 'Expected option `setupTimeout` to be a positive number of milliseconds below 2 ** 31, got null (null).'],
 ] as const)('refuses %j', ([options, message]) => {

@@ -1,3 +1,4 @@
+import { type IpFamily, clusterRanges } from '../cluster/cluster-ranges.ts'
 import type { KubeObject } from '../kube/types.ts'
 import { parseWorkload } from '../kube/workload.ts'
 import { ClusterTestError } from '../support/errors.ts'
@@ -48,6 +49,14 @@ export interface ClusterOptions {
   readonly nodeImage?: string | undefined
   /** Arguments for k3s on the server, as `k3d --k3s-arg` takes them. @default ['--disable=traefik', '--disable=metrics-server'] */
   readonly k3sArgs?: readonly string[] | undefined
+  /**
+   * `'dual'`: pods and Services have IPv6 addresses besides IPv4 (Services as their `ipFamilyPolicy` says). The cluster's Docker
+   * network gets a range of local IPv6 addresses of its own, so nothing has to be set up; Docker has to run where there is IPv6.
+   * @default 'ipv4'
+   */
+  readonly ipFamily?: IpFamily | undefined
+  /** Environment of the nodes, such as `{ HTTPS_PROXY: 'http://proxy:3128' }` for what they pull, or `IPTABLES_MODE`, which k3s' images know. @default {} */
+  readonly nodeEnv?: Readonly<Record<string, string>> | undefined
   /** Bytes of memory that the suite's cluster takes; it does not start with less. @default 700_000_000 */
   readonly memory?: number | undefined
   /** Milliseconds for the whole set-up, from the moment that a cluster may be started. @default 300_000 */
@@ -64,6 +73,8 @@ export const clusterOptionKeys = [
   'agents',
   'nodeImage',
   'k3sArgs',
+  'ipFamily',
+  'nodeEnv',
   'memory',
   'setupTimeout',
 ] as const satisfies readonly (keyof SuiteClusterOptions)[]
@@ -79,6 +90,9 @@ export function checkOptions(options: SuiteClusterOptions): void {
   checkOption('agents', 'a non-negative integer', options.agents, (value) => Number.isInteger(value) && (value as number) >= 0)
   checkOption('nodeImage', 'the name of an image', options.nodeImage, isText)
   checkOption('k3sArgs', 'an array of strings', options.k3sArgs, isTextArray)
+  checkOption('ipFamily', `'ipv4' or 'dual'`, options.ipFamily, (value) => value === 'ipv4' || value === 'dual')
+  clusterRanges(options.k3sArgs ?? [], options.ipFamily ?? 'ipv4')
+  checkOption('nodeEnv', 'an object of strings', options.nodeEnv, isTextRecord)
   checkOption('memory', 'a positive number of bytes', options.memory, isPositive)
   checkOption('setupTimeout', 'a positive number of milliseconds below 2 ** 31', options.setupTimeout, isDuration)
 }
@@ -94,12 +108,7 @@ function checkImages(images: unknown): void {
     checkOption(`${option}.dockerfile`, 'a path', image.dockerfile, isText)
     checkOption(`${option}.target`, 'the name of a stage', image.target, isText)
     checkKeys(option, image, ['build', 'dockerfile', 'target', 'buildArgs'])
-    checkOption(
-      `${option}.buildArgs`,
-      'an object of strings',
-      image.buildArgs,
-      (args) => isRecord(args) && Object.values(args).every((value) => typeof value === 'string'),
-    )
+    checkOption(`${option}.buildArgs`, 'an object of strings', image.buildArgs, isTextRecord)
   }
 }
 
@@ -145,3 +154,4 @@ const isPositive = (value: unknown) => typeof value === 'number' && value > 0
 /** What a timer of Node.js can wait: 24 days. */
 const isDuration = (value: unknown) => isPositive(value) && (value as number) < 2 ** 31
 const isRecord = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null && !Array.isArray(value)
+const isTextRecord = (value: unknown) => isRecord(value) && Object.values(value).every((each) => typeof each === 'string')

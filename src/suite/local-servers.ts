@@ -13,7 +13,7 @@ export function serverPorts(server: LocalServer | Readonly<Record<string, LocalS
 
 export async function startServers(
   server: LocalServer | Readonly<Record<string, LocalServer>>,
-  { ports, gateway }: OpenBridge,
+  { ports, gateway, gateway6 }: OpenBridge,
   workload: string,
   onRequest: Parameters<typeof injectServer>[2],
   cleanup: AsyncDisposableStack,
@@ -25,8 +25,13 @@ export async function startServers(
   const forwards: Forward[] = []
   for (const { mapping, local } of pairs) {
     const { port, protocol } = mapping
-    const injected = cleanup.use(await (isSocket(local) ? injectSocket(local, gateway) : injectServer(local, gateway, onRequest)))
-    forwards.push({ protocol, port, address: gateway, targetPort: injected.port })
+    if (isSocket(local)) {
+      const { port: targetPort } = cleanup.use(await injectSocket(local, gateway))
+      forwards.push({ protocol, port, address: gateway, targetPort })
+    } else {
+      const { listeners } = cleanup.use(await injectServer(local, gateway6 ? [gateway, gateway6] : [gateway], onRequest))
+      for (const { address, port: targetPort } of listeners) forwards.push({ protocol, port, address, targetPort })
+    }
   }
   return forwards
 }

@@ -13,6 +13,7 @@ import { listPods, readWorkload } from '../kube/workload.ts'
 import { connectDatabase, findDatabase } from '../seed/database.ts'
 import { ClusterTestError } from '../support/errors.ts'
 import { formatList } from '../support/format.ts'
+import { bracketed } from '../support/ip-range.ts'
 import type { Bridging } from './bridging.ts'
 
 /** A name that an editor completes, and any other. */
@@ -125,7 +126,7 @@ export function createTestCluster<Seeded extends string>(held: HeldLease, kube: 
     url(service, port) {
       const found = find(service, port)
       const scheme = found.port === 443 || found.portName.startsWith('https') ? 'https' : 'http'
-      return `${scheme}://${found.host}:${found.hostPort}`
+      return `${scheme}://${bracketed(found.host)}:${found.hostPort}`
     },
     address(service, port) {
       const { host, hostPort } = find(service, port)

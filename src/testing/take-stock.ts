@@ -19,19 +19,26 @@ export async function takeSettledStock(cluster: TestCluster): ReturnType<typeof 
   }
 }
 
+/** Rules and switches of each pod's namespace, our rules on the node itself, our files and processes. */
+const script = `
+for ns in /var/run/netns/*; do
+  echo $ns
+  nsenter --net=$ns sh -c 'for family in "" 6; do ip\${family}tables-save | grep -e ^-A; done
+    ip -6 route show table local
+    cat /proc/sys/net/ipv4/ip_forward /proc/sys/net/ipv4/conf/all/route_localnet /proc/sys/net/ipv6/conf/all/forwarding'
+done
+for family in "" 6; do ip\${family}tables-save | grep VK-; done
+ls -A /run/vitest-kubernetes 2>/dev/null
+ps -o args | grep -e '[c]tr -n k8s.io events'
+:`
+
 /** Everything that a bridge could leave: objects by version, rules of every namespace, containers, files and processes on the nodes. */
 export async function takeStock(cluster: TestCluster) {
   const kube = createKubeClient(await readFile(cluster.kubeconfigPath, 'utf8'))
   const docker = await connectDocker()
   const versions = async (path: string) =>
     (await kube.request<KubeList<Pod>>('GET', path)).items.map(({ metadata }) => `${metadata!.name} ${metadata!.resourceVersion}`)
-  const script = `
-    for ns in /var/run/netns/*; do echo $ns; nsenter --net=$ns sh -c 'iptables-save | grep -e ^-A; cat /proc/sys/net/ipv4/ip_forward /proc/sys/net/ipv4/conf/all/route_localnet'; done
-    iptables-save | grep VK-; ip6tables-save 2>/dev/null | grep VK-; ls -A /run/vitest-kubernetes 2>/dev/null; ps -o args | grep -e '[c]tr -n k8s.io events'; :`
-  const containers = (await docker.engine.listContainers({ filters: { label: [`vitest-kubernetes.cluster=${cluster.name}`] } }))
-    .map(({ Names }) => Names[0]!.slice(1))
-    .toSorted((a, b) => a.localeCompare(b))
-  const nodes = containers.filter((name) => /-(?:server|agent)-\d+$/.test(name))
+  const nodes = await nodesOf(cluster)
   return {
     objects: await Promise.all(
       ['pods', 'services', 'configmaps']
@@ -39,6 +46,18 @@ export async function takeStock(cluster: TestCluster) {
         .concat(versions('/apis/apps/v1/deployments')),
     ),
     nodes: await Promise.all(nodes.map((node) => execInDocker(docker, node, ['sh', '-c', script]))),
-    containers,
+    containers: await namesByLabel(`vitest-kubernetes.cluster=${cluster.name}`),
   }
+}
+
+/** Names of the containers of a cluster's nodes. */
+export function nodesOf(cluster: TestCluster): Promise<readonly string[]> {
+  return namesByLabel(`k3d.cluster=${cluster.name}`)
+}
+
+async function namesByLabel(label: string): Promise<readonly string[]> {
+  const docker = await connectDocker()
+  return (await docker.engine.listContainers({ filters: { label: [label] } }))
+    .map(({ Names }) => Names[0]!.slice(1))
+    .toSorted((a, b) => a.localeCompare(b))
 }

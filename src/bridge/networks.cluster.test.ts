@@ -1,0 +1,234 @@
+import { readFile } from 'node:fs/promises'
+
+import { GenericContainer } from 'testcontainers'
+import { expect } from 'vitest'
+
+import { connectDocker } from '../docker/docker.ts'
+import { execInDocker } from '../docker/exec.ts'
+import { createKubeClient } from '../kube/client.ts'
+import type { Service } from '../kube/types.ts'
+import { listPods } from '../kube/workload.ts'
+import { parseSubstitutes, substituteImage } from '../stack/image-names.ts'
+import { describe } from '../suite/describe.ts'
+import type { TestCluster } from '../suite/test-cluster.ts'
+import { bracketed } from '../support/ip-range.ts'
+import { client, fetchInCluster, runInCluster } from '../testing/in-cluster.ts'
+import { nodeApp } from '../testing/node-app.ts'
+import { nodesOf, takeStock } from '../testing/take-stock.ts'
+import type { LocalServer } from './options.ts'
+
+const answer =
+  (text: string): LocalServer =>
+  (_, response) =>
+    void response.end(text)
+
+const images = ['node:24-slim']
+const node = substituteImage(parseSubstitutes(process.env['VITEST_KUBERNETES_IMAGES']), 'node:24-slim')
+const fromPod = expect.stringMatching(/^pod shop-/)
+const sidecars = [{ name: 'sidecar', image: 'node:24-slim', command: ['node', '-e', 'setInterval(() => {}, 1000)'] }]
+
+describe.withCluster(
+  'nodes with the legacy backend of iptables, and pods where Docker has its networks',
+  {
+    images,
+    nodeEnv: { IPTABLES_MODE: 'legacy' },
+    k3sArgs: ['--cluster-cidr=172.16.0.0/12', '--disable=traefik'],
+    manifests: [client, ...nodeApp('shop', { replicas: 2 }), ...nodeApp('other')],
+  },
+  (test) => {
+    test('a bridge uses the backend of the nodes, and leaves nothing in either', async ({ cluster }) => {
+      expect(await onNode(cluster, 'iptables --version')).toContain('(legacy)')
+      const before = [await takeRules(cluster), await savedBy(cluster, 'nft')]
+      const bridge = await cluster.bridge('deployment/shop', { server: answer('local') })
+      expect(await fetchInCluster(cluster, 'http://shop/', 10)).toEqual(Array(10).fill('local'))
+      expect(await savedBy(cluster, 'legacy')).toContain('VK-')
+      expect(await savedBy(cluster, 'nft')).toEqual(before[1])
+      await bridge[Symbol.asyncDispose]()
+      expect(await fetchInCluster(cluster, 'http://shop/', 10)).toEqual(Array(10).fill(fromPod))
+      expect([await takeRules(cluster), await savedBy(cluster, 'nft')]).toEqual(before)
+    })
+
+    test('the ranges of Docker and of the cluster do not overlap: pods reach a local container, and that reaches pods', async ({
+      cluster,
+    }) => {
+      const [pod] = await podAddresses(cluster, 'deployment/client')
+      expect(pod).toMatch(/^172\./)
+      const script = `require('node:http').createServer(async (request, response) => {
+        response.end(request.url === '/' ? 'container' : await (await fetch('http://' + request.url.slice(1) + '/')).text())
+      }).listen(3000)`
+      const [other] = await podAddresses(cluster, 'deployment/other')
+      await using _bridge = await cluster.bridge('deployment/shop', { image: 'node:24-slim', command: ['node', '-e', script] })
+      expect(await fetchInCluster(cluster, 'http://shop/', 4)).toEqual(Array(4).fill('container'))
+      expect(await fetchInCluster(cluster, `http://shop/${other}:3000`)).toEqual([expect.stringMatching(/^pod other-/)])
+    })
+
+    test('a local container and the pods are told at once that there is no IPv6 address', async ({ cluster }) => {
+      const script = `const started = performance.now()
+        const { promises } = await import('node:dns')
+        const code = await promises.resolve6('shop.default.svc.cluster.local').then(String, (error) => error.code)
+        return { code, isSlow: performance.now() - started > 2500 }`
+      expect(await runInCluster(cluster, script)).toEqual({ code: 'ENODATA', isSlow: false })
+      await using local = await cluster.run({ image: 'node:24-slim', command: ['sleep', '600'] })
+      const wrapped = `(async () => { ${script} })().then((result) => console.log(JSON.stringify(result)))`
+      const { output } = await local.container.exec(['node', '-e', wrapped])
+      expect(JSON.parse(output)).toEqual({ code: 'ENODATA', isSlow: false })
+    })
+  },
+)
+
+const dualService = { ipFamilyPolicy: 'RequireDualStack' }
+const shop = nodeApp('shop', { replicas: 2, sidecars, service: dualService })
+const shop6 = {
+  apiVersion: 'v1',
+  kind: 'Service',
+  metadata: { name: 'shop6' },
+  spec: { selector: { app: 'shop' }, ipFamilyPolicy: 'SingleStack', ipFamilies: ['IPv6'], ports: [{ port: 80, targetPort: 3000 }] },
+}
+const peer = nodeApp('peer', { service: dualService })
+
+describe.withCluster(
+  'a dual-stack cluster whose nodes have the nft backend',
+  { images, ipFamily: 'dual', agents: 1, nodeEnv: { IPTABLES_MODE: 'nft' }, manifests: [client, ...shop, shop6, ...peer] },
+  (test) => {
+    test('by every address of a Service and of its pods requests go local, return to the pods, and nothing is left', async ({
+      cluster,
+    }) => {
+      expect(await onNode(cluster, 'iptables --version')).toContain('(nf_tables)')
+      const ways = await waysTo(cluster, 'deployment/shop', ['shop', 'shop6'])
+      const kinds = ways.map((way) => way.replace(/\[.*\]/, '[IPv6]').replace(/^[0-9.]+/, 'IPv4'))
+      expect(kinds).toEqual(['IPv4', '[IPv6]', '[IPv6]', 'shop', 'shop6', 'IPv4:3000', '[IPv6]:3000'])
+      const ask = async () => Promise.all(ways.map((way) => fetchInCluster(cluster, `http://${way}/`, 4)))
+      const before = await takeRules(cluster)
+      expect(await ask()).toEqual(ways.map(() => Array(4).fill(fromPod)))
+      const bridge = await cluster.bridge('deployment/shop', { server: answer('local') })
+      expect(await ask()).toEqual(ways.map(() => Array(4).fill('local')))
+      expect(bridge.received).toHaveLength(ways.length * 4)
+      await bridge[Symbol.asyncDispose]()
+      expect(await ask()).toEqual(ways.map(() => Array(4).fill(fromPod)))
+      expect(await takeRules(cluster)).toEqual(before)
+    })
+
+    test('a Service of IPv6 alone can be reached from this machine', async ({ cluster, request }) => {
+      expect(cluster.url('shop6')).toMatch(/^http:\/\/\[::1\]:\d+$/)
+      await request('shop6')
+        .get('/')
+        .expect(200, /^pod shop-/)
+      expect(await (await fetch('http://shop6/')).text()).toMatch(/^pod shop-/)
+      await using _bridge = await cluster.bridge('deployment/shop', { server: answer('local') })
+      await request('shop6').get('/').expect(200, 'local')
+      await request('shop').get('/').expect(200, 'local')
+    })
+
+    test('a sidecar reaches the local side on its IPv6 loopback as on the other', async ({ cluster }) => {
+      const sidecar = { workload: 'deployment/shop', container: 'sidecar' }
+      await using _bridge = await cluster.bridge('deployment/shop', { server: answer('local') })
+      expect(await fetchInCluster(cluster, 'http://127.0.0.1:3000/', 2, sidecar)).toEqual(['local', 'local'])
+      expect(await fetchInCluster(cluster, 'http://[::1]:3000/', 2, sidecar)).toEqual(['local', 'local'])
+    })
+
+    test('a local container answers over IPv6, and reaches pods and Services over it', async ({ cluster }) => {
+      const [, peer6] = await serviceAddresses(cluster, 'peer')
+      const [, pod6] = await podAddresses(cluster, 'deployment/peer')
+      const script = `require('node:http').createServer(async (request, response) => {
+        const { pathname } = new URL(request.url, 'http://x')
+        if (pathname === '/') return response.end('container')
+        response.end(await (await fetch('http://' + pathname.slice(1) + '/')).text())
+      }).listen(3000)`
+      await using _bridge = await cluster.bridge('deployment/shop', { image: 'node:24-slim', command: ['node', '-e', script] })
+      expect(await fetchInCluster(cluster, 'http://shop6/', 4)).toEqual(Array(4).fill('container'))
+      expect(await fetchInCluster(cluster, 'http://shop/', 4)).toEqual(Array(4).fill('container'))
+      for (const address of [peer6, `${pod6}:3000`, 'peer'])
+        expect(await fetchInCluster(cluster, `http://shop6/${address}`)).toEqual([expect.stringMatching(/^pod peer-/)])
+    })
+
+    test('a process that listens on IPv4 alone, or on loopback, answers over IPv6 too', async ({ cluster }) => {
+      for (const [port, host] of [
+        [23_101, '0.0.0.0'],
+        [23_102, '127.0.0.1'],
+        [23_103, '::'],
+      ] as const) {
+        const command = ['node', '-e', `require('node:http').createServer((q, r) => r.end('${host}')).listen(${port}, '${host}')`]
+        await using _bridge = await cluster.bridge('deployment/shop', { command, ports: { http: port } })
+        expect(await fetchInCluster(cluster, 'http://shop6/', 2)).toEqual([host, host])
+        expect(await fetchInCluster(cluster, 'http://shop/', 2)).toEqual([host, host])
+      }
+    })
+
+    test('a port that the local side has over IPv4 alone is refused over IPv6 at once', async ({ cluster }) => {
+      const process = `const socket = require('node:dgram').createSocket('udp4')
+        socket.on('message', (message, { port, address }) => socket.send('udp ' + message, port, address)).bind(23104)`
+      await using _bridge = await cluster.bridge('deployment/shop', { command: ['node', '-e', process], ports: { '5353/udp': 23_104 } })
+      const addresses = (await podAddresses(cluster, 'deployment/shop')).map((address) => address.replaceAll(/[[\]]/g, ''))
+      const ask = (address: string) =>
+        runInCluster(
+          cluster,
+          `const { createSocket } = await import('node:dgram')
+          const socket = createSocket(${JSON.stringify(address.includes(':') ? 'udp6' : 'udp4')})
+          const answered = new Promise((resolve) => {
+            socket.on('message', (message) => resolve(String(message))).on('error', (error) => resolve(error.code))
+          })
+          socket.connect(5353, ${JSON.stringify(address)}, () => socket.send('hello'))
+          return answered`,
+        )
+      expect(await Promise.all(addresses.map(ask))).toEqual(['udp hello', 'ECONNREFUSED'])
+    })
+
+    test('a container of somebody else answers over IPv6 where it can, and is refused there at once where it cannot', async ({
+      cluster,
+    }) => {
+      const script = `require('node:http').createServer((q, r) => r.end('mine')).listen(3000, process.argv[1])`
+      for (const [host, expected] of [
+        ['::', 'mine'],
+        ['0.0.0.0', 'ECONNREFUSED'],
+      ] as const) {
+        await using mine = await new GenericContainer(node).withAutoCleanup(false).withCommand(['node', '-e', script, host]).start()
+        await using _bridge = await cluster.bridge('deployment/shop', { container: mine })
+        expect(await fetchInCluster(cluster, 'http://shop/')).toEqual(['mine'])
+        const over6 = `return await fetch('http://shop6/').then((response) => response.text(), (error) => error.cause.code)`
+        expect(await runInCluster(cluster, over6)).toBe(expected)
+      }
+    })
+  },
+)
+
+async function onNode(cluster: TestCluster, command: string): Promise<string> {
+  const nodes = await nodesOf(cluster)
+  return execInDocker(
+    await connectDocker(),
+    nodes.find((name) => name.endsWith('server-0'))!,
+    ['sh', '-c', command],
+  )
+}
+
+/** All rules of a backend, on the node and in the namespaces of its pods. */
+function savedBy(cluster: TestCluster, backend: 'nft' | 'legacy'): Promise<string> {
+  const save = `for family in "" 6; do xtables-${backend}-multi ip\${family}tables-save | grep -e ^-A; done`
+  return onNode(cluster, `${save}; for ns in /var/run/netns/*; do nsenter --net=$ns sh -c '${save}'; done; :`)
+}
+
+/** Without the objects, whose status the kubelet may still be writing just after the set-up. */
+async function takeRules(cluster: TestCluster) {
+  const { nodes, containers } = await takeStock(cluster)
+  return { nodes, containers }
+}
+
+/** Every way to the workload, as a URL has it: addresses and name of its Services, addresses of one pod. */
+async function waysTo(cluster: TestCluster, workload: string, services: readonly string[]) {
+  const addresses = (await Promise.all(services.map((name) => serviceAddresses(cluster, name)))).flat()
+  return [...addresses, ...services, ...(await podAddresses(cluster, workload)).map((address) => `${address}:3000`)]
+}
+
+async function serviceAddresses(cluster: TestCluster, name: string): Promise<readonly string[]> {
+  const kube = await kubeOf(cluster)
+  const { spec } = await kube.request<Service>('GET', `/api/v1/namespaces/default/services/${name}`)
+  return spec!.clusterIPs!.map(bracketed)
+}
+
+async function podAddresses(cluster: TestCluster, workload: string): Promise<readonly string[]> {
+  const [pod] = await listPods(await kubeOf(cluster), 'default', workload)
+  return pod!.status!.podIPs!.map(({ ip }) => bracketed(ip))
+}
+
+async function kubeOf(cluster: TestCluster) {
+  return createKubeClient(await readFile(cluster.kubeconfigPath, 'utf8'))
+}
