@@ -1,4 +1,4 @@
-import { ClusterTestError } from '../support/errors.ts'
+import { ClusterTestError, messageOf } from '../support/errors.ts'
 import type { BridgeParts } from './bridges.ts'
 import { readEnv } from './container-facts.ts'
 import { createMember, findOther, findSource } from './create-member.ts'
@@ -28,6 +28,8 @@ export interface OpenedBridge extends AsyncDisposable {
   pods(): Iterable<string>
   /** What a process on the host has printed. */
   output(): string
+  /** What went wrong since it was set. */
+  readonly problems: readonly string[]
 }
 
 interface OpenOptions<Request> {
@@ -38,9 +40,15 @@ interface OpenOptions<Request> {
 
 /** The whole life of a bridge, top to bottom: what it replaces, the local side, the rules, and all of it undone. */
 export async function openBridge(
-  parts: BridgeParts,
+  shared: BridgeParts,
   { id, request, others, signal }: OpenOptions<BridgeRequest> & { readonly others: readonly OpenedBridge[] },
 ): Promise<OpenedBridge> {
+  const problems: string[] = []
+  const onProblem = (error: unknown) => {
+    problems.push(messageOf(error))
+    shared.onProblem(error)
+  }
+  const parts = { ...shared, onProblem }
   const { docker, cluster, network } = parts
   const { workload, namespace = parts.namespace, side } = request
   await using cleanup = new AsyncDisposableStack()
@@ -96,12 +104,14 @@ export async function openBridge(
         nodes: parts.nodes,
         forwards: call.forwards ?? forwards ?? [],
         keepProbes: request.probes === 'original',
-        onProblem: parts.onProblem,
+        onProblem,
       })
+      owned.use(noteOtherPorts(target, ports, onProblem))
     },
     unset,
     pods: () => target.pods().flatMap(({ metadata }) => (rules?.pods.has(metadata!.uid!) ? [metadata!.uid!] : [])),
     output: () => process?.output() ?? '',
+    problems,
     async [Symbol.asyncDispose]() {
       try {
         await unset()
@@ -136,6 +146,7 @@ export async function openMember(
     unset: async () => {},
     pods: () => [],
     output: () => '',
+    problems: [],
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   }
 }
@@ -146,6 +157,30 @@ function forwardTo(address: string, ports: readonly PortMapping[]): readonly For
 
 function keyOf({ namespace, workload, container }: BridgeTarget): string {
   return `${namespace}/${workload}/${container.name}`
+}
+
+/** A rollout may change the ports. Those of the bridge stay, so that what comes through the new ones reaches the pods. */
+function noteOtherPorts(target: BridgeTarget, ports: readonly PortMapping[], onProblem: (error: unknown) => void): Disposable {
+  const noted = new Set<string>()
+  return target.onChange(() => {
+    for (const { spec } of target.pods()) {
+      const declared = spec!.containers.find(({ name }) => name === target.container.name)?.ports ?? []
+      for (const { name, port } of ports) {
+        const other = declared.find((each) => name && each.name === name && each.containerPort !== port)?.containerPort
+        if (!other || noted.has(`${name} ${other}`)) continue
+        noted.add(`${name} ${other}`)
+        onProblem(otherPort(target.workload, name, port, other))
+      }
+    }
+  })
+}
+
+function otherPort(workload: string, name: string, port: number, other: number): ClusterTestError {
+  return new ClusterTestError(
+    'ERR_BRIDGE_PORT_NOT_FOUND',
+    `Port "${name}" of "${workload}" is ${other} in new pods. It was ${port} when the bridge began, so that the new pods answer on it themselves.`,
+    { hint: 'Dispose the bridge and start another one.' },
+  )
 }
 
 function refuseSecond(target: BridgeTarget, ports: readonly PortMapping[], others: readonly OpenedBridge[]): void {

@@ -129,6 +129,11 @@ rm -rf $dir
 `
 }
 
+/** On a node that was restarted: what was noted of its network namespaces, which are gone. */
+export function resetScript({ id }: RuleOptions): string {
+  return `rm -rf ${stateFolder}/bridge-${id}`
+}
+
 function inEachPod(command: string): string {
   return `for mark in $dir/ns-*; do
   ns=/var/run/netns/\${mark##*/ns-}

@@ -1,12 +1,20 @@
 import type { ContainerShell } from '../docker/container-shell.ts'
+import { isConflict } from '../docker/docker.ts'
 import type { Pod } from '../kube/types.ts'
 import { ClusterTestError, messageOf } from '../support/errors.ts'
-import { type NodeScriptOptions, applyScript, forgetScript, removeScript, watchScript } from './node-scripts.ts'
+import { poll } from '../support/poll.ts'
+import { type NodeScriptOptions, applyScript, forgetScript, removeScript, resetScript, watchScript } from './node-scripts.ts'
 import type { BridgeTarget } from './target.ts'
+
+interface RuledNode {
+  readonly name: string
+  readonly shell: ContainerShell
+  readonly podCidr: string
+}
 
 export interface PodRulesOptions extends Omit<NodeScriptOptions, 'podCidr' | 'match'> {
   readonly target: BridgeTarget
-  readonly nodes: readonly { readonly name: string; readonly shell: ContainerShell; readonly podCidr: string }[]
+  readonly nodes: readonly RuledNode[]
   /** Called when a pod cannot be given its rules while the bridge lives. */
   readonly onProblem: (error: unknown) => void
 }
@@ -26,12 +34,13 @@ export interface PodRules extends AsyncDisposable {
 export async function startPodRules(options: PodRulesOptions): Promise<PodRules> {
   const { target, nodes, onProblem } = options
   await using cleanup = new AsyncDisposableStack()
+  const stop = new AbortController()
   const pods = new Set<string>()
   const onLine = (line: string) => {
     const [word, uid] = line.split(' ')
     if (word === 'pod' && uid) pods.add(uid)
   }
-  const apply = async ({ name, shell, podCidr }: (typeof nodes)[number], uids: readonly string[]) => {
+  const apply = async ({ name, shell, podCidr }: RuledNode, uids: readonly string[]) => {
     try {
       const printed = await shell.run(applyScript({ ...options, podCidr, match: target.match }, uids))
       printed.split('\n').forEach(onLine)
@@ -39,17 +48,40 @@ export async function startPodRules(options: PodRulesOptions): Promise<PodRules>
       throw rulesFailed(target.workload, name, error)
     }
   }
+  const podsOn = ({ name }: RuledNode) => target.pods().filter((pod) => pod.spec?.nodeName === name)
+  const start = async (node: RuledNode) => {
+    await apply(node, podsOn(node).map(uidOf))
+    // Not waited for: it looks for what has come meanwhile, and a pod takes longer to get ready than it to start.
+    node.shell.start(
+      watchScript({ ...options, podCidr: node.podCidr, match: target.match }),
+      onLine,
+      () => void restored.add(restore(node)),
+    )
+  }
 
-  cleanup.defer(async () => void (await Promise.all(nodes.map(({ shell }) => shell.run(removeScript(options))))))
-  const present = target.pods()
-  await Promise.all(
-    nodes.map(async (node) => {
-      const uids = present.filter((pod) => pod.spec?.nodeName === node.name).map(uidOf)
-      await apply(node, uids)
-      // Not waited for: it looks for what has come meanwhile, and a pod takes longer to get ready than it to start.
-      node.shell.start(watchScript({ ...options, podCidr: node.podCidr, match: target.match }), onLine)
-    }),
-  )
+  // A node that was restarted makes new sandboxes for the pods that it had.
+  const restored = new Set<Promise<void>>()
+  const restore = async (node: RuledNode) => {
+    if (stop.signal.aborted) return
+    onProblem(nodeStopped(target.workload, node.name))
+    try {
+      await poll(() => isBack(node.shell), { interval: 100, signal: stop.signal })
+      for (const pod of podsOn(node)) pods.delete(uidOf(pod))
+      healed.clear()
+      await node.shell.run(resetScript(options))
+      await start(node)
+      heal()
+    } catch (error) {
+      if (!stop.signal.aborted) onProblem(error)
+    }
+  }
+
+  cleanup.defer(() => onRunning(nodes, removeScript(options)))
+  cleanup.defer(async () => {
+    stop.abort(new Error('The bridge has ended.'))
+    await Promise.all(restored)
+  })
+  await Promise.all(nodes.map(start))
 
   // What the nodes' own watch missed, because a pod was faster than its start, or containerd was restarted.
   const healed = new Map<string, Promise<void>>()
@@ -69,10 +101,32 @@ export async function startPodRules(options: PodRulesOptions): Promise<PodRules>
   const owned = cleanup.move()
   return {
     pods,
-    async forget() {
-      await Promise.all(nodes.map(({ shell }) => shell.run(forgetScript(options))))
-    },
+    forget: () => onRunning(nodes, forgetScript(options)),
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
+  }
+}
+
+/** A node that has stopped has no rules left. */
+async function onRunning(nodes: readonly RuledNode[], script: string): Promise<void> {
+  await Promise.all(
+    nodes.map(async ({ shell }) => {
+      try {
+        await shell.run(script)
+      } catch (error) {
+        if (await shell.isRunning()) throw error
+      }
+    }),
+  )
+}
+
+/** Whether containerd answers, without which there is no event to watch for. */
+async function isBack(shell: ContainerShell): Promise<true | undefined> {
+  try {
+    return (await shell.run('ctr -n k8s.io version >/dev/null 2>&1 && echo yes; :')) === 'yes' || undefined
+  } catch (error) {
+    // The container is not running yet.
+    if (isConflict(error) || (error instanceof ClusterTestError && error.code === 'ERR_DOCKER_REQUEST_FAILED')) return undefined
+    throw error
   }
 }
 
@@ -88,5 +142,12 @@ function rulesFailed(workload: string, node: string, cause: unknown): ClusterTes
       cause,
       hint: 'The node image has to bring sh, nsenter, iptables-restore, conntrack and ctr, as those of k3s do.',
     },
+  )
+}
+
+function nodeStopped(workload: string, node: string): ClusterTestError {
+  return new ClusterTestError(
+    'ERR_BRIDGE_RULES_FAILED',
+    `Node "${node}" has stopped. Its pods of "${workload}" are bridged again when it is back.`,
   )
 }

@@ -74,6 +74,7 @@ export type BridgeCall =
   | { readonly call: 'close'; readonly id: string }
   | { readonly call: 'pods'; readonly id: string }
   | { readonly call: 'output'; readonly id: string }
+  | { readonly call: 'problems'; readonly id: string }
 
 /** The answer to each call. */
 export interface BridgeResults {
@@ -84,4 +85,5 @@ export interface BridgeResults {
   readonly close: null
   readonly pods: readonly string[]
   readonly output: string
+  readonly problems: readonly string[]
 }

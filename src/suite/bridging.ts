@@ -49,6 +49,7 @@ export function createBridging(held: HeldLease, folder: string): Bridging {
         address: (port) => publishedAddress(open.member, port),
         pods: () => held.bridge({ call: 'pods', id: open.id }),
         output: () => held.bridge({ call: 'output', id: open.id }),
+        problems: () => held.bridge({ call: 'problems', id: open.id }),
         [Symbol.asyncDispose]: () => own.disposeAsync(),
       }
     },
