@@ -1,4 +1,4 @@
-import { type AddressInfo, type Socket, connect, createServer } from 'node:net'
+import { type AddressInfo, type LookupFunction, type Socket, connect, createServer } from 'node:net'
 
 export interface Forwarder extends AsyncDisposable {
   readonly port: number
@@ -14,7 +14,7 @@ export async function startForwarder(address: string, target: number): Promise<F
     socket.on('error', () => peer()?.destroy())
   }
   const server = createServer({ allowHalfOpen: true, noDelay: true }, (inside) => {
-    const outside = connect({ host: 'localhost', port: target, allowHalfOpen: true, noDelay: true })
+    const outside = connect({ host: 'localhost', lookup: bothLoopbacks, port: target, allowHalfOpen: true, noDelay: true })
     track(inside, () => outside)
     track(outside, () => inside)
     inside.pipe(outside).pipe(inside)
@@ -29,3 +29,10 @@ export async function startForwarder(address: string, target: number): Promise<F
     },
   }
 }
+
+/** A program may listen on either one, and not every hosts file has both. */
+const bothLoopbacks: LookupFunction = (_, __, callback) =>
+  callback(null, [
+    { address: '127.0.0.1', family: 4 },
+    { address: '::1', family: 6 },
+  ])
