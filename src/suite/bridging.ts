@@ -154,7 +154,7 @@ async function startContainer(
   cleanup: AsyncDisposableStack,
 ): Promise<StartedTestContainer> {
   // Only suites that use a container pay for loading testcontainers.
-  const { startTestContainer } = await import('../docker/test-container.ts')
+  const { startTestContainer, stopTestContainer } = await import('../docker/test-container.ts')
   try {
     const container = await startTestContainer({
       image,
@@ -167,7 +167,7 @@ async function startContainer(
       mount: Object.fromEntries(Object.entries(mount).map(([source, target]) => [resolve(folder, source), target])),
       archives: archives.map((archive) => Buffer.from(archive, 'base64')),
     })
-    cleanup.defer(async () => void (await container.stop({ timeout: 1_000 })))
+    cleanup.defer(() => stopTestContainer(container))
     return container
   } catch (error) {
     throw new ClusterTestError('ERR_BRIDGE_LOCAL_FAILED', `The local container for "${what}" did not start: ${messageOf(error)}`, {
