@@ -6,6 +6,7 @@ import { selectEnv } from './env.ts'
 import { type HostProcess, checkHostPath, startHostProcess } from './host-process.ts'
 import { joinContainer } from './join-container.ts'
 import { waitForListeners } from './member.ts'
+import { reachPodAddress } from './pod-address.ts'
 import { type PodRules, startPodRules } from './pod-rules.ts'
 import { type PortMapping, choosePorts } from './ports.ts'
 import { keepFilesCurrent } from './refresh-files.ts'
@@ -96,6 +97,10 @@ export async function openBridge(
           signal: abort,
         })
         forwards = forwardTo(member.address, ports)
+        if (member.podAddress) {
+          const tcp = ports.filter(({ protocol }) => protocol === 'tcp').map(({ local }) => local)
+          await reachPodAddress(docker, member.holder, member.podAddress, tcp)
+        }
         if (source && side.kind === 'member' && side.files) owned.use(keepFilesCurrent(parts, source, call.container))
       }
       rules = await startPodRules({

@@ -2,6 +2,7 @@ import type { BridgeParts } from './bridges.ts'
 import { type RunningContainer, findRunning, readEnv, readFiles } from './container-facts.ts'
 import { selectEnv } from './env.ts'
 import { startMember } from './member.ts'
+import { takePodAddress } from './pod-address.ts'
 import type { MemberRequest, OpenMember } from './requests.ts'
 import { type BridgeTarget, findTarget } from './target.ts'
 
@@ -46,12 +47,16 @@ export async function createMember(
     source ? readEnv(docker, source) : {},
     source && request.files ? readFiles(docker, source, source.mounts) : [],
   ])
+  const selected = selectEnv(env, request.env)
+  const podAddress = Object.values(selected).find((value) => value === source?.pod.status?.podIP)
+  if (podAddress) await takePodAddress(docker, member.holder, podAddress, cluster.nodes.find(({ name }) => name === source!.node)!.address)
   return {
     holder: member.holder,
     address: member.address,
     published: member.published,
+    podAddress,
     image,
-    env: selectEnv(env, request.env),
+    env: selected,
     labels: cluster.labels,
     archives: archives.map((archive) => archive.toString('base64')),
   }

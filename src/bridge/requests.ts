@@ -43,6 +43,8 @@ export interface OpenMember {
   readonly holder: string
   readonly address: string
   readonly published: Readonly<Record<number, number>>
+  /** Of the pod that the environment comes from, if that names it: the local container may bind to it. */
+  readonly podAddress?: string | undefined
   readonly image: string
   readonly env: Readonly<Record<string, string>>
   readonly labels: Readonly<Record<string, string>>
