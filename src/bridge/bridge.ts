@@ -167,14 +167,16 @@ function keyOf({ namespace, workload, container }: BridgeTarget): string {
 /** A rollout may change the ports. Those of the bridge stay, so that what comes through the new ones reaches the pods. */
 function noteOtherPorts(target: BridgeTarget, ports: readonly PortMapping[], onProblem: (error: unknown) => void): Disposable {
   const noted = new Set<string>()
+  // The name may also be that of a Service's port.
+  const named = (target.container.ports ?? []).filter(({ containerPort }) => ports.some(({ port }) => port === containerPort))
   return target.onChange(() => {
     for (const { spec } of target.pods()) {
       const declared = spec!.containers.find(({ name }) => name === target.container.name)?.ports ?? []
-      for (const { name, port } of ports) {
-        const other = declared.find((each) => name && each.name === name && each.containerPort !== port)?.containerPort
+      for (const { name, containerPort } of named) {
+        const other = declared.find((each) => name && each.name === name && each.containerPort !== containerPort)?.containerPort
         if (!other || noted.has(`${name} ${other}`)) continue
         noted.add(`${name} ${other}`)
-        onProblem(otherPort(target.workload, name, port, other))
+        onProblem(otherPort(target.workload, name!, containerPort, other))
       }
     }
   })

@@ -57,12 +57,12 @@ export async function upload(url: string): Promise<string> {
   return (await response.setEncoding('utf8').toArray()).join('')
 }
 
-/** Resolves to the bytes by which the memory of a process was above its start at its highest, as the kernel counts it (proc(5), VmHWM). */
-export async function measurePeak(pid: number, work: () => Promise<void>): Promise<number> {
-  const read = async (field: string) =>
+/** Resolves to the bytes by which the memory of each process was above its start at its highest, as the kernel counts it (proc(5), VmHWM). */
+export async function measurePeaks(pids: readonly number[], work: () => Promise<void>): Promise<readonly number[]> {
+  const read = async (pid: number, field: string) =>
     Number(new RegExp(`^${field}:\\s+(\\d+) kB`, 'm').exec(await readFile(`/proc/${pid}/status`, 'utf8'))![1]) * 1024
-  await writeFile(`/proc/${pid}/clear_refs`, '5')
-  const before = await read('VmRSS')
+  await Promise.all(pids.map((pid) => writeFile(`/proc/${pid}/clear_refs`, '5')))
+  const before = await Promise.all(pids.map((pid) => read(pid, 'VmRSS')))
   await work()
-  return (await read('VmHWM')) - before
+  return Promise.all(pids.map(async (pid, index) => (await read(pid, 'VmHWM')) - before[index]!))
 }
