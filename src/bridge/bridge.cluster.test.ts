@@ -1,18 +1,14 @@
 import { once } from 'node:events'
-import { readFile } from 'node:fs/promises'
 import { Agent, type IncomingMessage, createServer, request as httpRequest } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
 
 import { expect } from 'vitest'
 
-import { connectDocker } from '../docker/docker.ts'
-import { execInDocker } from '../docker/exec.ts'
-import { createKubeClient } from '../kube/client.ts'
-import type { KubeList, KubeObject, Pod } from '../kube/types.ts'
+import type { KubeObject } from '../kube/types.ts'
 import { describe } from '../suite/describe.ts'
-import type { TestCluster } from '../suite/test-cluster.ts'
 import { client, fetchInCluster, runInCluster } from '../testing/in-cluster.ts'
 import { nodeApp } from '../testing/node-app.ts'
+import { kubeOf, kubectl, nodeAddress, podsOf } from '../testing/nodes.ts'
 import { takeSettledStock, takeStock } from '../testing/take-stock.ts'
 import type { LocalServer } from './options.ts'
 
@@ -210,10 +206,8 @@ describe.withCluster('bridge', suite, (test) => {
       'local',
       'local',
     ])
-    const docker = await connectDocker()
     for (const node of ['server-0', 'agent-0']) {
-      const { NetworkSettings } = await docker.engine.getContainer(`k3d-${cluster.name}-${node}`).inspect()
-      const address = NetworkSettings.Networks[cluster.name]!.IPAddress
+      const address = await nodeAddress(cluster, node)
       for (let i = 0; i < 3; i++) expect(await (await fetch(`http://${address}:${nodePort}/`)).text()).toBe('local')
     }
   })
@@ -394,19 +388,4 @@ async function get(url: string): Promise<string> {
   request.once('timeout', () => request.destroy(new Error('no answer within 10 s')))
   const [response] = (await once(request, 'response')) as [IncomingMessage]
   return (await response.setEncoding('utf8').toArray()).join('')
-}
-
-async function kubeOf(cluster: TestCluster) {
-  return createKubeClient(await readFile(cluster.kubeconfigPath, 'utf8'))
-}
-
-async function podsOf(cluster: TestCluster, app: string): Promise<readonly Pod[]> {
-  const kube = await kubeOf(cluster)
-  return (
-    await kube.request<KubeList<Pod>>('GET', '/api/v1/namespaces/default/pods', { query: { labelSelector: `app=${app}` } })
-  ).items.filter(({ metadata }) => !metadata?.deletionTimestamp)
-}
-
-async function kubectl(cluster: TestCluster, command: string): Promise<string> {
-  return execInDocker(await connectDocker(), `k3d-${cluster.name}-server-0`, ['kubectl', ...command.split(' ')])
 }

@@ -1,7 +1,8 @@
-import { ClusterTestError } from '../support/errors.ts'
+import { messageOf } from '../support/errors.ts'
 import { isIPv6 } from '../support/ip-range.ts'
 import type { BridgeParts } from './bridges.ts'
 import type { ClusterNetwork } from './cluster-network.ts'
+import { type Claim, isSame, refuseConflict } from './conflicts.ts'
 import { findRunning } from './container-facts.ts'
 import { createMember, findSource } from './create-member.ts'
 import { bringFromPod } from './from-pod.ts'
@@ -10,27 +11,21 @@ import { type HostProcess, checkHostPath, startHostProcess } from './host-proces
 import { joinContainer } from './join-container.ts'
 import type { Route } from './junction.ts'
 import type { JoinedRoute } from './junctions.ts'
-import { type RequestMatch, canOverlap, decodeMatch, describeMatch } from './match.ts'
+import { type RequestMatch, decodeMatch } from './match.ts'
 import { waitForListeners } from './member.ts'
-import { sharePods } from './overlap.ts'
+import { noteOtherPorts } from './other-ports.ts'
+import { reachPodAddress } from './pod-address.ts'
 import { type PodRules, noteConnections, startPodRules } from './pod-rules.ts'
 import { type PortMapping, choosePorts } from './ports.ts'
 import { keepFilesCurrent, putInto } from './refresh-files.ts'
 import { readSelectedEnv } from './replaced-env.ts'
 import type { BridgeCall, BridgeRequest, OpenBridge, OpenMember } from './requests.ts'
 import type { Forward } from './rules.ts'
-import { type BridgeTarget, findTarget } from './target.ts'
+import { findTarget } from './target.ts'
 
 /** A bridge, from the moment that its target is known. */
-export interface OpenedBridge extends AsyncDisposable {
-  readonly id: string
+export interface OpenedBridge extends Claim, AsyncDisposable {
   readonly answer: OpenBridge
-  /** undefined for a local container that replaces nothing. */
-  readonly target: BridgeTarget | undefined
-  readonly ports: readonly PortMapping[]
-  /** Which requests it takes; undefined for all. */
-  readonly match: readonly RequestMatch[] | undefined
-  readonly mirror: boolean
   /** What goes to it by rules of its own, at this moment. */
   direct(): readonly Forward[]
   /** Resolves when the next request to any pod is answered by the local side, to the environment of the replaced container. */
@@ -41,6 +36,8 @@ export interface OpenedBridge extends AsyncDisposable {
   pods(): Iterable<string>
   /** What a process on the host has printed. */
   output(): string
+  /** What went wrong since it was set. */
+  readonly problems: readonly string[]
 }
 
 interface OpenOptions<Request> {
@@ -51,9 +48,15 @@ interface OpenOptions<Request> {
 
 /** The whole life of a bridge, top to bottom: what it replaces, the local side, the rules, and all of it undone. */
 export async function openBridge(
-  parts: BridgeParts,
+  shared: BridgeParts,
   { id, request, others, signal }: OpenOptions<BridgeRequest> & { readonly others: () => readonly OpenedBridge[] },
 ): Promise<OpenedBridge> {
+  const problems: string[] = []
+  const onProblem = (error: unknown) => {
+    problems.push(messageOf(error))
+    shared.onProblem(error)
+  }
+  const parts = { ...shared, onProblem }
   const { docker, cluster, network } = parts
   const { workload, namespace = parts.namespace, side } = request
   await using cleanup = new AsyncDisposableStack()
@@ -61,7 +64,7 @@ export async function openBridge(
   const match = request.match && decodeMatch(request.match)
   const isSelective = match !== undefined || request.mirror
   const ports = choosePorts(target.ports, request.ports, workload, { tcpOnly: isSelective })
-  refuseSecond(target, ports, { match, mirror: request.mirror }, others())
+  refuseConflict(target, { ports, match, mirror: request.mirror }, others())
 
   const known = noteConnections({ target, nodes: parts.nodes }, ports)
   // Looked at when the rules are set; a failure before that is not to be reported twice.
@@ -139,11 +142,16 @@ export async function openBridge(
           signal: abort,
         })
         forwards = forwardTo(member, ports, network)
+        if (member.podAddress) {
+          const tcp = ports.filter(({ protocol }) => protocol === 'tcp').map(({ local }) => local)
+          await reachPodAddress(docker, member.holder, member.podAddress, tcp)
+        }
         if (source && side.kind === 'member' && side.files) owned.use(keepFilesCurrent(parts, source, putInto(docker, call.container)))
       }
       const all = call.forwards ?? forwards ?? []
       const isShared = ({ protocol, port }: Forward) => isSelective || (protocol === 'tcp' && parts.junctions.has(target, port))
       await join(all.filter(isShared))
+      owned.use(noteOtherPorts(target, ports, onProblem))
       direct = all.filter((forward) => !isShared(forward))
       if (direct.length === 0) return env
       rules = await startPodRules({
@@ -153,7 +161,7 @@ export async function openBridge(
         forwards: direct,
         keepProbes: request.probes === 'original',
         known: await known,
-        onProblem: parts.onProblem,
+        onProblem,
       })
       return env
     },
@@ -163,6 +171,7 @@ export async function openBridge(
       return target.pods().flatMap(({ metadata }) => (bridged?.has(metadata!.uid!) ? [metadata!.uid!] : []))
     },
     output: () => process?.output() ?? '',
+    problems,
     async [Symbol.asyncDispose]() {
       try {
         await unset()
@@ -203,6 +212,7 @@ export async function openMember(
     unset: async () => {},
     pods: () => [],
     output: () => '',
+    problems: [],
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   }
 }
@@ -216,11 +226,6 @@ function forwardTo(
   return addresses.flatMap((each) => ports.map(({ protocol, port, local }) => ({ protocol, port, address: each, targetPort: local })))
 }
 
-/** Bridges of the same name for the same container share a port, see junctions.ts. */
-function isSame(one: BridgeTarget, other: BridgeTarget | undefined): boolean {
-  return other?.namespace === one.namespace && other.workload === one.workload && other.container.name === one.container.name
-}
-
 /** A junction speaks IPv4 to the local side, whatever its callers speak. */
 function isIPv4({ address }: Forward): boolean {
   return !isIPv6(address)
@@ -228,35 +233,4 @@ function isIPv4({ address }: Forward): boolean {
 
 function routeOf(id: string, { address, targetPort }: Forward, match?: readonly RequestMatch[], mirror = false): Route {
   return { id, endpoint: { host: address, port: targetPort }, match, mirror }
-}
-
-/** Ports belong to the pod, whichever of its containers answers. */
-function refuseSecond(
-  target: BridgeTarget,
-  ports: readonly PortMapping[],
-  { match, mirror }: Pick<OpenedBridge, 'match' | 'mirror'>,
-  others: readonly OpenedBridge[],
-): void {
-  const holder = others.find(
-    (other) =>
-      other.target &&
-      sharePods(other.target, target) &&
-      other.ports.some(({ port, protocol }) => ports.some((each) => each.port === port && each.protocol === protocol)) &&
-      !(isSame(target, other.target) && (mirror || other.mirror || !canOverlap(match, other.match))),
-  )
-  if (!holder) return
-  const held = holder.ports.map(({ port }) => port).join(', ')
-  throw new ClusterTestError(
-    'ERR_BRIDGE_ALREADY_BRIDGED',
-    `Workload "${target.workload}" is bridged already: bridge "${holder.id}" has port ${held} of its pods, for "${holder.target!.workload}" and ${describeMatch(holder.match)}.`,
-    { hint: hintFor(target, match, holder) },
-  )
-}
-
-function hintFor(target: BridgeTarget, match: OpenedBridge['match'], holder: OpenedBridge): string {
-  if (!isSame(target, holder.target))
-    return `Dispose the first bridge, or name workload and container as it does: "${holder.target!.workload}".`
-  if (match && holder.match)
-    return 'A request could fit both. Give one header, path or method other texts in each of the two; of two patterns nobody can tell.'
-  return 'Dispose the first bridge, give the two different ports, or give both a `match`, so that they share the port.'
 }

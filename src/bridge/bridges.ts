@@ -100,6 +100,8 @@ export function createBridges(options: BridgesOptions): Bridges {
         return [...find(call.id).pods()]
       case 'output':
         return find(call.id).output()
+      case 'problems':
+        return find(call.id).problems
     }
   }
   return {

@@ -2,6 +2,7 @@ import { together } from '../support/together.ts'
 import type { BridgeParts } from './bridges.ts'
 import { type RunningContainer, findRunning, readFiles } from './container-facts.ts'
 import { startMember } from './member.ts'
+import { takePodAddress } from './pod-address.ts'
 import type { MemberRequest, OpenMember } from './requests.ts'
 import { type BridgeTarget, findTarget } from './target.ts'
 
@@ -44,11 +45,14 @@ export async function createMember(
     () => env,
     async () => (source && files ? readFiles(docker, source, source.mounts) : []),
   ])
+  const podAddress = Object.values(selected).find((value) => value === source?.pod.status?.podIP)
+  if (podAddress) await takePodAddress(docker, member.holder, podAddress, cluster.nodes.find(({ name }) => name === source!.node)!.address)
   return {
     holder: member.holder,
     address: member.address,
     address6: member.address6,
     published: member.published,
+    podAddress,
     image,
     env: selected,
     labels: cluster.labels,

@@ -1,4 +1,4 @@
-import { type AddressInfo, type Socket, connect, createServer } from 'node:net'
+import { type AddressInfo, type LookupFunction, type Socket, connect, createServer } from 'node:net'
 
 import type { Endpoint } from './junction.ts'
 
@@ -23,7 +23,7 @@ export async function startForwarder(own: Endpoint, target: () => Endpoint | Pro
     let outside: Socket | undefined
     track(inside, () => outside)
     try {
-      outside = connect({ ...(await target()), allowHalfOpen: true, noDelay: true })
+      outside = connect({ lookup: bothLoopbacks, ...(await target()), allowHalfOpen: true, noDelay: true })
     } catch {
       // As a port on which nobody listens.
       return inside.destroy()
@@ -42,3 +42,10 @@ export async function startForwarder(own: Endpoint, target: () => Endpoint | Pro
     },
   }
 }
+
+/** A program may listen on either one, and not every hosts file has both. */
+const bothLoopbacks: LookupFunction = (_, __, callback) =>
+  callback(null, [
+    { address: '127.0.0.1', family: 4 },
+    { address: '::1', family: 6 },
+  ])

@@ -48,16 +48,15 @@ async function leadLoopback(
   let led = runningPod(target)?.ip
   await restore(loopbackRules(ports, led))
   await restore(loopbackJumps())
+  const follow = async () => {
+    const ip = runningPod(target)?.ip
+    if (ip === led) return
+    led = ip
+    await restore(loopbackRules(ports, ip))
+  }
   let turn: Promise<unknown> = Promise.resolve()
   const watch = target.onChange(() => {
-    turn = turn
-      .then(async () => {
-        const ip = runningPod(target)?.ip
-        if (ip === led) return
-        led = ip
-        await restore(loopbackRules(ports, ip))
-      })
-      .catch(onProblem)
+    turn = turn.then(follow).catch(onProblem)
   })
   return {
     async [Symbol.asyncDispose]() {

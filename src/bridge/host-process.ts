@@ -60,7 +60,12 @@ export async function startHostProcess(parts: BridgeParts, options: HostProcessO
     child.once('close', (code, by) => resolve(by ? `was ended by ${by}` : `ended with exit code ${code}`))
   })
   let isOver = false
-  void ended.then(() => (isOver = true))
+  let isWanted = false
+  void (async () => {
+    const why = await ended
+    isOver = true
+    if (isWanted) parts.onProblem(endedEarly(text, why, output))
+  })()
   for (const stream of [child.stdout, child.stderr])
     stream.setEncoding('utf8').on('data', (chunk: string) => (output = (output + chunk).slice(-100_000)))
   if (child.pid) {
@@ -76,7 +81,7 @@ export async function startHostProcess(parts: BridgeParts, options: HostProcessO
       const now = await readListeners()
       const missing = ports.filter(({ local, protocol }) => !now.some((each) => each.port === local && each.protocol === protocol))
       if (missing.length === 0) return now
-      const tail = output.trimEnd().split('\n').slice(-20).join('\n')
+      const tail = lastLines(output)
       const why = isOver
         ? `${await ended} before it listened`
         : performance.now() > deadline
@@ -110,7 +115,24 @@ export async function startHostProcess(parts: BridgeParts, options: HostProcessO
     }
   }
   const owned = cleanup.move()
-  return { forwards, output: () => output, [Symbol.asyncDispose]: () => owned.disposeAsync() }
+  isWanted = true
+  return {
+    forwards,
+    output: () => output,
+    async [Symbol.asyncDispose]() {
+      isWanted = false
+      await owned.disposeAsync()
+    },
+  }
+}
+
+function endedEarly(text: string, why: string, output: string): ClusterTestError {
+  const tail = lastLines(output)
+  return new ClusterTestError('ERR_BRIDGE_LOCAL_FAILED', `Command "${text}" ${why} while it was bridged.${tail && `\n${tail}`}`)
+}
+
+function lastLines(output: string): string {
+  return output.trimEnd().split('\n').slice(-20).join('\n')
 }
 
 async function readListeners() {

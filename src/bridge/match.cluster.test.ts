@@ -5,12 +5,10 @@ import { connect } from 'node:net'
 
 import { expect } from 'vitest'
 
-import { connectDocker } from '../docker/docker.ts'
-import { execInDocker } from '../docker/exec.ts'
 import { describe } from '../suite/describe.ts'
-import type { TestCluster } from '../suite/test-cluster.ts'
 import { client, fetchInCluster, runInCluster } from '../testing/in-cluster.ts'
 import { nodeApp } from '../testing/node-app.ts'
+import { kubectl, podsOf } from '../testing/nodes.ts'
 import { takeSettledStock, takeStock } from '../testing/take-stock.ts'
 import type { LocalServer } from './options.ts'
 
@@ -80,11 +78,12 @@ describe.withCluster('match', { images: ['node:24-slim'], agents: 1, manifests: 
 
   test('what does not fit reaches the very pod that it was sent to', async ({ cluster }) => {
     await using _bridge = await cluster.bridge('deployment/shop', { server: { http: answer('local') }, match: ann })
-    for (const { name, ip } of await podsOf(cluster))
-      expect(await fetchInCluster(cluster, `http://${ip}:3000/`, 3)).toEqual(Array(3).fill(`pod ${name} GET /`))
-    const [first] = await podsOf(cluster)
+    const pods = await podsOf(cluster, 'shop')
+    for (const { metadata, status } of pods)
+      expect(await fetchInCluster(cluster, `http://${status!.podIP}:3000/`, 3)).toEqual(Array(3).fill(`pod ${metadata!.name} GET /`))
+    const first = pods[0]!.metadata!.name
     const inPod = `return await (await fetch('http://127.0.0.1:3000/own', { headers: { connection: 'close' } })).text()`
-    expect(await runInCluster(cluster, inPod, `pod/${first!.name}`)).toBe(`pod ${first!.name} GET /own`)
+    expect(await runInCluster(cluster, inPod, `pod/${first}`)).toBe(`pod ${first} GET /own`)
   })
 
   test('two bridges share a port by disjoint rules; one that overlaps is refused and names the holder; one that ends leaves the other', async ({
@@ -219,10 +218,8 @@ describe.withCluster('match', { images: ['node:24-slim'], agents: 1, manifests: 
       }
     }
     const asking = [ask(ann.headers), ask({})]
-    const kubectl = (...args: string[]) =>
-      connectDocker().then((docker) => execInDocker(docker, `k3d-${cluster.name}-server-0`, ['kubectl', ...args]))
-    await kubectl('rollout', 'restart', 'deploy/shop')
-    await kubectl('rollout', 'status', 'deploy/shop')
+    await kubectl(cluster, 'rollout restart deploy/shop')
+    await kubectl(cluster, 'rollout status deploy/shop')
     isOver = true
     await Promise.all(asking)
     expect([...seen].toSorted((a, b) => a.localeCompare(b))).toEqual(['ann: local', 'nobody: pod'])
@@ -266,14 +263,4 @@ async function get(url: string, options: import('node:http').RequestOptions = {}
   request.end(body)
   const [response] = (await once(request, 'response')) as [IncomingMessage]
   return (await response.setEncoding('utf8').toArray()).join('')
-}
-
-async function podsOf(cluster: TestCluster): Promise<readonly { readonly name: string; readonly ip: string }[]> {
-  const docker = await connectDocker()
-  const format = 'jsonpath={range .items[*]}{.metadata.name} {.status.podIP}{"\\n"}{end}'
-  const text = await execInDocker(docker, `k3d-${cluster.name}-server-0`, ['kubectl', 'get', 'pods', '-l', 'app=shop', '-o', format])
-  return text
-    .trim()
-    .split('\n')
-    .map((line) => ({ name: line.split(' ')[0]!, ip: line.split(' ')[1]! }))
 }

@@ -45,8 +45,12 @@ export async function startMember({ docker, cluster, network, namespace, publish
     HostConfig: {
       NetworkMode: cluster.network,
       CapAdd: ['NET_ADMIN'],
-      // So that what listens on loopback only can be reached, see reachLoopback.
-      Sysctls: { 'net.ipv4.conf.all.route_localnet': '1' },
+      Sysctls: {
+        // So that what listens on loopback only can be reached, see reachLoopback.
+        'net.ipv4.conf.all.route_localnet': '1',
+        // So that the pod whose address is taken can still be heard, see takePodAddress.
+        'net.ipv4.conf.all.accept_local': '1',
+      },
       PortBindings: Object.fromEntries(publish.map((port) => [`${port}/tcp`, [{ HostIp: '127.0.0.1', HostPort: '' }]])),
     },
   })

@@ -165,6 +165,11 @@ export function familiesOf({ podCidrs }: Pick<NodeScriptOptions, 'podCidrs'>): r
   return podCidrs.map((cidr) => (isIPv6(cidr) ? '6' : ''))
 }
 
+/** On a node that was restarted: what was noted of its network namespaces, which are gone. */
+export function resetScript({ id }: RuleOptions): string {
+  return `rm -rf ${stateFolder}/bridge-${id}`
+}
+
 function inEachPod(command: string): string {
   return `for mark in $dir/ns-*; do
   ns=/var/run/netns/\${mark##*/ns-}

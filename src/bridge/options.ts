@@ -183,6 +183,11 @@ export interface Bridge extends AsyncDisposable {
   pods(): Promise<readonly string[]>
   /** What the process on the host has printed. */
   output(): Promise<string>
+  /**
+   * What went wrong since it was set, in the words that the terminal shows: the process on the host has ended, a node has
+   * stopped, pods have come that answer on other ports.
+   */
+  problems(): Promise<readonly string[]>
 }
 
 /** A local container that is a member of the cluster and replaces nothing. */

@@ -59,6 +59,8 @@ export interface OpenMember {
   readonly address: string
   readonly address6: string | undefined
   readonly published: Readonly<Record<number, number>>
+  /** Of the pod that the environment comes from, if that names it: the local container may bind to it. */
+  readonly podAddress?: string | undefined
   readonly image: string
   readonly env: Readonly<Record<string, string>>
   readonly labels: Readonly<Record<string, string>>
@@ -102,6 +104,7 @@ export type BridgeCall =
   | { readonly call: 'close'; readonly id: string }
   | { readonly call: 'pods'; readonly id: string }
   | { readonly call: 'output'; readonly id: string }
+  | { readonly call: 'problems'; readonly id: string }
 
 /** The answer to each call. */
 export interface BridgeResults {
@@ -113,4 +116,5 @@ export interface BridgeResults {
   readonly close: null
   readonly pods: readonly string[]
   readonly output: string
+  readonly problems: readonly string[]
 }

@@ -58,6 +58,7 @@ export function createBridging(held: HeldLease, folder: string): Bridging {
         address: (port) => publishedAddress(open.member, port),
         pods: () => held.bridge({ call: 'pods', id: open.id }),
         output: () => held.bridge({ call: 'output', id: open.id }),
+        problems: () => held.bridge({ call: 'problems', id: open.id }),
         [Symbol.asyncDispose]: () => own.disposeAsync(),
       }
     },
@@ -142,7 +143,7 @@ async function startContainer(
   cleanup: AsyncDisposableStack,
 ): Promise<StartedTestContainer> {
   // Only suites that use a container pay for loading testcontainers.
-  const { startTestContainer } = await import('../docker/test-container.ts')
+  const { startTestContainer, stopTestContainer } = await import('../docker/test-container.ts')
   try {
     const container = await startTestContainer({
       image,
@@ -155,7 +156,7 @@ async function startContainer(
       mount: Object.fromEntries(Object.entries(mount).map(([source, target]) => [resolve(folder, source), target])),
       archives: archives.map((archive) => Buffer.from(archive, 'base64')),
     })
-    cleanup.defer(async () => void (await container.stop({ timeout: 1_000 })))
+    cleanup.defer(() => stopTestContainer(container))
     return container
   } catch (error) {
     throw new ClusterTestError('ERR_BRIDGE_LOCAL_FAILED', `The local container for "${what}" did not start: ${messageOf(error)}`, {
