@@ -31,6 +31,7 @@ interface Programs {
   readonly kine: string
   readonly crictl: string
   readonly coredns: string
+  readonly netpol: string
   readonly localPath: string
   readonly pause: string
 }
@@ -83,6 +84,7 @@ async function buildPrograms(kit: Kit): Promise<Programs> {
     kine: join(await build('kine', ['github.com/k3s-io/kine'], { cgo: true, tags: ['netgo', 'osusergo'] }), 'kine'),
     crictl: join(await build('crictl', ['sigs.k8s.io/cri-tools/cmd/crictl']), 'crictl'),
     coredns: join(await build('coredns', ['.']), 'coredns'),
+    netpol: join(await build('netpol', ['.']), 'netpol'),
     localPath: join(await build('local-path', ['github.com/rancher/local-path-provisioner']), 'local-path-provisioner'),
   }
 }
@@ -93,7 +95,7 @@ async function assemble(kit: Kit, work: string, rootfs: string, programs: Progra
   const bin = join(tree, 'usr/local/bin')
   await mkdir(bin, { recursive: true })
   await cp(programs.containerd, bin, { recursive: true })
-  for (const program of [programs.kube, programs.kine, programs.crictl]) await kit.run('cp', [program, bin])
+  for (const program of [programs.kube, programs.kine, programs.crictl, programs.netpol]) await kit.run('cp', [program, bin])
   for (const name of ['kube-apiserver', 'kube-controller-manager', 'kube-scheduler', 'kubelet', 'kube-proxy']) {
     await symlink('kube', join(bin, name))
   }

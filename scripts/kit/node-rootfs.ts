@@ -12,6 +12,7 @@ const PACKAGES = [
   'conntrack',
   'containernetworking-plugins',
   'iproute2',
+  'ipset',
   'iptables',
   'mount',
   'runc',

@@ -24,7 +24,7 @@ const answer =
 
 const images = ['node:24-slim']
 const node = substituteImage(parseSubstitutes(process.env['VITEST_KUBERNETES_IMAGES']), 'node:24-slim')
-const fromPod = expect.stringMatching(/^pod shop-/)
+const fromShop = expect.stringMatching(/^pod shop-/)
 const sidecars = [{ name: 'sidecar', image: 'node:24-slim', command: ['node', '-e', 'setInterval(() => {}, 1000)'] }]
 
 describe.withCluster(
@@ -44,7 +44,7 @@ describe.withCluster(
       expect(await savedBy(cluster, 'legacy')).toContain('VK-')
       expect(await savedBy(cluster, 'nft')).toEqual(before[1])
       await bridge[Symbol.asyncDispose]()
-      expect(await fetchInCluster(cluster, 'http://shop/', 10)).toEqual(Array(10).fill(fromPod))
+      expect(await fetchInCluster(cluster, 'http://shop/', 10)).toEqual(Array(10).fill(fromShop))
       expect([await takeRules(cluster), await savedBy(cluster, 'nft')]).toEqual(before)
     })
 
@@ -99,12 +99,12 @@ describe.withCluster(
       expect(kinds).toEqual(['IPv4', '[IPv6]', '[IPv6]', 'shop', 'shop6', 'IPv4:3000', '[IPv6]:3000'])
       const ask = async () => Promise.all(ways.map((way) => fetchInCluster(cluster, `http://${way}/`, 4)))
       const before = await takeRules(cluster)
-      expect(await ask()).toEqual(ways.map(() => Array(4).fill(fromPod)))
+      expect(await ask()).toEqual(ways.map(() => Array(4).fill(fromShop)))
       const bridge = await cluster.bridge('deployment/shop', { server: answer('local') })
       expect(await ask()).toEqual(ways.map(() => Array(4).fill('local')))
       expect(bridge.received).toHaveLength(ways.length * 4)
       await bridge[Symbol.asyncDispose]()
-      expect(await ask()).toEqual(ways.map(() => Array(4).fill(fromPod)))
+      expect(await ask()).toEqual(ways.map(() => Array(4).fill(fromShop)))
       expect(await takeRules(cluster)).toEqual(before)
     })
 
@@ -173,6 +173,40 @@ describe.withCluster(
       expect(await Promise.all(addresses.map(ask))).toEqual(['udp hello', 'ECONNREFUSED'])
     })
 
+    test('bridged traffic passes a policy that forbids all egress, and nothing else of the pods does', async ({ cluster }) => {
+      await cluster.apply([
+        { apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'closed' } },
+        ...nodeApp('shop', { service: dualService }).map((object) => ({
+          ...object,
+          metadata: { ...object.metadata, namespace: 'closed' },
+        })),
+        {
+          apiVersion: 'networking.k8s.io/v1',
+          kind: 'NetworkPolicy',
+          metadata: { name: 'no-egress', namespace: 'closed' },
+          spec: { podSelector: {}, policyTypes: ['Egress'] },
+        },
+      ])
+      const gateways = await gatewaysOf(cluster)
+      const forbidden = [...(await serviceAddresses(cluster, 'peer')), ...gateways.map((gateway) => `${gateway}:23106`)]
+      const fromPod = () => Promise.all(forbidden.map((host) => reach(cluster, host)))
+      await expect.poll(fromPod, { timeout: 20_000 }).toEqual(forbidden.map(() => 'ECONNREFUSED'))
+
+      const ways = await serviceAddresses(cluster, 'shop', 'closed')
+      const ask = () => Promise.all(ways.map((way) => fetchInCluster(cluster, `http://${way}/`, 4)))
+      const before = await takeRules(cluster)
+      expect(await ask()).toEqual(ways.map(() => Array(4).fill(fromShop)))
+      const process = `for (const port of [23105, 23106]) require('node:http').createServer((q, r) => r.end('local ' + port)).listen(port)`
+      const bridge = await cluster.bridge('deployment/shop', {
+        ...{ namespace: 'closed', command: ['node', '-e', process], ports: { http: 23_105 } },
+      })
+      expect(await ask()).toEqual(ways.map(() => Array(4).fill('local 23105')))
+      expect(await fromPod()).toEqual(forbidden.map(() => 'ECONNREFUSED'))
+      await bridge[Symbol.asyncDispose]()
+      expect(await ask()).toEqual(ways.map(() => Array(4).fill(fromShop)))
+      expect(await takeRules(cluster)).toEqual(before)
+    })
+
     test('a container of somebody else answers over IPv6 where it can, and is refused there at once where it cannot', async ({
       cluster,
     }) => {
@@ -218,15 +252,28 @@ async function waysTo(cluster: TestCluster, workload: string, services: readonly
   return [...addresses, ...services, ...(await podAddresses(cluster, workload)).map((address) => `${address}:3000`)]
 }
 
-async function serviceAddresses(cluster: TestCluster, name: string): Promise<readonly string[]> {
+async function serviceAddresses(cluster: TestCluster, name: string, namespace = 'default'): Promise<readonly string[]> {
   const kube = await kubeOf(cluster)
-  const { spec } = await kube.request<Service>('GET', `/api/v1/namespaces/default/services/${name}`)
+  const { spec } = await kube.request<Service>('GET', `/api/v1/namespaces/${namespace}/services/${name}`)
   return spec!.clusterIPs!.map(bracketed)
 }
 
 async function podAddresses(cluster: TestCluster, workload: string): Promise<readonly string[]> {
   const [pod] = await listPods(await kubeOf(cluster), 'default', workload)
   return pod!.status!.podIPs!.map(({ ip }) => bracketed(ip))
+}
+
+/** Of this machine in the Docker network of the cluster. */
+async function gatewaysOf(cluster: TestCluster): Promise<readonly string[]> {
+  const { IPAM } = await (await connectDocker()).engine.getNetwork(cluster.name).inspect()
+  return (IPAM?.Config ?? []).flatMap(({ Gateway }) => bracketed(Gateway!))
+}
+
+/** What a pod of the namespace without egress gets from an address. */
+async function reach(cluster: TestCluster, host: string): Promise<string> {
+  const script = `fetch('http://${host}/', { signal: AbortSignal.timeout(10_000) })
+    .then((response) => response.text(), (error) => error.cause?.code ?? String(error)).then(console.log)`
+  return (await cluster.exec('deployment/shop', ['node', '-e', script], { namespace: 'closed' })).stdout.trim()
 }
 
 async function kubeOf(cluster: TestCluster) {

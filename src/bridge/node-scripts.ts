@@ -35,7 +35,7 @@ wait`
  * @param known connections from a while ago, see noteScript
  */
 export function applyScript(options: NodeScriptOptions, uids: readonly string[], known: string): string {
-  const { id, keepProbes, podCidrs } = options
+  const { id, podCidrs } = options
   const families = familiesOf(options)
   // printf is a part of the shell, cat would be a process.
   const file = (name: string, text: string) => `printf '%s' ${quote(text)} > $dir/${name}`
@@ -53,7 +53,12 @@ if ! [ -e $dir/enter ]; then
     .join('\n  ')}
   ${file('leave', leaveScript(options, families))}
   ${file('enter', enterScript(options, families))}
-  ${keepProbes ? podCidrs.map((cidr, index) => `${file(`mark${families[index]}`, nodeRules(options, cidr))}\n  restore_on_node $dir/mark${families[index]} ${families[index]} &\n  marks="$marks $!"`).join('\n  ') : ''}
+  ${podCidrs
+    .map((cidr, index) => {
+      const family = families[index]!
+      return `${file(`mark${family}`, nodeRules(optionsFor(family, options), cidr))}\n  restore_on_node $dir/mark${family} ${family} &\n  marks="$marks $!"`
+    })
+    .join('\n  ')}
 fi
 pids=$marks
 ${forEachPod('apply "$file"', uids)}
@@ -109,7 +114,7 @@ done <&3
  * accepted go on until it ends them.
  */
 export function removeScript(options: RuleOptions, families: readonly Family[]): string {
-  const { probe } = chainsOf(options.id)
+  const { pass } = chainsOf(options.id)
   return `
 ${functions(options.id)}
 [ -d $dir ] || exit 0
@@ -127,7 +132,7 @@ pids=
 ${inEachPod('sh $dir/leave')}
 ${families
   .map(
-    (family) => `if ip${family}tables-save -t mangle | grep -q ':${probe} '; then
+    (family) => `if ip${family}tables-save -t mangle | grep -q ':${pass} '; then
   printf '%s' ${quote(removedNodeRules(options))} > $dir/unmark
   restore_on_node $dir/unmark ${family} || exit 1
 fi`,

@@ -16,9 +16,17 @@ const probeMark = 42
 /** What carries this is for the original, whoever sends it. */
 const passageMark = 43
 
+/**
+ * kube-router's controller of NetworkPolicies, which k3s runs, refuses what lacks this mark once it has gone through the
+ * policies of a pod. An accepting rule of ours ahead of its own would not last: it moves to the first place again and again,
+ * and writes the whole table anew (pkg/controllers/netpol, version 2.6).
+ */
+const allowedMark = '0x10000/0x10000'
+
 /** Chains of a bridge, so that its rules can be told from all others and removed exactly. iptables allows 28 characters. */
-export function chainsOf(id: string): { readonly input: string; readonly output: string; readonly cut: string; readonly probe: string } {
-  return { input: `VK-${id}-IN`, output: `VK-${id}-OUT`, cut: `VK-${id}-CUT`, probe: `VK-${id}-PROBE` }
+export function chainsOf(id: string) {
+  const chain = (name: string) => `VK-${id}-${name}`
+  return { input: chain('IN'), output: chain('OUT'), cut: chain('CUT'), probe: chain('PROBE'), pass: chain('PASS') } as const
 }
 
 export interface RuleOptions {
@@ -133,21 +141,28 @@ export function forgottenPodRules({ id }: RuleOptions): string {
 }
 
 /**
- * Rules for a node: what its own processes send to pods' addresses are kubelet's probes, and is marked. A Service's
- * address does not match: it is translated after this table.
+ * Rules for a node, in the table that packets pass before those that filter:
+ *
+ * - PROBE: what its own processes send to pods' addresses are kubelet's probes, and is marked. A Service's address does not
+ *   match: it is translated after this table.
+ * - PASS: what goes from its pods to the local side has the mark of packets that a NetworkPolicy allows.
  */
-export function nodeRules({ id, forwards }: RuleOptions, podCidr: string): string {
-  const { probe } = chainsOf(id)
-  const marks = forwards
-    .filter(({ protocol }) => protocol === 'tcp')
+export function nodeRules({ id, forwards, keepProbes }: RuleOptions, podCidr: string): string {
+  const { probe, pass } = chainsOf(id)
+  const probes = forwards
+    .filter(({ protocol }) => protocol === 'tcp' && keepProbes)
     .map(({ port }) => `-A ${probe} -d ${podCidr} -p tcp -m tcp --dport ${port} -j DSCP --set-dscp ${probeMark}`)
-  return table('mangle', [`:${probe} - [0:0]`, ...marks, `-A OUTPUT -j ${probe}`])
+  const allowed = forwards.map(
+    ({ protocol, address, targetPort }) =>
+      `-A ${pass} -s ${podCidr} -d ${host(address)} -p ${protocol} -m ${protocol} --dport ${targetPort} -j MARK --set-xmark ${allowedMark}`,
+  )
+  return table('mangle', [`:${probe} - [0:0]`, `:${pass} - [0:0]`, ...probes, ...allowed, `-A OUTPUT -j ${probe}`, `-A FORWARD -j ${pass}`])
 }
 
 /** The opposite of nodeRules. */
 export function removedNodeRules({ id }: RuleOptions): string {
-  const { probe } = chainsOf(id)
-  return table('mangle', [`-D OUTPUT -j ${probe}`, ...drop([probe])])
+  const { probe, pass } = chainsOf(id)
+  return table('mangle', [`-D OUTPUT -j ${probe}`, `-D FORWARD -j ${pass}`, ...drop([probe, pass])])
 }
 
 interface Address {
