@@ -176,11 +176,11 @@ export function startedPassageRules(id: string): string {
   return ['mangle', 'nat'].map((name) => table(name, [`:${chain} - [0:0]`, `-I PREROUTING -j ${chain}`])).join('')
 }
 
-/** For a node: what comes to a port of its own goes to a pod, with the mark that no bridge touches. */
+/** For a node: what comes to a port of its own goes to a pod, with the mark that no bridge touches, and past NetworkPolicies. */
 export function passageRules(id: string, own: Address, pod: Address): string {
   const toOwn = `-A ${passageChain(id)} -d ${own.host}/32 -p tcp -m tcp --dport ${own.port}`
   return (
-    table('mangle', [`${toOwn} -j DSCP --set-dscp ${passageMark}`]) +
+    table('mangle', [`${toOwn} -j DSCP --set-dscp ${passageMark}`, `${toOwn} -j MARK --set-xmark ${allowedMark}`]) +
     table('nat', [`${toOwn} -j DNAT --to-destination ${pod.host}:${pod.port}`])
   )
 }
@@ -217,7 +217,7 @@ export function loopbackJumps(): string {
 }
 
 function passageChain(id: string): string {
-  return `VK-${id}-PASS`
+  return `VK-${id}-WAY`
 }
 
 function jumps(id: string): { readonly nat: readonly string[]; readonly filter: readonly string[] } {
