@@ -1,7 +1,6 @@
 import { Server as HttpServer, type IncomingMessage, type ServerResponse, createServer as createHttpServer } from 'node:http'
 import type { IncomingHttpHeaders, ServerHttp2Stream } from 'node:http2'
 import type { Server, Socket } from 'node:net'
-import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises'
 
 import { drain } from './drain.ts'
 import { type Listeners, listenOn } from './listen.ts'
@@ -45,15 +44,11 @@ export async function injectServer(
   return {
     listeners: listeners.all,
     async [Symbol.asyncDispose]() {
-      // New connections go to the pods by now. Those on their way here have still to be accepted, and to send their request.
-      await sleep(10)
-      // A timer comes before what has arrived meanwhile, and closing would reset that.
-      await nextTurn()
-      const closed = listeners.close()
+      // New connections go to the pods by now.
+      await listeners.close()
       // Connections that wait for a next request are closed, so that it goes to the pods.
       await drain(sockets, (socket) => observed.isBusy(socket, performance.now() - sockets.get(socket)!))
       observed[Symbol.dispose]()
-      await closed
     },
   }
 }

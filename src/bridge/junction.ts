@@ -123,10 +123,9 @@ export async function startJunction({ workload, addresses, original }: JunctionO
     add: (route) => void routes.set(route.id, route),
     remove: (id) => void routes.delete(id),
     async [Symbol.asyncDispose]() {
-      const closed = listeners.close()
+      await listeners.close()
       await drain(sockets, (socket) => sockets.get(socket)?.isBusy(socket) ?? true)
       for (const protocol of Object.values(protocols)) protocol[Symbol.dispose]()
-      await closed
     },
   }
 }

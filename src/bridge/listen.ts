@@ -1,13 +1,17 @@
 import { type AddressInfo, type Server, type Socket, createServer } from 'node:net'
+import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises'
 
 import { ClusterTestError, messageOf } from '../support/errors.ts'
 
 export interface Listeners {
   /** One for each address. */
   readonly all: readonly { readonly address: string; readonly port: number }[]
-  /** Resolves when all connections have ended. */
-  close(): Promise<unknown>
+  /** To be called when nothing more is sent here. Takes what is on its way still, and resolves when it listens no more. */
+  close(): Promise<void>
 }
+
+/** Milliseconds for the handshakes of connections that are on their way: more than a packet takes on a busy machine. */
+const grace = 50
 
 /**
  * Listens on any port of each address.
@@ -15,14 +19,22 @@ export interface Listeners {
  */
 export async function listenOn(addresses: readonly string[], accept: (socket: Socket) => void): Promise<Listeners> {
   const servers: Server[] = []
-  const close = () => Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))))
+  const close = () => servers.forEach((server) => server.close())
   try {
     for (const address of addresses) servers.push(await listen(address, accept))
   } catch (error) {
-    await close()
+    close()
     throw error
   }
-  return { all: servers.map((server, index) => ({ address: addresses[index]!, port: (server.address() as AddressInfo).port })), close }
+  return {
+    all: servers.map((server, index) => ({ address: addresses[index]!, port: (server.address() as AddressInfo).port })),
+    async close() {
+      await sleep(grace)
+      // A timer comes before what has arrived meanwhile, and closing would reset that.
+      await nextTurn()
+      close()
+    },
+  }
 }
 
 async function listen(address: string, accept: (socket: Socket) => void): Promise<Server> {
