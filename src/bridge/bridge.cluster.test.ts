@@ -412,12 +412,15 @@ async function kubectl(cluster: TestCluster, command: string): Promise<string> {
   return execInDocker(await connectDocker(), `k3d-${cluster.name}-server-0`, ['kubectl', ...command.split(' ')])
 }
 
-/** Everything that a bridge could leave: objects by version, rules of every namespace, containers, files and processes on the nodes. */
+/** Everything that a bridge could leave or change: objects, rules of every namespace, containers, files and processes on the nodes. */
 async function takeStock(cluster: TestCluster) {
   const kube = await kubeOf(cluster)
   const docker = await connectDocker()
-  const versions = async (path: string) =>
-    (await kube.request<KubeList<Pod>>('GET', path)).items.map(({ metadata }) => `${metadata!.name} ${metadata!.resourceVersion}`)
+  // Without what kubelet and the controllers report of them, which they do at any time.
+  const contents = async (path: string) =>
+    (await kube.request<KubeList<KubeObject>>('GET', path)).items.map((object) =>
+      JSON.stringify(object, (key, value: unknown) => (['status', 'resourceVersion', 'managedFields'].includes(key) ? undefined : value)),
+    )
   const nodes = [`k3d-${cluster.name}-server-0`, `k3d-${cluster.name}-agent-0`]
   const script = `
     for ns in /var/run/netns/*; do echo $ns; nsenter --net=$ns sh -c 'iptables-save | grep -e ^-A; cat /proc/sys/net/ipv4/ip_forward /proc/sys/net/ipv4/conf/all/route_localnet'; done
@@ -425,8 +428,8 @@ async function takeStock(cluster: TestCluster) {
   return {
     objects: await Promise.all(
       ['pods', 'services', 'configmaps']
-        .map((kind) => versions(`/api/v1/namespaces/default/${kind}`))
-        .concat(versions('/apis/apps/v1/deployments')),
+        .map((kind) => contents(`/api/v1/namespaces/default/${kind}`))
+        .concat(contents('/apis/apps/v1/deployments')),
     ),
     nodes: await Promise.all(nodes.map((node) => execInDocker(docker, node, ['sh', '-c', script]))),
     containers: (await docker.engine.listContainers({ filters: { label: [`vitest-kubernetes.cluster=${cluster.name}`] } }))
