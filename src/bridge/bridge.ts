@@ -23,17 +23,21 @@ import type { BridgeCall, BridgeRequest, OpenBridge, OpenMember } from './reques
 import type { Forward } from './rules.ts'
 import { findTarget } from './target.ts'
 
+type Env = Readonly<Record<string, string>>
+
 /** A bridge, from the moment that its target is known. */
 export interface OpenedBridge extends Claim, AsyncDisposable {
   readonly answer: OpenBridge
   /** What goes to it by rules of its own, at this moment. */
   direct(): readonly Forward[]
-  /** Resolves when the next request to any pod is answered by the local side, to the environment of the replaced container. */
-  set(call: BridgeCall & { call: 'set' }, signal: AbortSignal): Promise<Readonly<Record<string, string>>>
+  /** Resolves when the next request to any pod is answered by the local side. */
+  set(call: BridgeCall & { call: 'set' }, signal: AbortSignal): Promise<void>
   /** Resolves when new connections to any pod are answered by that pod. Disposal ends the old ones too. */
   unset(): Promise<void>
   /** UIDs of the pods that are bridged. */
   pods(): Iterable<string>
+  /** Environment of the replaced container, as the options select it. */
+  env(): Promise<Env>
   /** What a process on the host has printed. */
   output(): string
   /** What went wrong since it was set. */
@@ -77,17 +81,17 @@ export async function openBridge(
   let process: HostProcess | undefined
   let forwards: readonly Forward[] | undefined
   const source = await findSource(parts, side, target, { cleanup, signal })
-  const env = readSelectedEnv(parts, side, source)
-  // Whoever awaits it gets the error: nobody has to.
-  env.catch(() => {})
+  let selected: Promise<Env> | undefined
+  // Where the local side does not need it, it is read for whoever asks: it would be half of a bridge's start.
+  const env = () => (selected ??= readSelectedEnv(parts, side, source))
   const files = 'files' in side && side.kind !== 'member' && side.files ? cleanup.use(await startHostFiles(parts, id, source)) : undefined
   if (side.kind === 'member') {
-    member = await createMember(parts, side, { cleanup, namespace, source, env, signal })
+    member = await createMember(parts, side, { cleanup, namespace, source, env: env(), signal })
     await bringPorts(member.holder)
   } else if (side.kind === 'command') {
     await checkHostPath(parts, signal)
     await bringPorts()
-    const own = { ...(await env), ...(files && { VITEST_KUBERNETES_ROOT: files.root }) }
+    const own = { ...(await env()), ...(files && { VITEST_KUBERNETES_ROOT: files.root }) }
     process = cleanup.use(await startHostProcess(parts, { ...side, env: own, ports, namespace, timeout: request.timeout, signal }))
     forwards = process.forwards
   } else if (side.kind === 'container') {
@@ -153,7 +157,7 @@ export async function openBridge(
       await join(all.filter(isShared))
       owned.use(noteOtherPorts(target, ports, onProblem))
       direct = all.filter((forward) => !isShared(forward))
-      if (direct.length === 0) return env
+      if (direct.length === 0) return
       rules = await startPodRules({
         target,
         id,
@@ -163,13 +167,13 @@ export async function openBridge(
         known: await known,
         onProblem,
       })
-      return env
     },
     unset,
     pods: () => {
       const bridged = (rules ?? joined[0]?.rules)?.pods
       return target.pods().flatMap(({ metadata }) => (bridged?.has(metadata!.uid!) ? [metadata!.uid!] : []))
     },
+    env,
     output: () => process?.output() ?? '',
     problems,
     async [Symbol.asyncDispose]() {
@@ -207,10 +211,10 @@ export async function openMember(
     answer: { id, ports: [], gateway: parts.network.gateway, gateway6: parts.network.gateway6, member },
     async set({ container }) {
       if (source && request.files && container) owned.use(keepFilesCurrent(parts, source, putInto(parts.docker, container)))
-      return member.env
     },
     unset: async () => {},
     pods: () => [],
+    env: async () => member.env,
     output: () => '',
     problems: [],
     [Symbol.asyncDispose]: () => owned.disposeAsync(),

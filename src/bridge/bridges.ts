@@ -84,9 +84,12 @@ export function createBridges(options: BridgesOptions): Bridges {
         return { id, member: answer.member! }
       }
       case 'set':
-        return find(call.id).set(call, signal)
+        await find(call.id).set(call, signal)
+        return null
       case 'env':
         return readEnvOf(await parts(signal), call, signal)
+      case 'replaced-env':
+        return find(call.id).env()
       case 'unset':
         await find(call.id).unset()
         return null

@@ -185,7 +185,7 @@ describe.withCluster('host side', { images: ['node:24-slim'], manifests: [client
       files: true,
     })
     expect(await readdir(join(bridge.root!, 'etc/settings'))).toEqual(['token'])
-    expect(bridge.env).toMatchObject({ WHO: 'sidecar' })
+    expect(await bridge.env()).toMatchObject({ WHO: 'sidecar' })
   })
 
   test('what cannot be is refused at once', async ({ cluster }) => {
@@ -203,7 +203,7 @@ describe.withCluster('host side', { images: ['node:24-slim'], manifests: [client
       'Expected option `files` to be a boolean, got "yes" (string).',
     )
     await using bridge = await cluster.bridge('deployment/sleeper', { server, files: true, env: { set: { ONLY: 'this' } } })
-    expect(bridge.env).toEqual({ ONLY: 'this' })
+    expect(await bridge.env()).toEqual({ ONLY: 'this' })
     expect(await readdir(bridge.root!)).toEqual([])
   })
 

@@ -85,7 +85,7 @@ export interface ContainerBridgeOptions extends TargetOptions, PortOptions, From
 export interface RunningContainerBridgeOptions extends TargetOptions, PortOptions {
   readonly container: string | Pick<StartedTestContainer, 'getId'>
   readonly fromPod?: never
-  /** What `bridge.env` has; the container keeps its own. */
+  /** What `bridge.env()` has; the container keeps its own. */
   readonly env?: EnvOptions | undefined
   readonly files?: never
   readonly image?: never
@@ -98,7 +98,7 @@ export interface RunningContainerBridgeOptions extends TargetOptions, PortOption
 export interface ServerBridgeOptions extends TargetOptions, FromPodOptions {
   /** For the container's only port (or the one named `http`), or one for each port: `{ http: app, 9090: metrics }`. The servers need not listen, and UDP sockets need not be bound. */
   readonly server: LocalServer | Readonly<Record<string, LocalServer>>
-  /** What `bridge.env` has; `process.env` stays as it is. */
+  /** What `bridge.env()` has; `process.env` stays as it is. */
   readonly env?: EnvOptions | undefined
   /** Whether to copy what is mounted into the replaced container to the folder `bridge.root`, as for `command`. @default false */
   readonly files?: boolean | undefined
@@ -165,7 +165,7 @@ export interface Bridge extends AsyncDisposable {
   /** Ports of the replaced container. */
   readonly ports: readonly number[]
   /** Environment of the replaced container, as the option `env` selects it. Where no pod runs it, only what `env.set` sets. */
-  readonly env: Readonly<Record<string, string>>
+  env(): Promise<Readonly<Record<string, string>>>
   /** Folder with the files of the replaced container at its own paths, for `command` and `server` with `files`. */
   readonly root: string | undefined
   /** The local container, when there is one: its logs, exec, copy and restart functions. */

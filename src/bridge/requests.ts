@@ -100,6 +100,8 @@ export type BridgeCall =
       readonly containerName?: string | undefined
       readonly env: EnvOptions
     }
+  /** The environment of the container that a bridge replaces. */
+  | { readonly call: 'replaced-env'; readonly id: string }
   | { readonly call: 'unset'; readonly id: string }
   | { readonly call: 'close'; readonly id: string }
   | { readonly call: 'pods'; readonly id: string }
@@ -110,8 +112,9 @@ export type BridgeCall =
 export interface BridgeResults {
   readonly open: OpenBridge
   readonly run: { readonly id: string; readonly member: OpenMember }
-  readonly set: Env
+  readonly set: null
   readonly env: Env
+  readonly 'replaced-env': Env
   readonly unset: null
   readonly close: null
   readonly pods: readonly string[]

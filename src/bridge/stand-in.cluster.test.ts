@@ -50,7 +50,7 @@ function unbuilt(name: string, image: string, { greeting = 'hello', ...container
 let mail: Bridge | undefined
 const server: RequestListener = async (request, response) => {
   const path = new URL(request.url!, 'http://localhost').searchParams.get('path')
-  response.end(path ? await readFile(`${mail!.root}${path}`) : JSON.stringify(mail!.env))
+  response.end(path ? await readFile(`${mail!.root}${path}`) : JSON.stringify(await mail!.env()))
 }
 
 const suite = {
@@ -90,7 +90,7 @@ describe.withCluster('stand-in', suite, (test) => {
       expect(JSON.parse(env[0]!), name).toMatchObject({ NAME: name, GREETING: 'hello', CM_GREETING: 'hello', PASSWORD: 'p=a$s\nline' })
       expect(file, name).toEqual(['{"color":"blue"}'])
     }
-    expect(bridges['deployment/orders']!.env).toMatchObject({ NAME: 'orders', PASSWORD: 'p=a$s\nline' })
+    expect(await bridges['deployment/orders']!.env()).toMatchObject({ NAME: 'orders', PASSWORD: 'p=a$s\nline' })
     expect(await cluster.env('deployment/billing', { include: ['NAME'] })).toEqual({ NAME: 'billing' })
   })
 

@@ -38,7 +38,7 @@ export function createBridging(held: HeldLease, folder: string): Bridging {
       }
       // Last in, first out: the pods answer again before the local side goes.
       cleanup.defer(async () => void (await held.bridge({ call: 'unset', id: open.id })))
-      const env = await held.bridge({
+      await held.bridge({
         call: 'set',
         id: open.id,
         ...(forwards && { forwards }),
@@ -50,7 +50,7 @@ export function createBridging(held: HeldLease, folder: string): Bridging {
         id: open.id,
         workload,
         ports: open.ports.map(({ port }) => port),
-        env,
+        env: () => held.bridge({ call: 'replaced-env', id: open.id }),
         root: open.root,
         container,
         received: received.all,
