@@ -218,6 +218,13 @@ describe.withCluster('bridge', suite, (test) => {
     expect(await fetchInCluster(cluster, 'http://shop/')).toEqual(['app'])
     expect(await fetchInCluster(cluster, 'http://shop:8081/')).toEqual(['extra'])
     expect(await fetchInCluster(cluster, 'http://shop:9090/')).toEqual([expect.stringMatching(/^pod shop-.* 9090$/)])
+
+    // A server alone is for the port named http, and leaves the others to others.
+    await bridge[Symbol.asyncDispose]()
+    await using alone = await cluster.bridge('deployment/shop', { server: answer('alone') })
+    await using metrics = await cluster.bridge('deployment/shop', { server: { metrics: answer('metrics') } })
+    expect([alone.ports, metrics.ports]).toEqual([[3000], [9090]])
+    expect(await fetchInCluster(cluster, 'http://shop:9090/')).toEqual(['metrics'])
   })
 
   test('a server at a breakpoint neither restarts a pod nor takes it out of its Service', async ({ cluster }) => {

@@ -101,6 +101,8 @@ export async function openBridge(
   if (side.kind === 'server' || isSelective) await checkHostPath(parts, signal)
   if (side.kind === 'server') await bringPorts()
 
+  // A single server is for one port, which is known when it listens.
+  let held = ports
   let direct: readonly Forward[] = []
   let joined: readonly JoinedRoute[] = []
   let rules: PodRules | undefined
@@ -132,7 +134,9 @@ export async function openBridge(
   return {
     id,
     target,
-    ports,
+    get ports() {
+      return held
+    },
     match,
     mirror: request.mirror,
     direct: () => direct,
@@ -153,6 +157,7 @@ export async function openBridge(
         if (source && side.kind === 'member' && side.files) owned.use(keepFilesCurrent(parts, source, putInto(docker, call.container)))
       }
       const all = call.forwards ?? forwards ?? []
+      held = ports.filter(({ port, protocol }) => all.some((forward) => forward.port === port && forward.protocol === protocol))
       const isShared = ({ protocol, port }: Forward) => isSelective || (protocol === 'tcp' && parts.junctions.has(target, port))
       await join(all.filter(isShared))
       owned.use(noteOtherPorts(target, ports, onProblem))

@@ -49,7 +49,7 @@ export function createBridging(held: HeldLease, folder: string): Bridging {
       return {
         id: open.id,
         workload,
-        ports: open.ports.map(({ port }) => port),
+        ports: [...new Set((forwards ?? open.ports).map(({ port }) => port))],
         env: () => held.bridge({ call: 'replaced-env', id: open.id }),
         root: open.root,
         container,
