@@ -38,6 +38,7 @@ await using held = await leaseCluster(broker.address, {
   suite: 'bench',
   folder: import.meta.dirname,
   options: { images: ['node:24-slim'], manifests: nodeApp('shop', options, server) },
+  bridged: [],
 })
 const bridging = createBridging(held, import.meta.dirname)
 const docker = await connectDocker()

@@ -1,19 +1,15 @@
 import { once } from 'node:events'
-import { readFile } from 'node:fs/promises'
 import { Agent, type IncomingMessage, createServer, request as httpRequest } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
 
 import { expect } from 'vitest'
 
-import { connectDocker } from '../docker/docker.ts'
-import { execInDocker } from '../docker/exec.ts'
-import { createKubeClient } from '../kube/client.ts'
-import type { KubeList, Pod } from '../kube/types.ts'
+import type { KubeObject } from '../kube/types.ts'
 import { describe } from '../suite/describe.ts'
-import type { TestCluster } from '../suite/test-cluster.ts'
 import { client, fetchInCluster, runInCluster } from '../testing/in-cluster.ts'
 import { nodeApp } from '../testing/node-app.ts'
-import { takeStock } from '../testing/take-stock.ts'
+import { kubeOf, kubectl, nodeAddress, podsOf } from '../testing/nodes.ts'
+import { takeSettledStock, takeStock } from '../testing/take-stock.ts'
 import type { LocalServer } from './options.ts'
 
 const answer =
@@ -59,7 +55,7 @@ const suite = { images: ['node:24-slim'], agents: 1, manifests: [client, ...shop
 
 describe.withCluster('bridge', suite, (test) => {
   test('the next request after bridge is answered here, the next after its disposal by a pod, and nothing is left', async ({ cluster }) => {
-    const before = await takeStock(cluster)
+    const before = await takeSettledStock(cluster)
     expect(await fetchInCluster(cluster, 'http://shop/', 4)).toEqual(Array(4).fill(expect.stringMatching(/^pod shop-/)))
 
     const bridge = await cluster.bridge('deployment/shop', { server: answer('local') })
@@ -109,9 +105,7 @@ describe.withCluster('bridge', suite, (test) => {
     isOver = true
     await Promise.all(askers)
     expect(wrong).toEqual([])
-    // A connection that was opened before a switch, and says nothing for longer than the bridge waits, is reset.
-    expect(reset.filter((text) => !/socket hang up|ECONNRESET/.test(text))).toEqual([])
-    expect(reset.length, reset.join('\n')).toBeLessThan(10)
+    expect(reset).toEqual([])
     expect(requests).toBeGreaterThanOrEqual(10_000)
 
     async function reach(count: number): Promise<void> {
@@ -212,10 +206,8 @@ describe.withCluster('bridge', suite, (test) => {
       'local',
       'local',
     ])
-    const docker = await connectDocker()
     for (const node of ['server-0', 'agent-0']) {
-      const { NetworkSettings } = await docker.engine.getContainer(`k3d-${cluster.name}-${node}`).inspect()
-      const address = NetworkSettings.Networks[cluster.name]!.IPAddress
+      const address = await nodeAddress(cluster, node)
       for (let i = 0; i < 3; i++) expect(await (await fetch(`http://${address}:${nodePort}/`)).text()).toBe('local')
     }
   })
@@ -265,6 +257,42 @@ describe.withCluster('bridge', suite, (test) => {
     }
   })
 
+  test('a Job that serves is a target, also the pod that follows one that was deleted', async ({ cluster }) => {
+    // A pod that ends well ends the Job.
+    const script = `process.on('SIGTERM', () => process.exit(1)); require('node:http').createServer((q, r) => r.end('pod')).listen(3000)`
+    const [{ spec }, service] = nodeApp('jobber', {}, script) as [
+      { spec: { template: { metadata: object; spec: { containers: object[] } } } },
+      KubeObject,
+    ]
+    const { metadata, spec: podSpec } = spec.template
+    // Not by cluster.apply, which waits until a Job has ended. The image is the one that the suite has brought.
+    const { image } = (await podsOf(cluster, 'plain'))[0]!.spec!.containers[0]!
+    const containers = podSpec.containers.map((each) => ({ ...each, image }))
+    await (
+      await kubeOf(cluster)
+    ).request('POST', '/apis/batch/v1/namespaces/default/jobs', {
+      body: {
+        apiVersion: 'batch/v1',
+        kind: 'Job',
+        metadata: { name: 'jobber' },
+        spec: { template: { metadata, spec: { ...podSpec, containers, restartPolicy: 'Never' } } },
+      },
+    })
+    await cluster.apply(service)
+    await kubectl(cluster, 'wait --for=condition=Ready pod -l app=jobber')
+    const bridge = await cluster.bridge('job/jobber', { server: answer('local') })
+    expect(await fetchInCluster(cluster, 'http://jobber/', 3)).toEqual(['local', 'local', 'local'])
+    expect(await bridge.pods()).toHaveLength(1)
+    const [before] = await podsOf(cluster, 'jobber')
+    await kubectl(cluster, `delete pod ${before!.metadata!.name}`)
+    await expect.poll(async () => (await bridge.pods()).filter((uid) => uid !== before!.metadata!.uid), { timeout: 60_000 }).toHaveLength(1)
+    await expect.poll(() => fetchInCluster(cluster, 'http://jobber/').catch(String), { timeout: 20_000 }).toEqual(['local'])
+    expect(await fetchInCluster(cluster, 'http://jobber/', 3)).toEqual(['local', 'local', 'local'])
+    await bridge[Symbol.asyncDispose]()
+    expect(await fetchInCluster(cluster, 'http://jobber/', 3)).toEqual(['pod', 'pod', 'pod'])
+    await kubectl(cluster, 'delete job/jobber')
+  })
+
   test('the same name in two namespaces does not mix', async ({ cluster }) => {
     const other = nodeApp('plain').map((object) => ({ ...object, metadata: { ...object.metadata, namespace: 'other' } }))
     await cluster.apply([{ apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'other' } }, ...other])
@@ -280,6 +308,42 @@ describe.withCluster('bridge', suite, (test) => {
       message: expect.stringContaining(`bridge "${bridge.id}" has port 3000`),
     })
     expect(await fetchInCluster(cluster, 'http://plain/', 3)).toEqual(['first', 'first', 'first'])
+  })
+
+  test('the same pods by another name are refused too: Service, ReplicaSet, Pod, and Deployment, also when there are none', async ({
+    cluster,
+  }) => {
+    const [pod] = await podsOf(cluster, 'plain')
+    const names = [
+      'deployment/plain',
+      'service/plain',
+      `replicaset/${pod!.metadata!.ownerReferences![0]!.name}`,
+      `pod/${pod!.metadata!.name}`,
+    ]
+    for (const first of names) {
+      await using bridge = await cluster.bridge(first, { server: answer(first) })
+      for (const second of names)
+        await expect(cluster.bridge(second, { server: answer('second') }), `${first}, then ${second}`).rejects.toMatchObject({
+          code: 'ERR_BRIDGE_ALREADY_BRIDGED',
+          message: expect.stringContaining(
+            `Workload "${second}" is bridged already: bridge "${bridge.id}" has port 3000 of its pods, for "${first}".`,
+          ),
+        })
+      expect(new Set(await fetchInCluster(cluster, `http://${pod!.status!.podIP}:3000/`, 3))).toEqual(new Set([first]))
+    }
+    // Another port of the same pods is free, by any name.
+    await using _http = await cluster.bridge('deployment/shop', { server: { http: answer('http') } })
+    await using _metrics = await cluster.bridge('service/shop', { containerName: 'app', server: { metrics: answer('metrics') } })
+    expect(await fetchInCluster(cluster, 'http://shop/')).toEqual(['http'])
+    expect(await fetchInCluster(cluster, 'http://shop:9090/')).toEqual(['metrics'])
+
+    await cluster.apply(nodeApp('nobody'))
+    await using _service = await cluster.bridge('service/nobody', { server: answer('service') })
+    await kubectl(cluster, 'scale --replicas=0 deploy/nobody')
+    await kubectl(cluster, 'wait --for=delete pod -l app=nobody')
+    await expect(cluster.bridge('deployment/nobody', { server: answer('second') })).rejects.toMatchObject({
+      code: 'ERR_BRIDGE_ALREADY_BRIDGED',
+    })
   })
 
   test('what cannot be bridged is refused at once, with what there is', async ({ cluster }) => {
@@ -324,19 +388,4 @@ async function get(url: string): Promise<string> {
   request.once('timeout', () => request.destroy(new Error('no answer within 10 s')))
   const [response] = (await once(request, 'response')) as [IncomingMessage]
   return (await response.setEncoding('utf8').toArray()).join('')
-}
-
-async function kubeOf(cluster: TestCluster) {
-  return createKubeClient(await readFile(cluster.kubeconfigPath, 'utf8'))
-}
-
-async function podsOf(cluster: TestCluster, app: string): Promise<readonly Pod[]> {
-  const kube = await kubeOf(cluster)
-  return (
-    await kube.request<KubeList<Pod>>('GET', '/api/v1/namespaces/default/pods', { query: { labelSelector: `app=${app}` } })
-  ).items.filter(({ metadata }) => !metadata?.deletionTimestamp)
-}
-
-async function kubectl(cluster: TestCluster, command: string): Promise<string> {
-  return execInDocker(await connectDocker(), `k3d-${cluster.name}-server-0`, ['kubectl', ...command.split(' ')])
 }

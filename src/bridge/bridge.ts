@@ -1,34 +1,43 @@
-import { ClusterTestError } from '../support/errors.ts'
+import { messageOf } from '../support/errors.ts'
+import { isIPv6 } from '../support/ip-range.ts'
 import type { BridgeParts } from './bridges.ts'
 import type { ClusterNetwork } from './cluster-network.ts'
-import { readEnv } from './container-facts.ts'
-import { createMember, findOther, findSource } from './create-member.ts'
-import { selectEnv } from './env.ts'
+import { type Claim, isSame, refuseConflict } from './conflicts.ts'
+import { findRunning } from './container-facts.ts'
+import { createMember, findSource } from './create-member.ts'
+import { bringFromPod } from './from-pod.ts'
+import { startHostFiles } from './host-files.ts'
 import { type HostProcess, checkHostPath, startHostProcess } from './host-process.ts'
 import { joinContainer } from './join-container.ts'
+import type { Route } from './junction.ts'
+import type { JoinedRoute } from './junctions.ts'
+import { type RequestMatch, decodeMatch } from './match.ts'
 import { waitForListeners } from './member.ts'
-import { type PodRules, startPodRules } from './pod-rules.ts'
+import { noteOtherPorts } from './other-ports.ts'
+import { reachPodAddress } from './pod-address.ts'
+import { type PodRules, noteConnections, startPodRules } from './pod-rules.ts'
 import { type PortMapping, choosePorts } from './ports.ts'
-import { keepFilesCurrent } from './refresh-files.ts'
+import { keepFilesCurrent, putInto } from './refresh-files.ts'
+import { readSelectedEnv } from './replaced-env.ts'
 import type { BridgeCall, BridgeRequest, OpenBridge, OpenMember } from './requests.ts'
 import type { Forward } from './rules.ts'
-import { type BridgeTarget, findTarget } from './target.ts'
+import { findTarget } from './target.ts'
 
 /** A bridge, from the moment that its target is known. */
-export interface OpenedBridge extends AsyncDisposable {
-  readonly id: string
+export interface OpenedBridge extends Claim, AsyncDisposable {
   readonly answer: OpenBridge
-  /** `namespace/workload/container`; empty for a local container that replaces nothing. */
-  readonly target: string
-  readonly ports: readonly PortMapping[]
-  /** Resolves when the next request to any pod is answered by the local side. */
-  set(call: BridgeCall & { call: 'set' }, signal: AbortSignal): Promise<void>
+  /** What goes to it by rules of its own, at this moment. */
+  direct(): readonly Forward[]
+  /** Resolves when the next request to any pod is answered by the local side, to the environment of the replaced container. */
+  set(call: BridgeCall & { call: 'set' }, signal: AbortSignal): Promise<Readonly<Record<string, string>>>
   /** Resolves when new connections to any pod are answered by that pod. Disposal ends the old ones too. */
   unset(): Promise<void>
   /** UIDs of the pods that are bridged. */
   pods(): Iterable<string>
   /** What a process on the host has printed. */
   output(): string
+  /** What went wrong since it was set. */
+  readonly problems: readonly string[]
 }
 
 interface OpenOptions<Request> {
@@ -39,47 +48,91 @@ interface OpenOptions<Request> {
 
 /** The whole life of a bridge, top to bottom: what it replaces, the local side, the rules, and all of it undone. */
 export async function openBridge(
-  parts: BridgeParts,
-  { id, request, others, signal }: OpenOptions<BridgeRequest> & { readonly others: readonly OpenedBridge[] },
+  shared: BridgeParts,
+  { id, request, others, signal }: OpenOptions<BridgeRequest> & { readonly others: () => readonly OpenedBridge[] },
 ): Promise<OpenedBridge> {
+  const problems: string[] = []
+  const onProblem = (error: unknown) => {
+    problems.push(messageOf(error))
+    shared.onProblem(error)
+  }
+  const parts = { ...shared, onProblem }
   const { docker, cluster, network } = parts
   const { workload, namespace = parts.namespace, side } = request
   await using cleanup = new AsyncDisposableStack()
   const target = cleanup.use(await findTarget({ kube: cluster.kube, namespace, workload, container: request.containerName, signal }))
-  const ports = choosePorts(target.ports, request.ports, workload)
-  refuseSecond(target, ports, others)
+  const match = request.match && decodeMatch(request.match)
+  const isSelective = match !== undefined || request.mirror
+  const ports = choosePorts(target.ports, request.ports, workload, { tcpOnly: isSelective })
+  refuseConflict(target, { ports, match, mirror: request.mirror }, others())
 
+  const known = noteConnections({ target, nodes: parts.nodes }, ports)
+  // Looked at when the rules are set; a failure before that is not to be reported twice.
+  known.catch(() => {})
+
+  const bringPorts = async (holder?: string) => {
+    if (request.fromPod.length > 0) cleanup.use(await bringFromPod(parts, { target, ports: request.fromPod, holder }))
+  }
   let member: OpenMember | undefined
   let process: HostProcess | undefined
   let forwards: readonly Forward[] | undefined
-  const source = side.kind === 'member' || side.kind === 'command' ? await findSource(parts, side, target, signal) : undefined
+  const source = await findSource(parts, side, target, { cleanup, signal })
+  const env = readSelectedEnv(parts, side, source)
+  // Whoever awaits it gets the error: nobody has to.
+  env.catch(() => {})
+  const files = 'files' in side && side.kind !== 'member' && side.files ? cleanup.use(await startHostFiles(parts, id, source)) : undefined
   if (side.kind === 'member') {
-    member = await createMember(parts, side, { cleanup, namespace, source, signal })
+    member = await createMember(parts, side, { cleanup, namespace, source, env, signal })
+    await bringPorts(member.holder)
   } else if (side.kind === 'command') {
     await checkHostPath(parts, signal)
-    const env = selectEnv(source ? await readEnv(docker, source) : {}, side.env)
-    process = cleanup.use(await startHostProcess(parts, { ...side, env, ports, namespace, timeout: request.timeout, signal }))
+    await bringPorts()
+    const own = { ...(await env), ...(files && { VITEST_KUBERNETES_ROOT: files.root }) }
+    process = cleanup.use(await startHostProcess(parts, { ...side, env: own, ports, namespace, timeout: request.timeout, signal }))
     forwards = process.forwards
   } else if (side.kind === 'container') {
     const joined = cleanup.use(await joinContainer(parts, side.id, ports, request.timeout, signal))
     forwards = forwardTo(joined, ports, network)
-  } else {
-    await checkHostPath(parts, signal)
   }
+  if (side.kind === 'server' || isSelective) await checkHostPath(parts, signal)
+  if (side.kind === 'server') await bringPorts()
 
+  let direct: readonly Forward[] = []
+  let joined: readonly JoinedRoute[] = []
   let rules: PodRules | undefined
   let former: PodRules | undefined
   const unset = async () => {
     former = rules ?? former
     rules = undefined
-    await former?.[Symbol.asyncDispose]()
+    direct = []
+    const left = joined
+    joined = []
+    await Promise.all([former?.[Symbol.asyncDispose](), ...left.map((route) => route[Symbol.asyncDispose]())])
+  }
+  /** Where a bridge shares a port, each request is looked at; elsewhere no process is in the way. */
+  const join = async (shared: readonly Forward[]) => {
+    joined = await Promise.all(
+      shared.filter(isIPv4).map((forward) =>
+        parts.junctions.join(target, forward.port, routeOf(id, forward, match, request.mirror), {
+          keepProbes: request.probes === 'original',
+          direct: others()
+            .filter((other) => isSame(target, other.target))
+            .flatMap((other) =>
+              other.direct().flatMap((each) => (each.port === forward.port && isIPv4(each) ? [routeOf(other.id, each)] : [])),
+            ),
+        }),
+      ),
+    )
   }
   const owned = cleanup.move()
   return {
     id,
-    target: keyOf(target),
+    target,
     ports,
-    answer: { id, ports, gateway: network.gateway, gateway6: network.gateway6, member },
+    match,
+    mirror: request.mirror,
+    direct: () => direct,
+    answer: { id, ports, gateway: network.gateway, gateway6: network.gateway6, member, root: files?.root },
     async set(call, abort) {
       if (member && call.container) {
         await waitForListeners(docker, member.holder, ports, {
@@ -89,20 +142,36 @@ export async function openBridge(
           signal: abort,
         })
         forwards = forwardTo(member, ports, network)
-        if (source && side.kind === 'member' && side.files) owned.use(keepFilesCurrent(parts, source, call.container))
+        if (member.podAddress) {
+          const tcp = ports.filter(({ protocol }) => protocol === 'tcp').map(({ local }) => local)
+          await reachPodAddress(docker, member.holder, member.podAddress, tcp)
+        }
+        if (source && side.kind === 'member' && side.files) owned.use(keepFilesCurrent(parts, source, putInto(docker, call.container)))
       }
+      const all = call.forwards ?? forwards ?? []
+      const isShared = ({ protocol, port }: Forward) => isSelective || (protocol === 'tcp' && parts.junctions.has(target, port))
+      await join(all.filter(isShared))
+      owned.use(noteOtherPorts(target, ports, onProblem))
+      direct = all.filter((forward) => !isShared(forward))
+      if (direct.length === 0) return env
       rules = await startPodRules({
         target,
         id,
         nodes: parts.nodes,
-        forwards: call.forwards ?? forwards ?? [],
+        forwards: direct,
         keepProbes: request.probes === 'original',
-        onProblem: parts.onProblem,
+        known: await known,
+        onProblem,
       })
+      return env
     },
     unset,
-    pods: () => target.pods().flatMap(({ metadata }) => (rules?.pods.has(metadata!.uid!) ? [metadata!.uid!] : [])),
+    pods: () => {
+      const bridged = (rules ?? joined[0]?.rules)?.pods
+      return target.pods().flatMap(({ metadata }) => (bridged?.has(metadata!.uid!) ? [metadata!.uid!] : []))
+    },
     output: () => process?.output() ?? '',
+    problems,
     async [Symbol.asyncDispose]() {
       try {
         await unset()
@@ -123,20 +192,27 @@ export async function openMember(
   const { namespace = parts.namespace } = request
   await using cleanup = new AsyncDisposableStack()
   const { from } = request.env
-  const source = from ? await findOther(parts, namespace, from, request.containerName, signal) : undefined
-  const member = await createMember(parts, request, { cleanup, namespace, source, signal })
+  const find = async (workload: string) =>
+    findRunning(cleanup.use(await findTarget({ kube: parts.cluster.kube, namespace, workload, container: request.containerName, signal })))
+  const source = from ? await find(from) : undefined
+  const member = await createMember(parts, request, { cleanup, namespace, source, env: readSelectedEnv(parts, request, source), signal })
   const owned = cleanup.move()
   return {
     id,
-    target: '',
+    target: undefined,
     ports: [],
+    match: undefined,
+    mirror: false,
+    direct: () => [],
     answer: { id, ports: [], gateway: parts.network.gateway, gateway6: parts.network.gateway6, member },
     async set({ container }) {
-      if (source && request.files && container) owned.use(keepFilesCurrent(parts, source, container))
+      if (source && request.files && container) owned.use(keepFilesCurrent(parts, source, putInto(parts.docker, container)))
+      return member.env
     },
     unset: async () => {},
     pods: () => [],
     output: () => '',
+    problems: [],
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   }
 }
@@ -150,20 +226,11 @@ function forwardTo(
   return addresses.flatMap((each) => ports.map(({ protocol, port, local }) => ({ protocol, port, address: each, targetPort: local })))
 }
 
-function keyOf({ namespace, workload, container }: BridgeTarget): string {
-  return `${namespace}/${workload}/${container.name}`
+/** A junction speaks IPv4 to the local side, whatever its callers speak. */
+function isIPv4({ address }: Forward): boolean {
+  return !isIPv6(address)
 }
 
-function refuseSecond(target: BridgeTarget, ports: readonly PortMapping[], others: readonly OpenedBridge[]): void {
-  const holder = others.find(
-    (other) =>
-      other.target === keyOf(target) &&
-      other.ports.some(({ port, protocol }) => ports.some((each) => each.port === port && each.protocol === protocol)),
-  )
-  if (!holder) return
-  throw new ClusterTestError(
-    'ERR_BRIDGE_ALREADY_BRIDGED',
-    `Workload "${target.workload}" is bridged already: bridge "${holder.id}" has port ${holder.ports.map(({ port }) => port).join(', ')} of its container "${target.container.name}".`,
-    { hint: 'Dispose the first bridge, or give the two different ports.' },
-  )
+function routeOf(id: string, { address, targetPort }: Forward, match?: readonly RequestMatch[], mirror = false): Route {
+  return { id, endpoint: { host: address, port: targetPort }, match, mirror }
 }

@@ -7,12 +7,16 @@ import { randomId } from '../support/identity.ts'
 import type { Progress } from '../support/progress.ts'
 import { type OpenedBridge, openBridge, openMember } from './bridge.ts'
 import { type ClusterNetwork, readClusterNetwork } from './cluster-network.ts'
+import { type Junctions, createJunctions } from './junctions.ts'
+import { readEnvOf } from './replaced-env.ts'
 import type { BridgeCall, BridgeRequest, BridgeResults } from './requests.ts'
 
 export interface BridgesOptions {
   readonly docker: Docker
   readonly cluster: Cluster
   readonly namespace: string
+  /** Private folder of the run. */
+  readonly folder: string
   /** Services as the host reaches them. */
   readonly addresses: () => readonly ServiceAddress[]
   /** Builds or finds the image of a local container and resolves to the name that Docker has it under. */
@@ -31,6 +35,7 @@ export interface BridgeParts extends BridgesOptions {
   readonly network: ClusterNetwork
   readonly nodes: readonly { readonly name: string; readonly shell: ContainerShell; readonly podCidrs: readonly string[] }[]
   readonly onProblem: (error: unknown) => void
+  readonly junctions: Junctions
 }
 
 export function createBridges(options: BridgesOptions): Bridges {
@@ -42,12 +47,13 @@ export function createBridges(options: BridgesOptions): Bridges {
       readClusterNetwork(docker, cluster, signal),
       Promise.all(cluster.nodes.map(async ({ name }) => owned.use(await startContainerShell(docker, name)))),
     ])
-    return {
+    const connected = {
       ...options,
       network,
       nodes: cluster.nodes.map(({ name }, index) => ({ name, shell: shells[index]!, podCidrs: network.podCidrs.get(name)! })),
-      onProblem: (error) => options.progress({ kind: 'note', step: 'bridge', text: messageOf(error) }),
+      onProblem: (error: unknown) => options.progress({ kind: 'note', step: 'bridge', text: messageOf(error) }),
     }
+    return { ...connected, junctions: createJunctions(connected) }
   }
   let connected: Promise<BridgeParts> | undefined
   /** Suites without bridges pay nothing; a connection that failed is tried again. */
@@ -70,15 +76,17 @@ export function createBridges(options: BridgesOptions): Bridges {
   const answer = async (call: BridgeCall, signal: AbortSignal): Promise<BridgeResults[keyof BridgeResults]> => {
     switch (call.call) {
       case 'open':
-        return keep(await openBridge(await parts(signal), { id: randomId(4), request: call.request, others: [...open.values()], signal }))
-          .answer
+        return keep(
+          await openBridge(await parts(signal), { id: randomId(4), request: call.request, others: () => [...open.values()], signal }),
+        ).answer
       case 'run': {
         const { id, answer } = keep(await openMember(await parts(signal), { id: randomId(4), request: call.request, signal }))
         return { id, member: answer.member! }
       }
       case 'set':
-        await find(call.id).set(call, signal)
-        return null
+        return find(call.id).set(call, signal)
+      case 'env':
+        return readEnvOf(await parts(signal), call, signal)
       case 'unset':
         await find(call.id).unset()
         return null
@@ -92,6 +100,8 @@ export function createBridges(options: BridgesOptions): Bridges {
         return [...find(call.id).pods()]
       case 'output':
         return find(call.id).output()
+      case 'problems':
+        return find(call.id).problems
     }
   }
   return {

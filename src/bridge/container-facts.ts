@@ -11,6 +11,8 @@ export interface RunningContainer {
   /** Without its scheme. */
   readonly id: string
   readonly mounts: readonly ContainerMount[]
+  /** This one, or the one that has come in its place. undefined when there is none. */
+  latest(): RunningContainer | undefined
 }
 
 export interface ContainerMount {
@@ -30,14 +32,23 @@ export function findRunning(target: BridgeTarget): RunningContainer | undefined 
       const volume = volumes.find((each) => each.name === name)
       return { path: mountPath, isProjected: Boolean(volume?.configMap ?? volume?.secret ?? volume?.projected ?? volume?.downwardAPI) }
     })
-    return { pod, node: pod.spec!.nodeName!, id: status.containerID.replace(/^\w+:\/\//, ''), mounts }
+    const latest = () => findRunning(target)
+    return { pod, node: pod.spec!.nodeName!, id: status.containerID.replace(/^\w+:\/\//, ''), mounts, latest }
   }
   return undefined
 }
 
-/** The environment of the container's first process, byte for byte: read from the node, so that nothing has to run in the container. */
-export async function readEnv(docker: Docker, container: RunningContainer): Promise<Readonly<Record<string, string>>> {
-  const bytes = await runAtProcess(docker, container, 'cat /proc/$pid/environ')
+/**
+ * The environment of the container's first process, byte for byte: read from the node, so that nothing has to run in the
+ * container. With `mayEnd`, a container that has ended since has none.
+ */
+export async function readEnv(
+  docker: Docker,
+  container: RunningContainer,
+  { mayEnd = false } = {},
+): Promise<Readonly<Record<string, string>>> {
+  const read = 'cat /proc/$pid/environ'
+  const bytes = await runAtProcess(docker, container, mayEnd ? `${read} 2>/dev/null || ! [ -e /proc/$pid ]` : read, mayEnd ? 0 : 3)
   const entries = bytes
     .toString()
     .split('\0')
@@ -61,12 +72,11 @@ export async function readFiles(
   return [followed, kept].filter(({ length }) => length > 0)
 }
 
-/** Changes with every update that kubelet makes to the projected volumes. */
-export async function readVersion(docker: Docker, container: RunningContainer, mounts: readonly ContainerMount[]): Promise<string> {
-  const paths = mounts.filter(({ isProjected }) => isProjected).map(({ path }) => quote(path))
-  return (
-    await runAtProcess(docker, container, `${resolve}\nfor path in ${paths.join(' ')}; do readlink $(resolve "$path")/..data; done; :`)
-  ).toString()
+/** Changes with every update that kubelet makes to the projected volumes. undefined when the container has ended. */
+export async function readVersion(docker: Docker, container: RunningContainer): Promise<string | undefined> {
+  const paths = container.mounts.filter(({ isProjected }) => isProjected).map(({ path }) => quote(path))
+  const script = `${resolve}\necho ${container.id}\nfor path in ${paths.join(' ')}; do readlink $(resolve "$path")/..data; done; :`
+  return (await runAtProcess(docker, container, script, 0)).toString() || undefined
 }
 
 /**
@@ -113,8 +123,14 @@ rm -rf "$stage"
 exit $code`
 }
 
-async function runAtProcess(docker: Docker, { node, id, pod }: RunningContainer, script: string): Promise<Buffer> {
-  const find = `pid=$(crictl inspect --output go-template --template '{{.info.pid}}' ${id} 2>/dev/null) && [ "$pid" -gt 0 ] || exit 3`
+/** containerd keeps there what it knows of each running container (io.containerd.runtime.v2, "Bundles"). */
+const tasks = '/run/k3s/containerd/io.containerd.runtime.v2.task/k8s.io'
+
+/** @param codeIfEnded exit code where the container has no process any more */
+async function runAtProcess(docker: Docker, { node, id, pod }: RunningContainer, script: string, codeIfEnded = 3): Promise<Buffer> {
+  // crictl takes a tenth of a second; the file goes with the container.
+  const find = `{ read -r pid < ${tasks}/${id}/init.pid; } 2>/dev/null || pid=$(crictl inspect --output go-template --template '{{.info.pid}}' ${id} 2>/dev/null)
+[ "\${pid:-0}" -gt 0 ] && [ -e /proc/$pid ] || exit ${codeIfEnded}`
   try {
     return await execForBytes(docker, node, ['sh', '-c', `${find}\n${script}`])
   } catch (error) {

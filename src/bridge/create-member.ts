@@ -1,32 +1,23 @@
+import { together } from '../support/together.ts'
 import type { BridgeParts } from './bridges.ts'
-import { type RunningContainer, findRunning, readEnv, readFiles } from './container-facts.ts'
-import { selectEnv } from './env.ts'
+import { type RunningContainer, findRunning, readFiles } from './container-facts.ts'
 import { startMember } from './member.ts'
+import { takePodAddress } from './pod-address.ts'
 import type { MemberRequest, OpenMember } from './requests.ts'
 import { type BridgeTarget, findTarget } from './target.ts'
 
 /** Where the environment and the files come from: nothing runs yet when the workload is scaled to none. */
 export async function findSource(
-  parts: BridgeParts,
+  { cluster }: BridgeParts,
   side: { readonly env: MemberRequest['env'] },
   target: BridgeTarget,
-  signal: AbortSignal,
+  { cleanup, signal }: { readonly cleanup: AsyncDisposableStack; readonly signal: AbortSignal },
 ): Promise<RunningContainer | undefined> {
   const { from } = side.env
   if (from === false) return undefined
   if (from === undefined || from === target.workload) return findRunning(target)
-  return findOther(parts, target.namespace, from, undefined, signal)
-}
-
-export async function findOther(
-  { cluster }: BridgeParts,
-  namespace: string,
-  workload: string,
-  container: string | undefined,
-  signal: AbortSignal,
-): Promise<RunningContainer | undefined> {
-  using target = await findTarget({ kube: cluster.kube, namespace, workload, container, signal })
-  return findRunning(target)
+  const { namespace } = target
+  return findRunning(cleanup.use(await findTarget({ kube: cluster.kube, namespace, workload: from, signal })))
 }
 
 export async function createMember(
@@ -36,23 +27,34 @@ export async function createMember(
     cleanup,
     namespace,
     source,
+    env,
     signal,
-  }: { cleanup: AsyncDisposableStack; namespace: string; source: RunningContainer | undefined; signal: AbortSignal },
+  }: {
+    cleanup: AsyncDisposableStack
+    namespace: string
+    source: RunningContainer | undefined
+    env: Promise<OpenMember['env']>
+    signal: AbortSignal
+  },
 ): Promise<OpenMember> {
   const { docker, cluster, network } = parts
-  const [image, member, env, archives] = await Promise.all([
-    parts.prepareImage(request.image, signal),
-    startMember({ docker, cluster, network, namespace, publish: request.publish, signal }).then((each) => cleanup.use(each)),
-    source ? readEnv(docker, source) : {},
-    source && request.files ? readFiles(docker, source, source.mounts) : [],
+  const { publish, files } = request
+  const [image, member, selected, archives] = await together(signal, [
+    (abort) => parts.prepareImage(request.image, abort),
+    async (abort) => cleanup.use(await startMember({ docker, cluster, network, namespace, publish, signal: abort })),
+    () => env,
+    async () => (source && files ? readFiles(docker, source, source.mounts) : []),
   ])
+  const podAddress = Object.values(selected).find((value) => value === source?.pod.status?.podIP)
+  if (podAddress) await takePodAddress(docker, member.holder, podAddress, cluster.nodes.find(({ name }) => name === source!.node)!.address)
   return {
     holder: member.holder,
     address: member.address,
     address6: member.address6,
     published: member.published,
+    podAddress,
     image,
-    env: selectEnv(env, request.env),
+    env: selected,
     labels: cluster.labels,
     archives: archives.map((archive) => archive.toString('base64')),
   }

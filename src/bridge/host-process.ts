@@ -12,6 +12,7 @@ import { startForwarder } from './forwarder.ts'
 import { namesForProcess } from './host-env.ts'
 import { parseListeners } from './member.ts'
 import type { PortMapping } from './ports.ts'
+import { trackGroup } from './process-group.ts'
 import type { Forward } from './rules.ts'
 
 export interface HostProcessOptions {
@@ -59,19 +60,20 @@ export async function startHostProcess(parts: BridgeParts, options: HostProcessO
     child.once('close', (code, by) => resolve(by ? `was ended by ${by}` : `ended with exit code ${code}`))
   })
   let isOver = false
-  void ended.then(() => (isOver = true))
+  let isWanted = false
+  void (async () => {
+    const why = await ended
+    isOver = true
+    if (isWanted) parts.onProblem(endedEarly(text, why, output))
+  })()
   for (const stream of [child.stdout, child.stderr])
     stream.setEncoding('utf8').on('data', (chunk: string) => (output = (output + chunk).slice(-100_000)))
-  if (child.pid) parts.trackChild('started', -child.pid)
-  cleanup.defer(async () => {
-    if (child.pid && !isOver) {
-      killGroup(child.pid, 'SIGTERM')
-      const timer = setTimeout(() => killGroup(child.pid!, 'SIGKILL'), 5_000)
-      await ended
-      clearTimeout(timer)
-    }
-    if (child.pid) parts.trackChild('ended', -child.pid)
-  })
+  if (child.pid) {
+    // Whoever has left the group may hold the pipes for ever.
+    cleanup.defer(() => [child.stdout, child.stderr].forEach((stream) => stream.destroy()))
+    const exited = new Promise((resolve) => child.once('exit', resolve))
+    cleanup.use(trackGroup({ pid: child.pid, ended: exited, track: parts.trackChild }))
+  }
 
   const deadline = performance.now() + timeout
   const listening = await poll(
@@ -79,7 +81,7 @@ export async function startHostProcess(parts: BridgeParts, options: HostProcessO
       const now = await readListeners()
       const missing = ports.filter(({ local, protocol }) => !now.some((each) => each.port === local && each.protocol === protocol))
       if (missing.length === 0) return now
-      const tail = output.trimEnd().split('\n').slice(-20).join('\n')
+      const tail = lastLines(output)
       const why = isOver
         ? `${await ended} before it listened`
         : performance.now() > deadline
@@ -101,23 +103,36 @@ export async function startHostProcess(parts: BridgeParts, options: HostProcessO
     for (const address of gateway6 ? [gateway, gateway6] : [gateway]) {
       const isDirect = own.some(({ isLoopback, isIPv6 }) => !isLoopback && (isIPv6 || address === gateway))
       if (isDirect) forwards.push({ protocol, port, address, targetPort: local })
-      // What is left out is refused, which is all that a program without IPv6 can do for UDP.
-      else if (protocol === 'tcp' || address === gateway) {
-        const forwarder = cleanup.use(await startForwarder(address, local))
+      else if (protocol === 'tcp') {
+        const forwarder = cleanup.use(await startForwarder({ host: address, port: 0 }, () => ({ host: 'localhost', port: local })))
         forwards.push({ protocol, port, address, targetPort: forwarder.port })
       }
+      // Over IPv6 what is left out is refused, which is all that a program without it can do.
+      else if (address === gateway)
+        throw new ClusterTestError('ERR_BRIDGE_NOT_LISTENING', `Command "${text}" takes datagrams for port ${local} on loopback only.`, {
+          hint: 'Let it bind to 0.0.0.0. Connections are passed on to loopback, datagrams are not.',
+        })
     }
   }
   const owned = cleanup.move()
-  return { forwards, output: () => output, [Symbol.asyncDispose]: () => owned.disposeAsync() }
+  isWanted = true
+  return {
+    forwards,
+    output: () => output,
+    async [Symbol.asyncDispose]() {
+      isWanted = false
+      await owned.disposeAsync()
+    },
+  }
 }
 
-function killGroup(pid: number, signal: NodeJS.Signals): void {
-  try {
-    process.kill(-pid, signal)
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error
-  }
+function endedEarly(text: string, why: string, output: string): ClusterTestError {
+  const tail = lastLines(output)
+  return new ClusterTestError('ERR_BRIDGE_LOCAL_FAILED', `Command "${text}" ${why} while it was bridged.${tail && `\n${tail}`}`)
+}
+
+function lastLines(output: string): string {
+  return output.trimEnd().split('\n').slice(-20).join('\n')
 }
 
 async function readListeners() {

@@ -1,21 +1,21 @@
-import { type IncomingMessage, type ServerResponse, createServer as createHttpServer } from 'node:http'
+import { Server as HttpServer, type IncomingMessage, type ServerResponse, createServer as createHttpServer } from 'node:http'
 import type { IncomingHttpHeaders, ServerHttp2Stream } from 'node:http2'
-import { type AddressInfo, type Server, type Socket, createServer } from 'node:net'
-import { setTimeout as sleep } from 'node:timers/promises'
+import type { Server, Socket } from 'node:net'
+import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises'
 
-import { ClusterTestError, messageOf } from '../support/errors.ts'
-import type { LocalServer, ReceivedRequest } from './options.ts'
+import { drain } from './drain.ts'
+import { type Listeners, listenOn } from './listen.ts'
+import type { ReceivedRequest, TcpServer } from './options.ts'
 
 export interface InjectedServer extends AsyncDisposable {
-  /** Where it listens, for each of the addresses. */
-  readonly listeners: readonly { readonly address: string; readonly port: number }[]
+  readonly listeners: Listeners['all']
 }
 
-/** Milliseconds that answers under way get to finish when a bridge ends. */
-const grace = 1_000
+/** Milliseconds from a connection to its first request that a bridge waits for when it ends: a busy machine takes its time. */
+const patienceForFirst = 1_000
 
-/** Milliseconds from a connection to its first request that a bridge waits for when it ends. */
-const patienceForFirst = 300
+/** The same where requests cannot be told. */
+const patienceForUnknown = 300
 
 /**
  * Listens on each address and hands every connection to the user's server, which need not listen itself: Node.js' servers
@@ -23,7 +23,7 @@ const patienceForFirst = 300
  * HTTP/2 and raw protocols work as they do there.
  */
 export async function injectServer(
-  local: LocalServer,
+  local: TcpServer,
   addresses: readonly string[],
   onRequest: (request: ReceivedRequest) => void,
 ): Promise<InjectedServer> {
@@ -38,55 +38,32 @@ export async function injectServer(
     // The user's server may not have a listener of its own for it.
     if (socket.listenerCount('error') === 0) socket.on('error', () => socket.destroy())
   }
-  const listeners: Server[] = []
-  const close = () => Promise.all(listeners.map((listener) => new Promise((resolve) => listener.close(resolve))))
-  try {
-    for (const address of addresses) listeners.push(await listen(address, accept))
-  } catch (error) {
+  const listeners = await listenOn(addresses, accept).catch((error: unknown) => {
     observed[Symbol.dispose]()
-    await close()
     throw error
-  }
+  })
   return {
-    listeners: listeners.map((listener, index) => ({ address: addresses[index]!, port: (listener.address() as AddressInfo).port })),
+    listeners: listeners.all,
     async [Symbol.asyncDispose]() {
-      const patience = AbortSignal.timeout(grace)
       // New connections go to the pods by now. Those on their way here have still to be accepted, and to send their request.
       await sleep(10)
-      const closed = close()
-      const isWaiting = (socket: Socket) => observed.underWay(socket) ?? performance.now() - sockets.get(socket)! < patienceForFirst
-      // Answers under way are finished; connections that wait for a next request are closed, so that it goes to the pods.
-      while (!patience.aborted && sockets.size > 0) {
-        for (const socket of sockets.keys()) if (!isWaiting(socket)) socket.destroy()
-        await sleep(5)
-      }
-      for (const socket of sockets.keys()) socket.destroy()
+      // A timer comes before what has arrived meanwhile, and closing would reset that.
+      await nextTurn()
+      const closed = listeners.close()
+      // Connections that wait for a next request are closed, so that it goes to the pods.
+      await drain(sockets, (socket) => observed.isBusy(socket, performance.now() - sockets.get(socket)!))
       observed[Symbol.dispose]()
       await closed
     },
   }
 }
 
-async function listen(address: string, accept: (socket: Socket) => void): Promise<Server> {
-  const listener = createServer({ allowHalfOpen: true, noDelay: true }, accept)
-  try {
-    await new Promise<void>((resolve, reject) => listener.once('error', reject).listen(0, address, resolve))
-    return listener
-  } catch (error) {
-    throw new ClusterTestError(
-      'ERR_BRIDGE_HOST_UNREACHABLE',
-      `This process cannot listen on ${address}, the gateway of the cluster's network: ${messageOf(error)}.`,
-      {
-        cause: error,
-        hint: 'Where Docker runs in a virtual machine or on another host, bridge to a local container: image or build.',
-      },
-    )
-  }
-}
-
 interface ObservedRequests extends Disposable {
-  /** Whether an answer is under way on a connection; undefined before its first request. */
-  underWay(socket: Socket): boolean | undefined
+  /**
+   * Whether an answer is under way on a connection, or its first request is to be expected.
+   * @param age milliseconds since it came
+   */
+  isBusy(socket: Socket, age: number): boolean
 }
 
 function observeRequests(server: Server, onRequest: (request: ReceivedRequest) => void): ObservedRequests {
@@ -103,9 +80,10 @@ function observeMessages(server: Server, onRequest: (request: ReceivedRequest) =
   }
   server.prependListener('request', observe)
   return {
-    underWay(socket) {
+    isBusy(socket, age) {
       const count = counts.get(socket)
-      return count === undefined ? undefined : count > 0
+      if (count !== undefined) return count > 0
+      return age < (server instanceof HttpServer ? patienceForFirst : patienceForUnknown)
     },
     [Symbol.dispose]: () => void server.off('request', observe),
   }
@@ -120,5 +98,5 @@ function observeStreams(server: Server, onRequest: (request: ReceivedRequest) =>
     stream.once('close', () => open--)
   }
   server.prependListener('stream', observe)
-  return { underWay: () => open > 0 || undefined, [Symbol.dispose]: () => void server.off('stream', observe) }
+  return { isBusy: (_, age) => open > 0 || age < patienceForUnknown, [Symbol.dispose]: () => void server.off('stream', observe) }
 }

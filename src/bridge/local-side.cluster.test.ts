@@ -433,6 +433,64 @@ describe.withCluster('local side', { images: ['node:24-slim'], manifests: [clien
     )
     expect(upgraded).toBe('echo ping')
   })
+
+  test('ports of a sidecar that listens on loopback are on the loopback of the local side, and nowhere else', async ({ cluster }) => {
+    const sidecar = {
+      name: 'sidecar',
+      image: 'node:24-slim',
+      command: [
+        'node',
+        '-e',
+        `process.on('SIGTERM', () => process.exit(0)); require('node:http').createServer((q, r) => r.end('sidecar of ' + require('node:os').hostname())).listen(7011, '127.0.0.1')`,
+      ],
+    }
+    await cluster.apply(nodeApp('paired', { sidecars: [sidecar] }))
+    const ask = `require('node:http').createServer(async (q, r) => r.end(await fetch('http://127.0.0.1:7011').then((a) => a.text(), (error) => String(error.cause?.code)))).listen(Number(process.env.PORT))`
+    const kubectl = (...args: string[]) =>
+      connectDocker().then((docker) => execInDocker(docker, `k3d-${cluster.name}-server-0`, ['kubectl', ...args]))
+    const hostname = async () => (await cluster.exec('deployment/paired', ['hostname'], { container: 'app' })).stdout.trim()
+    const first = await hostname()
+
+    const container = await cluster.bridge('deployment/paired', {
+      image: 'node:24-slim',
+      command: ['node', '-e', ask],
+      env: { set: { PORT: '3000' } },
+      ports: { http: 3000 },
+      fromPod: [7011],
+    })
+    expect(await fetchInCluster(cluster, 'http://paired/')).toEqual([`sidecar of ${first}`])
+    await kubectl('delete', 'pod', first)
+    await kubectl('rollout', 'status', 'deploy/paired')
+    await expect
+      .poll(async () => (await fetchInCluster(cluster, 'http://paired/'))[0], { timeout: 15_000 })
+      .toBe(`sidecar of ${await hostname()}`)
+    await container[Symbol.asyncDispose]()
+    const second = await hostname()
+
+    {
+      await using _process = await cluster.bridge('deployment/paired', {
+        command: ['node', '-e', ask],
+        env: { set: { PORT: '23181' } },
+        ports: { http: 23_181 },
+        fromPod: [7011],
+      })
+      expect(await fetchInCluster(cluster, 'http://paired/')).toEqual([`sidecar of ${second}`])
+      const [ip] = (await kubectl('get', 'pod', second, '-o', 'jsonpath={.status.podIP}')).split(' ')
+      await expect(runInCluster(cluster, `await fetch('http://${ip}:7011')`)).rejects.toThrow(/ECONNREFUSED/)
+    }
+
+    const busy = createServer().listen(7011, '127.0.0.1')
+    await once(busy, 'listening')
+    const server = (_: unknown, response: import('node:http').ServerResponse) => void response.end('local')
+    await expect(cluster.bridge('deployment/paired', { server, fromPod: [7011] })).rejects.toMatchObject({
+      code: 'ERR_BRIDGE_LOCAL_FAILED',
+      message: expect.stringContaining('Port 7011 of the pods of "deployment/paired" cannot be brought to this machine'),
+    })
+    busy.close()
+    await using _server = await cluster.bridge('deployment/paired', { server, fromPod: [7011] })
+    expect(await (await fetch('http://127.0.0.1:7011')).text()).toBe(`sidecar of ${second}`)
+    await expect(cluster.bridge('deployment/paired', { server, fromPod: [0] })).rejects.toMatchObject({ code: 'ERR_OPTIONS_INVALID' })
+  })
 })
 
 /** Sends a second event when it is told to, and echoes what comes after an upgrade. */

@@ -45,8 +45,12 @@ export async function startMember({ docker, cluster, network, namespace, publish
     HostConfig: {
       NetworkMode: cluster.network,
       CapAdd: ['NET_ADMIN'],
-      // So that what listens on loopback only can be reached, see reachLoopback.
-      Sysctls: { 'net.ipv4.conf.all.route_localnet': '1' },
+      Sysctls: {
+        // So that what listens on loopback only can be reached, see reachLoopback.
+        'net.ipv4.conf.all.route_localnet': '1',
+        // So that the pod whose address is taken can still be heard, see takePodAddress.
+        'net.ipv4.conf.all.accept_local': '1',
+      },
       PortBindings: Object.fromEntries(publish.map((port) => [`${port}/tcp`, [{ HostIp: '127.0.0.1', HostPort: '' }]])),
     },
   })
@@ -92,7 +96,7 @@ export async function waitForListeners(
   options: { readonly isAlive: () => Promise<boolean>; readonly timeout: number; readonly what: string; readonly signal: AbortSignal },
 ): Promise<void> {
   const deadline = performance.now() + options.timeout
-  let onLoopback: readonly number[] = []
+  let onLoopback: typeof ports = []
   await poll(
     async () => {
       const tables = await execInDocker(docker, holder, [
@@ -103,11 +107,9 @@ export async function waitForListeners(
       const listening = parseListeners(tables)
       const missing = ports.filter(({ local, protocol }) => !listening.some((each) => each.port === local && each.protocol === protocol))
       if (missing.length === 0) {
-        onLoopback = ports
-          .filter(({ local, protocol }) =>
-            listening.filter((each) => each.port === local && each.protocol === protocol).every(({ isLoopback }) => isLoopback),
-          )
-          .map(({ local }) => local)
+        onLoopback = ports.filter(({ local, protocol }) =>
+          listening.filter((each) => each.port === local && each.protocol === protocol).every(({ isLoopback }) => isLoopback),
+        )
         return true
       }
       const names = missing.map(({ local }) => local).join(', ')
@@ -124,8 +126,10 @@ export async function waitForListeners(
 }
 
 /** A program that listens on 127.0.0.1 only is reachable in a pod by its sidecars alone; here it is to answer for the pod. */
-async function reachLoopback(docker: Docker, holder: string, ports: readonly number[]): Promise<void> {
-  const rules = ports.map((port) => `-A PREROUTING -p tcp --dport ${port} -j DNAT --to-destination 127.0.0.1:${port}`)
+async function reachLoopback(docker: Docker, holder: string, ports: Parameters<typeof waitForListeners>[2]): Promise<void> {
+  const rules = ports.map(
+    ({ local, protocol }) => `-A PREROUTING -p ${protocol} --dport ${local} -j DNAT --to-destination 127.0.0.1:${local}`,
+  )
   await execInDocker(docker, holder, ['sh', '-c', `iptables-restore -w 5 --noflush <<'RULES'\n*nat\n${rules.join('\n')}\nCOMMIT\nRULES`])
 }
 

@@ -1,5 +1,5 @@
 import { isIPv6 } from '../support/ip-range.ts'
-import { enterScript, forgetInPod, leaveScript, stateFolder } from './pod-scripts.ts'
+import { enterScript, forgetInPod, leaveScript, listConnections, stateFolder } from './pod-scripts.ts'
 import { type Family, type RuleOptions, chainsOf, cutRules, nodeRules, optionsFor, podRules, removedNodeRules } from './rules.ts'
 
 /** How a node recognises the sandboxes of a workload without asking the API server. */
@@ -19,8 +19,22 @@ export interface NodeScriptOptions extends RuleOptions {
 /** libcni keeps there what each sandbox got: its pod's name and UID, its namespace's path, its addresses. */
 const cniCache = '/var/lib/cni/results'
 
-/** Sets the rules in the pods that are there. Prints `pod UID NAME` for each. */
-export function applyScript(options: NodeScriptOptions, uids: readonly string[]): string {
+/** Prints the connections of the pods that are there. */
+export function noteScript(ports: readonly { readonly protocol: string; readonly port: number }[], uids: readonly string[]): string {
+  return `
+${functions('')}
+note() { read_sandbox "$1"; [ -e "$ns" ] && nsenter --net=$ns sh -c ${quote(`${listConnections(ports)}
+list_connections
+echo $connections`)}; }
+${forEachPod('note "$file"', uids)}
+wait`
+}
+
+/**
+ * Sets the rules in the pods that are there. Prints `pod UID NAME` for each.
+ * @param known connections from a while ago, see noteScript
+ */
+export function applyScript(options: NodeScriptOptions, uids: readonly string[], known: string): string {
   const { id, podCidrs } = options
   const families = familiesOf(options)
   // printf is a part of the shell, cat would be a process.
@@ -30,6 +44,7 @@ ${functions(id)}
 mkdir -p $dir
 marks=
 if ! [ -e $dir/enter ]; then
+  ${file('known', `${known}\n`)}
   ${families
     .flatMap((family) => {
       const own = optionsFor(family, options)
@@ -46,10 +61,7 @@ if ! [ -e $dir/enter ]; then
     .join('\n  ')}
 fi
 pids=$marks
-for file in ${cniCache}/*-eth0; do
-  read -r facts < "$file" || [ -n "$facts" ] || continue
-  case $facts in ${uids.map((uid) => `*'"K8S_POD_UID","${uid}"'*`).join('|') || "''"}) apply "$file" & pids="$pids $!" ;; esac
-done
+${forEachPod('apply "$file"', uids)}
 for pid in $pids; do wait $pid || exit 1; done
 `
 }
@@ -145,9 +157,22 @@ rm -rf $dir
 `
 }
 
+/** At the same time; their numbers are in $pids. */
+function forEachPod(command: string, uids: readonly string[]): string {
+  return `for file in ${cniCache}/*-eth0; do
+  read -r facts < "$file" || [ -n "$facts" ] || continue
+  case $facts in ${uids.map((uid) => `*'"K8S_POD_UID","${uid}"'*`).join('|') || "''"}) ${command} & pids="$pids $!" ;; esac
+done`
+}
+
 /** Those of the pods of a node. */
 export function familiesOf({ podCidrs }: Pick<NodeScriptOptions, 'podCidrs'>): readonly Family[] {
   return podCidrs.map((cidr) => (isIPv6(cidr) ? '6' : ''))
+}
+
+/** On a node that was restarted: what was noted of its network namespaces, which are gone. */
+export function resetScript({ id }: RuleOptions): string {
+  return `rm -rf ${stateFolder}/bridge-${id}`
 }
 
 function inEachPod(command: string): string {
@@ -157,6 +182,23 @@ function inEachPod(command: string): string {
   in_pod ${command} $dir \${mark##*/ns-} & pids="$pids $!"
 done`
 }
+
+/** Sets or removes rules of the node itself. */
+export function restoreScript(rules: string): string {
+  return `${restoreOnNode}
+file=$(mktemp)
+printf '%s' ${quote(rules)} > $file
+restore_on_node $file
+code=$?
+rm -f $file
+exit $code`
+}
+
+/** kube-proxy writes to the same tables of the node, and of two writers one may be refused. */
+const restoreOnNode = `restore_on_node() {
+  for try in 1 2 3 4 5 6 7 8 9 10; do ip$2tables-restore -w 5 --noflush < "$1" 2>/dev/null && return; sleep 0.05; done
+  ip$2tables-restore -w 5 --noflush < "$1"
+}`
 
 function functions(id: string): string {
   return `
@@ -175,11 +217,7 @@ read_sandbox() {
     case \${rest%%/*} in *:*) ip6=\${rest%%/*} ;; *) ip=\${rest%%/*} ;; esac
   done
 }
-# kube-proxy writes to the same tables of the node, and of two writers one may be refused.
-restore_on_node() {
-  for try in 1 2 3 4 5 6 7 8 9 10; do ip$2tables-restore -w 5 --noflush < "$1" 2>/dev/null && return; sleep 0.05; done
-  ip$2tables-restore -w 5 --noflush < "$1"
-}
+${restoreOnNode}
 # A pod may end at any moment, and its network namespace with it.
 in_pod() {
   for try in 1 2 3 4 5 6 7 8 9 10; do

@@ -1,12 +1,19 @@
+import type { Socket as UdpSocket } from 'node:dgram'
 import type { RequestListener, Server as HttpServer } from 'node:http'
 import type { Http2SecureServer, Http2Server } from 'node:http2'
 import type { Server as NetServer } from 'node:net'
 
 import type { GenericContainer, StartedTestContainer } from '../docker/test-container.ts'
 import type { EnvOptions } from './env.ts'
+import type { ExpectedRequest, RequestMatch } from './match.ts'
 
-/** Anything that takes connections (`http`, `https`, `http2`, `net`, `tls`), or requests, as an Express app or a plain function does. */
-export type LocalServer = HttpServer | Http2Server | Http2SecureServer | NetServer | RequestListener
+/**
+ * Anything that takes connections (`http`, `https`, `http2`, `net`, `tls`), requests, as an Express app or a plain function
+ * does, or datagrams (`dgram`).
+ */
+export type LocalServer = TcpServer | UdpSocket
+
+export type TcpServer = HttpServer | Http2Server | Http2SecureServer | NetServer | RequestListener
 
 interface TargetOptions {
   /** @default the suite's */
@@ -19,6 +26,15 @@ interface TargetOptions {
    * @default 'original'
    */
   readonly probes?: 'original' | 'local' | undefined
+  /**
+   * Only requests (HTTP/1, HTTP/2, gRPC, the start of a websocket) that fit go to the local side, all others to the
+   * original, also on one connection; an array is for requests that fit one of it. TCP ports only.
+   * @default all traffic of any protocol
+   * @example match: { path: '/api/*', headers: { 'x-user': 'ann' } }
+   */
+  readonly match?: RequestMatch | readonly RequestMatch[] | undefined
+  /** The local side gets copies of what comes, and its answers go nowhere: the original answers. TCP ports only. @default false */
+  readonly mirror?: boolean | undefined
   /** Milliseconds that the local side has to listen. @default 30_000 */
   readonly timeout?: number | undefined
 }
@@ -26,6 +42,11 @@ interface TargetOptions {
 interface PortOptions {
   /** Ports of the replaced container, by number or name, to ports of the local side: `{ http: 3000 }`. @default all that the container declares and that Services send to it, to the same numbers */
   readonly ports?: Readonly<Record<string, number>> | undefined
+}
+
+interface FromPodOptions {
+  /** TCP ports of the replaced pod's loopback, on which its sidecars listen, that the local side reaches on its own 127.0.0.1: `[5432]`. @default [] */
+  readonly fromPod?: readonly number[] | undefined
 }
 
 /** A container that is a member of the cluster. */
@@ -55,7 +76,7 @@ export interface LocalContainerOptions {
 }
 
 /** The code under test runs in a container, from an image or a Dockerfile. */
-export interface ContainerBridgeOptions extends TargetOptions, PortOptions, LocalContainerOptions {
+export interface ContainerBridgeOptions extends TargetOptions, PortOptions, FromPodOptions, LocalContainerOptions {
   readonly container?: never
   readonly server?: never
 }
@@ -63,6 +84,10 @@ export interface ContainerBridgeOptions extends TargetOptions, PortOptions, Loca
 /** The code under test runs in a container that somebody else started: its id, its name, or testcontainers' object. */
 export interface RunningContainerBridgeOptions extends TargetOptions, PortOptions {
   readonly container: string | Pick<StartedTestContainer, 'getId'>
+  readonly fromPod?: never
+  /** What `bridge.env` has; the container keeps its own. */
+  readonly env?: EnvOptions | undefined
+  readonly files?: never
   readonly image?: never
   readonly build?: never
   readonly server?: never
@@ -70,9 +95,13 @@ export interface RunningContainerBridgeOptions extends TargetOptions, PortOption
 }
 
 /** The code under test runs in the test's own process: breakpoints, coverage and mocks of the clock work. */
-export interface ServerBridgeOptions extends TargetOptions {
-  /** For the container's only port (or the one named `http`), or one for each port: `{ http: app, 9090: metrics }`. The servers need not listen. */
+export interface ServerBridgeOptions extends TargetOptions, FromPodOptions {
+  /** For the container's only port (or the one named `http`), or one for each port: `{ http: app, 9090: metrics }`. The servers need not listen, and UDP sockets need not be bound. */
   readonly server: LocalServer | Readonly<Record<string, LocalServer>>
+  /** What `bridge.env` has; `process.env` stays as it is. */
+  readonly env?: EnvOptions | undefined
+  /** Whether to copy what is mounted into the replaced container to the folder `bridge.root`, as for `command`. @default false */
+  readonly files?: boolean | undefined
   readonly ports?: never
   readonly image?: never
   readonly build?: never
@@ -81,12 +110,19 @@ export interface ServerBridgeOptions extends TargetOptions {
 }
 
 /** The code under test runs as a process on this machine. */
-export interface CommandBridgeOptions extends TargetOptions, PortOptions {
+export interface CommandBridgeOptions extends TargetOptions, PortOptions, FromPodOptions {
   /** Program and arguments, no shell: `['node', 'server.ts']`. */
   readonly command: readonly string[]
   /** Relative to the test file. @default the test file's folder */
   readonly cwd?: string | undefined
   readonly env?: EnvOptions | undefined
+  /**
+   * Whether to copy what is mounted into the replaced container to a folder on this machine, which the variable
+   * VITEST_KUBERNETES_ROOT and `bridge.root` name: ConfigMaps, Secrets, tokens (these three also when they change), and
+   * volumes as they are at the start. The folder goes with the bridge.
+   * @default true
+   */
+  readonly files?: boolean | undefined
   readonly image?: never
   readonly build?: never
   readonly container?: never
@@ -95,6 +131,16 @@ export interface CommandBridgeOptions extends TargetOptions, PortOptions {
 
 /** What answers in place of a workload. */
 export type BridgeOptions = ContainerBridgeOptions | RunningContainerBridgeOptions | ServerBridgeOptions | CommandBridgeOptions
+
+/** What answers in place of a workload as soon as the suite runs. */
+export type SuiteBridgeOptions = BridgeOptions & {
+  /**
+   * Whether the suite's manifests run the workload with a container that does nothing in place of its own, with the same
+   * environment, files and ports: for an image that does not exist yet, so that nothing waits for it to be built and imported.
+   * @default true if the manifest names the image that is bridged (`build` or `image`) and the option `images` does not bring it
+   */
+  readonly standIn?: boolean | undefined
+}
 
 export interface RunOptions extends LocalContainerOptions {
   /** Namespace for the DNS search list. @default the suite's */
@@ -111,14 +157,6 @@ export interface ReceivedRequest {
   readonly headers: Readonly<Record<string, string | readonly string[] | undefined>>
 }
 
-/** A request to look for: what is left out may be anything. */
-export interface ExpectedRequest {
-  readonly method?: string | undefined
-  /** Path without query. */
-  readonly path?: string | RegExp | undefined
-  readonly headers?: Readonly<Record<string, string | RegExp>> | undefined
-}
-
 /** The traffic of a workload is answered by the local side as long as this lives. */
 export interface Bridge extends AsyncDisposable {
   readonly id: string
@@ -126,6 +164,10 @@ export interface Bridge extends AsyncDisposable {
   readonly workload: string
   /** Ports of the replaced container. */
   readonly ports: readonly number[]
+  /** Environment of the replaced container, as the option `env` selects it. Where no pod runs it, only what `env.set` sets. */
+  readonly env: Readonly<Record<string, string>>
+  /** Folder with the files of the replaced container at its own paths, for `command` and `server` with `files`. */
+  readonly root: string | undefined
   /** The local container, when there is one: its logs, exec, copy and restart functions. */
   readonly container: StartedTestContainer | undefined
   /** Requests that passed through the server in this process, in order. */
@@ -141,6 +183,11 @@ export interface Bridge extends AsyncDisposable {
   pods(): Promise<readonly string[]>
   /** What the process on the host has printed. */
   output(): Promise<string>
+  /**
+   * What went wrong since it was set, in the words that the terminal shows: the process on the host has ended, a node has
+   * stopped, pods have come that answer on other ports.
+   */
+  problems(): Promise<readonly string[]>
 }
 
 /** A local container that is a member of the cluster and replaces nothing. */

@@ -1,12 +1,32 @@
 import type { ContainerShell } from '../docker/container-shell.ts'
+import { isConflict } from '../docker/docker.ts'
 import type { Pod } from '../kube/types.ts'
 import { ClusterTestError, messageOf } from '../support/errors.ts'
-import { type NodeScriptOptions, applyScript, familiesOf, forgetScript, removeScript, watchScript } from './node-scripts.ts'
+import { poll } from '../support/poll.ts'
+import {
+  type NodeScriptOptions,
+  applyScript,
+  familiesOf,
+  forgetScript,
+  noteScript,
+  removeScript,
+  resetScript,
+  watchScript,
+} from './node-scripts.ts'
+import type { ContainerPort } from './ports.ts'
 import type { BridgeTarget } from './target.ts'
+
+interface RuledNode {
+  readonly name: string
+  readonly shell: ContainerShell
+  readonly podCidrs: readonly string[]
+}
 
 export interface PodRulesOptions extends Omit<NodeScriptOptions, 'podCidrs' | 'match'> {
   readonly target: BridgeTarget
-  readonly nodes: readonly { readonly name: string; readonly shell: ContainerShell; readonly podCidrs: readonly string[] }[]
+  readonly nodes: readonly RuledNode[]
+  /** What noteConnections has found a while before. */
+  readonly known: string
   /** Called when a pod cannot be given its rules while the bridge lives. */
   readonly onProblem: (error: unknown) => void
 }
@@ -26,30 +46,54 @@ export interface PodRules extends AsyncDisposable {
 export async function startPodRules(options: PodRulesOptions): Promise<PodRules> {
   const { target, nodes, onProblem } = options
   await using cleanup = new AsyncDisposableStack()
+  const stop = new AbortController()
   const pods = new Set<string>()
   const onLine = (line: string) => {
     const [word, uid] = line.split(' ')
     if (word === 'pod' && uid) pods.add(uid)
   }
-  const apply = async ({ name, shell, podCidrs }: (typeof nodes)[number], uids: readonly string[]) => {
+  const apply = async ({ name, shell, podCidrs }: RuledNode, uids: readonly string[]) => {
     try {
-      const printed = await shell.run(applyScript({ ...options, podCidrs, match: target.match }, uids))
+      const printed = await shell.run(applyScript({ ...options, podCidrs, match: target.match }, uids, options.known))
       printed.split('\n').forEach(onLine)
     } catch (error) {
       throw rulesFailed(target.workload, name, error)
     }
   }
+  const podsOn = ({ name }: RuledNode) => target.pods().filter((pod) => pod.spec?.nodeName === name)
+  const start = async (node: RuledNode) => {
+    await apply(node, podsOn(node).map(uidOf))
+    // Not waited for: it looks for what has come meanwhile, and a pod takes longer to get ready than it to start.
+    node.shell.start(
+      watchScript({ ...options, podCidrs: node.podCidrs, match: target.match }),
+      onLine,
+      () => void restored.add(restore(node)),
+    )
+  }
 
-  cleanup.defer(async () => void (await Promise.all(nodes.map((node) => node.shell.run(removeScript(options, familiesOf(node)))))))
-  const present = target.pods()
-  await Promise.all(
-    nodes.map(async (node) => {
-      const uids = present.filter((pod) => pod.spec?.nodeName === node.name).map(uidOf)
-      await apply(node, uids)
-      // Not waited for: it looks for what has come meanwhile, and a pod takes longer to get ready than it to start.
-      node.shell.start(watchScript({ ...options, podCidrs: node.podCidrs, match: target.match }), onLine)
-    }),
-  )
+  // A node that was restarted makes new sandboxes for the pods that it had.
+  const restored = new Set<Promise<void>>()
+  const restore = async (node: RuledNode) => {
+    if (stop.signal.aborted) return
+    onProblem(nodeStopped(target.workload, node.name))
+    try {
+      await poll(() => isBack(node.shell), { interval: 100, signal: stop.signal })
+      for (const pod of podsOn(node)) pods.delete(uidOf(pod))
+      healed.clear()
+      await node.shell.run(resetScript(options))
+      await start(node)
+      heal()
+    } catch (error) {
+      if (!stop.signal.aborted) onProblem(error)
+    }
+  }
+
+  cleanup.defer(() => onRunning(nodes, (node) => removeScript(options, familiesOf(node))))
+  cleanup.defer(async () => {
+    stop.abort(new Error('The bridge has ended.'))
+    await Promise.all(restored)
+  })
+  await Promise.all(nodes.map(start))
 
   // What the nodes' own watch missed, because a pod was faster than its start, or containerd was restarted.
   const healed = new Map<string, Promise<void>>()
@@ -69,10 +113,50 @@ export async function startPodRules(options: PodRulesOptions): Promise<PodRules>
   const owned = cleanup.move()
   return {
     pods,
-    async forget() {
-      await Promise.all(nodes.map((node) => node.shell.run(forgetScript(options, familiesOf(node)))))
-    },
+    forget: () => onRunning(nodes, (node) => forgetScript(options, familiesOf(node))),
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
+  }
+}
+
+/**
+ * The connections to ports of a workload's pods. Those that are there when a bridge starts have had the time since to send
+ * a request; younger ones are waited for.
+ */
+export async function noteConnections(
+  { target, nodes }: Pick<PodRulesOptions, 'target' | 'nodes'>,
+  ports: readonly Pick<ContainerPort, 'port' | 'protocol'>[],
+): Promise<string> {
+  const present = target.pods()
+  const printed = await Promise.all(
+    nodes.map(async ({ name, shell }) => {
+      const uids = present.filter((pod) => pod.spec?.nodeName === name).map(uidOf)
+      return uids.length > 0 ? shell.run(noteScript(ports, uids)) : ''
+    }),
+  )
+  return printed.join(' ').replaceAll('\n', ' ')
+}
+
+/** A node that has stopped has no rules left. */
+async function onRunning(nodes: readonly RuledNode[], script: (node: RuledNode) => string): Promise<void> {
+  await Promise.all(
+    nodes.map(async (node) => {
+      try {
+        await node.shell.run(script(node))
+      } catch (error) {
+        if (await node.shell.isRunning()) throw error
+      }
+    }),
+  )
+}
+
+/** Whether containerd answers, without which there is no event to watch for. */
+async function isBack(shell: ContainerShell): Promise<true | undefined> {
+  try {
+    return (await shell.run('ctr -n k8s.io version >/dev/null 2>&1 && echo yes; :')) === 'yes' || undefined
+  } catch (error) {
+    // The container is not running yet.
+    if (isConflict(error) || (error instanceof ClusterTestError && error.code === 'ERR_DOCKER_REQUEST_FAILED')) return undefined
+    throw error
   }
 }
 
@@ -88,5 +172,12 @@ function rulesFailed(workload: string, node: string, cause: unknown): ClusterTes
       cause,
       hint: 'The node image has to bring sh, nsenter, iptables-restore, conntrack and ctr, as those of k3s do.',
     },
+  )
+}
+
+function nodeStopped(workload: string, node: string): ClusterTestError {
+  return new ClusterTestError(
+    'ERR_BRIDGE_RULES_FAILED',
+    `Node "${node}" has stopped. Its pods of "${workload}" are bridged again when it is back.`,
   )
 }

@@ -32,9 +32,19 @@ echo 1 > ${localnet}
 ${hasIPv6 ? `echo 1 > ${forward6}\nip -6 route replace ${localnet6} || exit 1` : ''}
 ${restore('rules')}
 ${flush(options, 'udp')}
-# Whoever has connected just before still sends the first request.
-sleep 0.02
-${restore('cut')}
+# No connection comes to the container from here on. Those that have come a moment ago still send their first request.
+read -r known < $1/known
+${listConnections(options.forwards)}
+tries=0
+while
+  list_connections
+  young=
+  for each in $connections; do case " $known " in *" $each "*) ;; *) young=1 ;; esac; done
+  [ -n "$young" ] && [ $tries -lt 30 ]
+do sleep 0.01; tries=$((tries + 1)); done
+if [ -n "$connections" ]; then
+  ${restore('cut')}
+fi
 # What the kernel has noted of the pod's own connections, as they ended: a caller that takes the same port again would
 # be taken for one of them, and not be sent to the local side.
 { for pause in 0.1 1 5; do sleep $pause; [ -d $1 ] || exit; ${own || ':'}; done; } >/dev/null 2>&1 &
@@ -42,23 +52,41 @@ ${restore('cut')}
 `
 }
 
+/** Defines list_connections: TCP connections to ports of a pod, in its network namespace, from proc_net_tcp(5). */
+export function listConnections(ports: readonly { readonly protocol: string; readonly port: number }[]): string {
+  // 01 is ESTABLISHED, 03 SYN_RECV.
+  const patterns = ports
+    .filter(({ protocol }) => protocol === 'tcp')
+    .map(({ port }) => `*:${port.toString(16).toUpperCase().padStart(4, '0')}/0[13]`)
+  return `list_connections() {
+  connections=
+  for table in tcp tcp6; do
+    [ -e /proc/net/$table ] || continue
+    while read -r number local remote state rest; do
+      case $local/$state in ${patterns.join('|') || "''"}) connections="$connections $local-$remote" ;; esac
+    done < /proc/net/$table
+  done
+}`
+}
+
 export function leaveScript(options: RuleOptions, families: readonly Family[]): string {
-  return `${families.map((family) => leave(optionsFor(family, options), `ip${family}tables`)).join('')}
+  const { input } = chainsOf(options.id)
+  return `
+${families.map((family) => restoreOrRemove(family, endedPodRules(optionsFor(family, options)), [`nat:${input}`])).join('\n')}
 ${flush(options, 'udp')}
+# Connections that are being made are still the bridge's, and on their way to whoever is about to stop listening.
+${waitForStates(options, ['SYN_SENT', 'SYN_RECV'])}
 `
 }
 
-function leave(options: RuleOptions, iptables: string): string {
-  const { input, cut } = chainsOf(options.id)
-  const { filter, nat } = endedPodRules(options)
-  return `
-if ! ${iptables}-restore -w 5 --noflush 2>/dev/null <<'RULES'
-${filter}${nat}RULES
+/** @param chains `table:name` of those that have to go when a part is not there, or there twice: whatever names them goes */
+function restoreOrRemove(family: Family, rules: string, chains: readonly string[]): string {
+  return `if ! ip${family}tables-restore -w 5 --noflush 2>/dev/null <<'RULES'
+${rules}RULES
 then
-  # A part is not there, or there twice: whatever names the chains goes.
-  for chain in filter:${cut} nat:${input}; do
-    jumps=$(${iptables}-save -t \${chain%:*} | sed -n "s/^-A \\(.*-j \${chain#*:}\\)$/-D \\1/p")
-    ${iptables}-restore -w 5 --noflush <<RULES || exit 1
+  for chain in ${chains.join(' ')}; do
+    jumps=$(ip${family}tables-save -t \${chain%:*} | sed -n "s/^-A \\(.*-j \${chain#*:}\\)$/-D \\1/p")
+    ip${family}tables-restore -w 5 --noflush <<RULES || exit 1
 *\${chain%:*}
 :\${chain#*:} - [0:0]
 $jumps
@@ -66,20 +94,16 @@ $jumps
 COMMIT
 RULES
   done
-fi
-`
+fi`
 }
 
 export function forgetInPod(options: RuleOptions, families: readonly Family[]): string {
+  const { output, cut } = chainsOf(options.id)
   return `
+# The local side has closed its connections, but what it has sent may still be on its way.
+${waitForStates(options, ['ESTABLISHED'])}
 ${flush(options, 'tcp')}
-${families
-  .map(
-    (family) => `if ! ip${family}tables-restore -w 5 --noflush 2>/dev/null <<'RULES'
-${forgottenPodRules(options)}RULES
-then ip${family}tables-save -t nat | grep -q ':${chainsOf(options.id).output} ' && exit 1; fi`,
-  )
-  .join('\n')}
+${families.map((family) => restoreOrRemove(family, forgottenPodRules(options), [`nat:${output}`, `filter:${cut}`])).join('\n')}
 others=$(echo ${stateFolder}/bridge-*/ns-$2)
 note=${stateFolder}/sysctl-$2
 if ! [ -e "\${others%% *}" ] && [ -e $note ]; then
@@ -90,6 +114,17 @@ if ! [ -e "\${others%% *}" ] && [ -e $note ]; then
   rm -f $note
 fi
 `
+}
+
+/** Until no connection to the local side is in one of the states: a fifth of a second at the most. */
+function waitForStates({ forwards }: RuleOptions, states: readonly string[]): string {
+  const list = forwards
+    .filter(({ protocol }) => protocol === 'tcp')
+    .map(({ port, address }) => `$(conntrack -L -p tcp --orig-port-dst ${port} --reply-src ${address} 2>/dev/null)`)
+  if (list.length === 0) return ''
+  return `for try in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
+  case "${list.join('')}" in ${states.map((state) => `*' ${state} '*`).join('|')}) sleep 0.01 ;; *) break ;; esac
+done`
 }
 
 /** Forgets the connections that were sent to the local side. conntrack ends with 1 when there was none. */

@@ -34,6 +34,11 @@ test('bridges all ports to the same numbers unless some are named', () => {
   expect(choosePorts(known, { http: 8080 }, 'deployment/x')).toEqual([{ name: 'http', port: 3000, protocol: 'tcp', local: 8080 }])
   expect(choosePorts(known, { 3000: 8080 }, 'deployment/x')).toEqual([{ name: 'http', port: 3000, protocol: 'tcp', local: 8080 }])
   expect(choosePorts(known, { '9229/tcp': 9229 }, 'deployment/x')).toEqual([{ name: '', port: 9229, protocol: 'tcp', local: 9229 }])
+  const both = [{ name: 'dns', port: 53, protocol: 'udp' } as const, { name: 'dns-tcp', port: 53, protocol: 'tcp' } as const]
+  expect(choosePorts(both, { 53: 1, '53/udp': 2 }, 'deployment/x').map(({ protocol, local }) => [protocol, local])).toEqual([
+    ['tcp', 1],
+    ['udp', 2],
+  ])
   expect(choosePorts([], { 8080: 3000 }, 'deployment/x')).toEqual([{ name: '', port: 8080, protocol: 'tcp', local: 3000 }])
 })
 

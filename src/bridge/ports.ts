@@ -45,9 +45,11 @@ export function choosePorts(
   known: readonly ContainerPort[],
   wanted: Readonly<Record<string, number>> | undefined,
   workload: string,
+  { tcpOnly = false }: { readonly tcpOnly?: boolean } = {},
 ): readonly PortMapping[] {
   if (!wanted) {
-    if (known.length > 0) return known.map((each) => ({ ...each, local: each.port }))
+    const fitting = tcpOnly ? known.filter(({ protocol }) => protocol === 'tcp') : known
+    if (fitting.length > 0) return fitting.map((each) => ({ ...each, local: each.port }))
     throw new ClusterTestError(
       'ERR_BRIDGE_NO_PORTS',
       `Nothing says which ports "${workload}" has: its container declares none, and no Service selects it.`,
@@ -57,6 +59,13 @@ export function choosePorts(
     )
   }
   const chosen = Object.entries(wanted).map(([key, local]) => ({ ...findPort(known, key, workload), local }))
+  const udp = chosen.find(({ protocol }) => tcpOnly && protocol === 'udp')
+  if (udp)
+    throw new ClusterTestError(
+      'ERR_OPTIONS_INVALID',
+      `Port ${udp.port} of "${workload}" is UDP, and a bridge with \`match\` or \`mirror\` has TCP ports only.`,
+      { hint: 'Bridge it by another bridge, without both.' },
+    )
   if (chosen.length > 0) return chosen
   throw new ClusterTestError('ERR_BRIDGE_NO_PORTS', `Option \`ports\` of the bridge for "${workload}" is empty.`, {
     hint: known.length > 0 ? `The container has ${listNames(known)}; leave \`ports\` out to bridge all.` : 'Write { 8080: 3000 }.',
@@ -68,7 +77,8 @@ export function findPort(known: readonly ContainerPort[], key: string, workload:
   if (number && protocol) return { name: '', ...known.find(matches), port: Number(number), protocol: protocol as Protocol }
   // With no port known, any number is right.
   if (number && known.length === 0) return { port: Number(number), protocol: 'tcp', name: '' }
-  const found = known.find(matches)
+  // A number alone is a TCP port where there is one: DNS servers have the same for both protocols.
+  const found = known.find((each) => number && each.protocol === 'tcp' && matches(each)) ?? known.find(matches)
   if (found) return found
   throw new ClusterTestError('ERR_BRIDGE_PORT_NOT_FOUND', `The container of "${workload}" has no port "${key}".`, {
     hint: `It has ${listNames(known)}. A port that nothing declares is written with its protocol: "${number ?? 9229}/tcp".`,

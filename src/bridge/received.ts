@@ -1,5 +1,6 @@
 import { ClusterTestError } from '../support/errors.ts'
-import type { ExpectedRequest, ReceivedRequest } from './options.ts'
+import { type ExpectedRequest, describeMatch, matchesHead } from './match.ts'
+import type { ReceivedRequest } from './options.ts'
 
 /** The requests that a bridge has received, and who waits for one. */
 export interface ReceivedRequests {
@@ -18,10 +19,10 @@ export function createReceived(workload: string): ReceivedRequests {
       for (const each of waiting) each(request)
     },
     async expect(expected, timeout) {
-      const found = all.find((request) => matches(request, expected))
+      const found = all.find((request) => matchesHead(request, expected))
       if (found) return found
       const { promise, resolve, reject } = Promise.withResolvers<ReceivedRequest>()
-      const check = (request: ReceivedRequest) => matches(request, expected) && resolve(request)
+      const check = (request: ReceivedRequest) => matchesHead(request, expected) && resolve(request)
       waiting.add(check)
       const timer = setTimeout(() => reject(notReceived(workload, expected, all, timeout)), timeout)
       try {
@@ -34,29 +35,10 @@ export function createReceived(workload: string): ReceivedRequests {
   }
 }
 
-function matches({ method, url, headers }: ReceivedRequest, expected: ExpectedRequest): boolean {
-  const path = url.split('?')[0]!
-  return (
-    (expected.method === undefined || expected.method.toUpperCase() === method) &&
-    (expected.path === undefined || (typeof expected.path === 'string' ? path === expected.path : expected.path.test(path))) &&
-    Object.entries(expected.headers ?? {}).every(([name, value]) => {
-      const actual = String(headers[name.toLowerCase()] ?? '')
-      return typeof value === 'string' ? actual === value : value.test(actual)
-    })
-  )
-}
-
-function notReceived(
-  workload: string,
-  { method = 'any method', path = 'any path', headers }: ExpectedRequest,
-  all: readonly ReceivedRequest[],
-  timeout: number,
-) {
-  const names = Object.keys(headers ?? {})
-  const wanted = `${method} ${path}${names.length > 0 ? ` with ${names.join(', ')}` : ''}`
+function notReceived(workload: string, expected: ExpectedRequest, all: readonly ReceivedRequest[], timeout: number) {
   const last = all.slice(-10).map((request) => `\n  ${request.method} ${request.url}`)
   return new ClusterTestError(
     'ERR_BRIDGE_NOT_RECEIVED',
-    `The bridge of "${workload}" received no request for ${wanted} within ${timeout} ms.${last.length > 0 ? ` It received ${all.length}, the last ones:${last.join('')}` : ' It received none.'}`,
+    `The bridge of "${workload}" received no request for ${describeMatch([expected])} within ${timeout} ms.${last.length > 0 ? ` It received ${all.length}, the last ones:${last.join('')}` : ' It received none.'}`,
   )
 }

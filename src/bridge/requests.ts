@@ -1,6 +1,9 @@
 import type { EnvOptions } from './env.ts'
+import type { SentMatch } from './match.ts'
 import type { PortMapping } from './ports.ts'
 import type { Forward } from './rules.ts'
+
+type Env = Readonly<Record<string, string>>
 
 /** How to build an image, as the option `images` of a suite takes it. */
 interface Build {
@@ -22,10 +25,16 @@ export interface MemberRequest {
 
 /** What answers in place of the pods, as far as the owner of the cluster has to know. */
 export type LocalSide =
-  | { readonly kind: 'server' }
+  | { readonly kind: 'server'; readonly env: EnvOptions; readonly files: boolean }
   | ({ readonly kind: 'member' } & MemberRequest)
-  | { readonly kind: 'container'; readonly id: string }
-  | { readonly kind: 'command'; readonly command: readonly string[]; readonly cwd: string; readonly env: EnvOptions }
+  | { readonly kind: 'container'; readonly id: string; readonly env: EnvOptions }
+  | {
+      readonly kind: 'command'
+      readonly command: readonly string[]
+      readonly cwd: string
+      readonly env: EnvOptions
+      readonly files: boolean
+    }
 
 export interface BridgeRequest {
   readonly workload: string
@@ -35,6 +44,12 @@ export interface BridgeRequest {
   readonly probes: 'original' | 'local'
   /** Milliseconds that the local side has to listen. */
   readonly timeout: number
+  /** Which requests it is for; undefined for all. */
+  readonly match?: readonly SentMatch[] | undefined
+  /** Whether it gets copies, and others answer. */
+  readonly mirror: boolean
+  /** TCP ports of the pods' loopback to bring to the local side's. */
+  readonly fromPod: readonly number[]
   readonly side: LocalSide
 }
 
@@ -44,6 +59,8 @@ export interface OpenMember {
   readonly address: string
   readonly address6: string | undefined
   readonly published: Readonly<Record<number, number>>
+  /** Of the pod that the environment comes from, if that names it: the local container may bind to it. */
+  readonly podAddress?: string | undefined
   readonly image: string
   readonly env: Readonly<Record<string, string>>
   readonly labels: Readonly<Record<string, string>>
@@ -59,6 +76,8 @@ export interface OpenBridge {
   /** The same for IPv6; undefined where the cluster has none. */
   readonly gateway6: string | undefined
   readonly member?: OpenMember | undefined
+  /** Folder on the host with the files of the replaced container. */
+  readonly root?: string | undefined
 }
 
 /**
@@ -73,18 +92,29 @@ export type BridgeCall =
     }
   /** `forwards` for an in-process server, `container` for a local container. */
   | { readonly call: 'set'; readonly id: string; readonly forwards?: readonly Forward[]; readonly container?: string }
+  /** The environment of a container, without a bridge. */
+  | {
+      readonly call: 'env'
+      readonly workload: string
+      readonly namespace?: string | undefined
+      readonly containerName?: string | undefined
+      readonly env: EnvOptions
+    }
   | { readonly call: 'unset'; readonly id: string }
   | { readonly call: 'close'; readonly id: string }
   | { readonly call: 'pods'; readonly id: string }
   | { readonly call: 'output'; readonly id: string }
+  | { readonly call: 'problems'; readonly id: string }
 
 /** The answer to each call. */
 export interface BridgeResults {
   readonly open: OpenBridge
   readonly run: { readonly id: string; readonly member: OpenMember }
-  readonly set: null
+  readonly set: Env
+  readonly env: Env
   readonly unset: null
   readonly close: null
   readonly pods: readonly string[]
   readonly output: string
+  readonly problems: readonly string[]
 }

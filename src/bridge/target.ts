@@ -5,20 +5,18 @@ import { parseWorkload, readWorkload } from '../kube/workload.ts'
 import { ClusterTestError } from '../support/errors.ts'
 import { formatList } from '../support/format.ts'
 import type { PodMatch } from './node-scripts.ts'
+import type { PodChoice } from './overlap.ts'
 import { type ContainerPort, listPorts } from './ports.ts'
 
 type PodSpec = NonNullable<Pod['spec']>
 
 /** What is replaced: one container in all pods of a workload. */
-export interface BridgeTarget extends Disposable {
+export interface BridgeTarget extends PodChoice, Disposable {
   /** As the user wrote it. */
   readonly workload: string
   readonly namespace: string
   readonly container: PodSpec['containers'][number]
   readonly ports: readonly ContainerPort[]
-  readonly match: PodMatch
-  /** Those that are there at this moment and not on their way out. */
-  pods(): readonly Pod[]
   /** Calls back whenever the pods of the namespace change, until it is disposed. */
   onChange(listener: () => void): Disposable
 }
@@ -68,6 +66,7 @@ export async function findTarget({ kube, namespace, workload, container: wanted,
       known.filter((service) => selects(service.spec?.selector, labels)),
     ),
     match,
+    labels,
     pods: () => pods.items.filter((pod) => !pod.metadata.deletionTimestamp && matches(match, pod)),
     onChange(listener) {
       listeners.add(listener)
@@ -136,7 +135,12 @@ function templateOfService(namespace: string, name: string, services: readonly S
   return { labels: pod.metadata?.labels ?? {}, spec: pod.spec!, match: { namespace, name: '*', labels: selector } }
 }
 
-function chooseContainer(containers: PodSpec['containers'], wanted: string | undefined, workload: string): PodSpec['containers'][number] {
+/** @throws ClusterTestError `ERR_BRIDGE_CONTAINER_NOT_FOUND` */
+export function chooseContainer<Container extends Pick<PodSpec['containers'][number], 'name' | 'ports'>>(
+  containers: readonly Container[],
+  wanted: string | undefined,
+  workload: string,
+): Container {
   const names = formatList(containers.map(({ name }) => name))
   if (wanted !== undefined) {
     const found = containers.find(({ name }) => name === wanted)

@@ -43,6 +43,10 @@ test.for([
     'broken build',
     /^ClusterTestError: Building ".*\/broken-image\/Dockerfile" failed at "RUN echo compiling .*": .*returned a non-zero code: 3\n(?: {2}.*\n)* {2}undefined reference\n(?: {2}.*\n)*Hint: Try it alone: docker build /,
   ],
+  [
+    'stand-in of nothing',
+    /^ClusterTestError: Option `bridge\["deployment\/helo"\]\.standIn` is for a workload that the manifests do not have\.\nHint: They have "deployment\/hello"\.$/,
+  ],
   ['more memory than there is', /^ClusterTestError: The cluster needs 1000 TB of memory and .* are free\.\nHint: /],
   ['no time', /^ClusterTestError: The set-up of suite "no time" took longer than 500 ms\.\nHint: Raise the option "setupTimeout"/],
 ] as const)('%s', ([suite, message]) => {

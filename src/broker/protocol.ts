@@ -1,4 +1,5 @@
 import type { BridgeCall, BridgeResults } from '../bridge/requests.ts'
+import type { BridgedWorkload } from '../bridge/stand-in.ts'
 import type { ServiceAddress } from '../cluster/gateway.ts'
 import type { KubeObject } from '../kube/types.ts'
 import type { SuiteClusterOptions } from '../stack/options.ts'
@@ -17,6 +18,8 @@ export interface LeaseRequest {
   /** Absolute path of the test file's folder. */
   readonly folder: string
   readonly options: SuiteClusterOptions
+  /** What is bridged with the suite: its image may not exist yet. */
+  readonly bridged: readonly BridgedWorkload[]
 }
 
 /** What a worker knows of its cluster. */

@@ -2,11 +2,13 @@ import { stat } from 'node:fs/promises'
 import { relative, resolve } from 'node:path'
 
 import { type Bridges, createBridges } from '../bridge/bridges.ts'
+import { checkStandIns, fillStandIns, planStandIns } from '../bridge/stand-in.ts'
 import { type Cluster, startCluster } from '../cluster/cluster.ts'
 import { exposeServices } from '../cluster/exposed-services.ts'
 import { type ServiceAddress, listServices } from '../cluster/gateway.ts'
 import type { K3d } from '../cluster/k3d.ts'
 import type { Owner } from '../cluster/owner.ts'
+import { readPauseImage } from '../cluster/pause-image.ts'
 import { waitForServiceRules } from '../cluster/service-rules.ts'
 import type { Docker } from '../docker/docker.ts'
 import type { KubeObject, Service } from '../kube/types.ts'
@@ -56,6 +58,8 @@ export interface SuitePlan {
   readonly manifests: readonly Manifest[]
   readonly images: Awaited<ReturnType<typeof planImages>>
   readonly seeds: readonly Seed[]
+  /** What the user has to know of it. */
+  readonly notes: readonly string[]
 }
 
 interface Seed {
@@ -69,18 +73,16 @@ const namespace = 'default'
 
 /** @throws ClusterTestError for every path that does not exist and every manifest that cannot be one */
 export async function planSuite(request: LeaseRequest): Promise<SuitePlan> {
-  const { folder, options } = request
+  const { folder, options, bridged } = request
   const seeds = Object.entries(options.seed ?? {}).map(([workload, files]) => ({
     workload,
     files: [files].flat().map((file) => resolve(folder, file)),
   }))
   for (const { files } of seeds) for (const file of files) await checkSeedFile(file)
-  return {
-    request,
-    seeds,
-    manifests: await loadManifests(options.manifests ?? [], folder),
-    images: await planImages(options.images, folder),
-  }
+  const images = await planImages(options.images, folder)
+  const loaded = await loadManifests(options.manifests ?? [], folder)
+  checkStandIns(loaded, { bridged, namespace })
+  return { request, seeds, images, ...planStandIns(loaded, { bridged, images, namespace }) }
 }
 
 async function checkSeedFile(file: string): Promise<void> {
@@ -97,7 +99,8 @@ async function checkSeedFile(file: string): Promise<void> {
 /** The whole life of a suite, top to bottom. Whatever fails takes everything with it. */
 export async function startSuite(parts: EngineParts, plan: SuitePlan, progress: Progress, signal: AbortSignal): Promise<RunningSuite> {
   const { docker } = parts
-  const { folder, options, suite } = plan.request
+  const { folder, options, suite, bridged } = plan.request
+  tell(plan.notes)
   await using cleanup = new AsyncDisposableStack()
 
   const [cluster, stack] = await together(signal, [
@@ -137,16 +140,22 @@ export async function startSuite(parts: EngineParts, plan: SuitePlan, progress: 
       return services.addresses
     },
     async apply(sources, abort) {
+      const { manifests, notes } = planStandIns(await loadManifests(sources, folder), { bridged, images: plan.images, namespace })
+      tell(notes)
       const more = await prepareImages({
         ...parts,
         plan: plan.images,
-        manifests: await loadManifests(sources, folder),
+        manifests,
         progress,
         signal: abort,
       })
       await bringUp(more.images, more.manifests, [], abort)
     },
     [Symbol.asyncDispose]: () => runStep(progress, 'teardown', `cluster "${cluster.name}"`, () => owned.disposeAsync()),
+  }
+
+  function tell(notes: readonly string[]): void {
+    for (const text of notes) progress({ kind: 'note', step: 'bridge', text })
   }
 
   async function bringUp(
@@ -157,8 +166,9 @@ export async function startSuite(parts: EngineParts, plan: SuitePlan, progress: 
   ): Promise<void> {
     await importOnce(images, abort)
     if (manifests.length === 0) return
+    const filled = await fillStandIns(manifests, () => readPauseImage(docker, cluster, abort))
     const applied = await runStep(progress, 'apply', `${manifests.length} objects`, () =>
-      applyManifests(cluster.kube, manifests, namespace, abort),
+      applyManifests(cluster.kube, filled, namespace, abort),
     )
     const own = (await listServices(cluster, abort)).filter((service) => applied.some((object) => isSame(object, service)))
     let isSeeding = seeds.length > 0

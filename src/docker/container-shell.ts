@@ -2,20 +2,50 @@ import { createInterface } from 'node:readline'
 import { PassThrough } from 'node:stream'
 
 import { ClusterTestError } from '../support/errors.ts'
-import type { Docker } from './docker.ts'
+import { type Docker, isNotFound } from './docker.ts'
 
 /**
  * A shell that goes on in a running container and runs scripts at the same time: a new `docker exec` takes some 50 ms
- * each, what this one starts takes 1 ms. It ends with its connection.
+ * each, what this one starts takes 1 ms. In a container that was restarted the next script gets a new one.
  */
 export interface ContainerShell extends AsyncDisposable {
   /** Runs a script of sh and resolves to what it printed. Rejects when its exit code is not 0. */
   run(script: string): Promise<string>
-  /** Starts a script that goes on, and calls back for each line that it prints. It has to be ended by another script. */
-  start(script: string, onLine: (line: string) => void): void
+  /**
+   * Starts a script that goes on, and calls back for each line that it prints. It has to be ended by another script;
+   * `onLost` is called when the container stops.
+   */
+  start(script: string, onLine: (line: string) => void, onLost: (error: unknown) => void): void
+  /** Whether the container runs. */
+  isRunning(): Promise<boolean>
 }
 
 export async function startContainerShell(docker: Docker, container: string): Promise<ContainerShell> {
+  let shell = await openShell(docker, container)
+  let opening: Promise<Shell> | undefined
+  const current = async () => {
+    if (!shell.isClosed()) return shell
+    opening ??= openShell(docker, container).finally(() => (opening = undefined))
+    return (shell = await opening)
+  }
+  return {
+    run: async (script) => (await current()).run(script),
+    start: (script, onLine, onLost) => void current().then((opened) => opened.start(script, onLine, onLost), onLost),
+    isRunning: async () => {
+      try {
+        return (await docker.engine.getContainer(container).inspect()).State.Running
+      } catch (error) {
+        if (isNotFound(error)) return false
+        throw error
+      }
+    },
+    [Symbol.asyncDispose]: () => shell[Symbol.asyncDispose](),
+  }
+}
+
+type Shell = Omit<ContainerShell, 'isRunning'> & { isClosed(): boolean }
+
+async function openShell(docker: Docker, container: string): Promise<Shell> {
   const exec = await docker.engine.getContainer(container).exec({ Cmd: ['sh'], AttachStdin: true, AttachStdout: true, AttachStderr: true })
   const stream = await exec.start({ hijack: true, stdin: true })
   const stdout = new PassThrough()
@@ -64,6 +94,7 @@ export async function startContainerShell(docker: Docker, container: string): Pr
   }
 
   return {
+    isClosed: () => isClosed,
     run: (script) =>
       new Promise((resolve, reject) => {
         const lines: string[] = []
@@ -81,7 +112,7 @@ export async function startContainerShell(docker: Docker, container: string): Pr
           lost: reject,
         })
       }),
-    start: (script, onLine) => send(script, { line: onLine, end: () => {}, lost: () => {} }),
+    start: (script, onLine, onLost) => send(script, { line: onLine, end: () => {}, lost: onLost }),
     async [Symbol.asyncDispose]() {
       stream.end()
       stream.destroy()

@@ -96,9 +96,14 @@ export function isNotFound(error: unknown): boolean {
   return statusCodeOf(error) === 404
 }
 
+/** Whether the object is in another state than what was asked for needs, as a container that does not run. */
+export function isConflict(error: unknown): boolean {
+  return statusCodeOf(error) === 409
+}
+
 /** Whether the object is being removed by somebody else already (409), which is success too. */
 export function isBeingRemoved(error: unknown): boolean {
-  return statusCodeOf(error) === 409 && /already in progress/.test(messageOf(error))
+  return isConflict(error) && /already in progress/.test(messageOf(error))
 }
 
 function statusCodeOf(error: unknown): number | undefined {

@@ -2,6 +2,8 @@ import { Readable } from 'node:stream'
 
 import { GenericContainer, type StartedTestContainer } from 'testcontainers'
 
+import { isNotFound } from './docker.ts'
+
 export type { GenericContainer, StartedTestContainer } from 'testcontainers'
 
 export interface TestContainerOptions {
@@ -34,4 +36,13 @@ export async function startTestContainer(options: TestContainerOptions): Promise
     .withLabels({ ...options.labels })
     .withNetworkMode(`container:${options.holder}`)
     .start()
+}
+
+/** Stops and removes it, unless somebody has already done so. */
+export async function stopTestContainer(container: StartedTestContainer): Promise<void> {
+  try {
+    await container.stop({ timeout: 1_000 })
+  } catch (error) {
+    if (!isNotFound(error)) throw error
+  }
 }

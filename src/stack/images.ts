@@ -4,7 +4,6 @@ import { basename, isAbsolute, resolve } from 'node:path'
 import { buildImage } from '../docker/build-image.ts'
 import type { Docker } from '../docker/docker.ts'
 import { inspectImage, pullImage } from '../docker/images.ts'
-import type { KubeObject } from '../kube/types.ts'
 import { ClusterTestError } from '../support/errors.ts'
 import { formatBytes, formatList } from '../support/format.ts'
 import { randomId } from '../support/identity.ts'
@@ -12,6 +11,7 @@ import { type Progress, runStep } from '../support/progress.ts'
 import { type ImageSubstitutes, parseImageName, substituteImage } from './image-names.ts'
 import type { Manifest } from './manifests.ts'
 import type { ImageBuild, StackOptions } from './options.ts'
+import { type Container, mapContainers } from './pod-spec.ts'
 
 /** An image that Docker has and the nodes are to get. */
 export interface LocalImage {
@@ -163,42 +163,4 @@ function keepFromPulling(container: Container, local: ReadonlySet<string>, { ori
     )
   }
   return { imagePullPolicy: 'IfNotPresent', ...container }
-}
-
-interface Container {
-  readonly name: string
-  readonly image: string
-  readonly imagePullPolicy?: string
-}
-
-/** A copy of a workload with its containers changed; other kinds come back as they are. */
-function mapContainers(object: KubeObject, map: (container: Container) => Container): KubeObject {
-  const path = podSpecPaths[object.kind]
-  return path
-    ? (mapPath(object, path, (spec) => {
-        const lists = ['containers', 'initContainers'].filter((key) => Array.isArray(spec[key]))
-        return {
-          ...spec,
-          ...Object.fromEntries(
-            lists.map((key) => [key, (spec[key] as Container[]).map((each) => (typeof each?.image === 'string' ? map(each) : each))]),
-          ),
-        }
-      }) as KubeObject)
-    : object
-}
-
-const podSpecPaths: Readonly<Record<string, readonly string[]>> = {
-  Pod: ['spec'],
-  Deployment: ['spec', 'template', 'spec'],
-  StatefulSet: ['spec', 'template', 'spec'],
-  DaemonSet: ['spec', 'template', 'spec'],
-  ReplicaSet: ['spec', 'template', 'spec'],
-  Job: ['spec', 'template', 'spec'],
-  CronJob: ['spec', 'jobTemplate', 'spec', 'template', 'spec'],
-}
-
-function mapPath(value: unknown, [key, ...rest]: readonly string[], map: (value: Record<string, unknown>) => unknown): unknown {
-  if (typeof value !== 'object' || value === null) return value
-  if (key === undefined) return map(value as Record<string, unknown>)
-  return { ...value, [key]: mapPath((value as Record<string, unknown>)[key], rest, map) }
 }

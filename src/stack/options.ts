@@ -87,14 +87,14 @@ export function checkOptions(options: SuiteClusterOptions): void {
   checkImages(options.images)
   checkManifests(options.manifests)
   checkSeed(options.seed)
-  check('agents', 'a non-negative integer', options.agents, (value) => Number.isInteger(value) && (value as number) >= 0)
-  check('nodeImage', 'the name of an image', options.nodeImage, isText)
-  check('k3sArgs', 'an array of strings', options.k3sArgs, isTextArray)
-  check('ipFamily', `'ipv4' or 'dual'`, options.ipFamily, (value) => value === 'ipv4' || value === 'dual')
+  checkOption('agents', 'a non-negative integer', options.agents, (value) => Number.isInteger(value) && (value as number) >= 0)
+  checkOption('nodeImage', 'the name of an image', options.nodeImage, isText)
+  checkOption('k3sArgs', 'an array of strings', options.k3sArgs, isTextArray)
+  checkOption('ipFamily', `'ipv4' or 'dual'`, options.ipFamily, (value) => value === 'ipv4' || value === 'dual')
   clusterRanges(options.k3sArgs ?? [], options.ipFamily ?? 'ipv4')
-  check('nodeEnv', 'an object of strings', options.nodeEnv, isTextRecord)
-  check('memory', 'a positive number of bytes', options.memory, isPositive)
-  check('setupTimeout', 'a positive number of milliseconds below 2 ** 31', options.setupTimeout, isDuration)
+  checkOption('nodeEnv', 'an object of strings', options.nodeEnv, isTextRecord)
+  checkOption('memory', 'a positive number of bytes', options.memory, isPositive)
+  checkOption('setupTimeout', 'a positive number of milliseconds below 2 ** 31', options.setupTimeout, isDuration)
 }
 
 function checkImages(images: unknown): void {
@@ -104,11 +104,11 @@ function checkImages(images: unknown): void {
     if (isText(image)) continue
     const option = `images.${name}`
     if (!isRecord(image)) throw invalid(option, 'a folder, an image name, or { build: folder }', image)
-    check(`${option}.build`, 'a folder', image.build ?? null, isText)
-    check(`${option}.dockerfile`, 'a path', image.dockerfile, isText)
-    check(`${option}.target`, 'the name of a stage', image.target, isText)
+    checkOption(`${option}.build`, 'a folder', image.build ?? null, isText)
+    checkOption(`${option}.dockerfile`, 'a path', image.dockerfile, isText)
+    checkOption(`${option}.target`, 'the name of a stage', image.target, isText)
     checkKeys(option, image, ['build', 'dockerfile', 'target', 'buildArgs'])
-    check(`${option}.buildArgs`, 'an object of strings', image.buildArgs, isTextRecord)
+    checkOption(`${option}.buildArgs`, 'an object of strings', image.buildArgs, isTextRecord)
   }
 }
 
@@ -137,7 +137,7 @@ function checkKeys(option: string, value: Record<string, unknown>, known: readon
     })
 }
 
-function check(option: string, expected: string, value: unknown, isValid: (value: unknown) => boolean): void {
+export function checkOption(option: string, expected: string, value: unknown, isValid: (value: unknown) => boolean): void {
   if (value !== undefined && !isValid(value)) throw invalid(option, expected, value)
 }
 

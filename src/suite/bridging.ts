@@ -1,14 +1,16 @@
 import { resolve } from 'node:path'
 
-import { injectServer } from '../bridge/inject-server.ts'
-import type { Bridge, BridgeOptions, LocalContainerOptions, LocalServer, Member, RunOptions } from '../bridge/options.ts'
-import { type PortMapping, findPort } from '../bridge/ports.ts'
+import { checkEnv } from '../bridge/check-env.ts'
+import { encodeMatch } from '../bridge/match.ts'
+import type { Bridge, BridgeOptions, LocalContainerOptions, Member, RunOptions } from '../bridge/options.ts'
 import { createReceived } from '../bridge/received.ts'
-import type { BridgeRequest, LocalSide, MemberRequest, OpenBridge, OpenMember } from '../bridge/requests.ts'
+import type { BridgeRequest, LocalSide, MemberRequest, OpenMember } from '../bridge/requests.ts'
 import type { Forward } from '../bridge/rules.ts'
 import type { HeldLease } from '../broker/client.ts'
 import type { StartedTestContainer } from '../docker/test-container.ts'
+import { checkOption } from '../stack/options.ts'
 import { ClusterTestError, messageOf } from '../support/errors.ts'
+import { serverPorts, startServers } from './local-servers.ts'
 
 /** The bridges of a suite. Disposal ends those that the tests have not ended, the last one first. */
 export interface Bridging extends AsyncDisposable {
@@ -36,25 +38,34 @@ export function createBridging(held: HeldLease, folder: string): Bridging {
       }
       // Last in, first out: the pods answer again before the local side goes.
       cleanup.defer(async () => void (await held.bridge({ call: 'unset', id: open.id })))
-      await held.bridge({ call: 'set', id: open.id, ...(forwards && { forwards }), ...(container && { container: container.getId() }) })
+      const env = await held.bridge({
+        call: 'set',
+        id: open.id,
+        ...(forwards && { forwards }),
+        ...(container && { container: container.getId() }),
+      })
       const own = cleanup.move()
       owned.defer(() => own.disposeAsync())
       return {
         id: open.id,
         workload,
         ports: open.ports.map(({ port }) => port),
+        env,
+        root: open.root,
         container,
         received: received.all,
         expectLocal: (expected = {}, { timeout = 1_000 } = {}) => received.expect(expected, timeout),
         address: (port) => publishedAddress(open.member, port),
         pods: () => held.bridge({ call: 'pods', id: open.id }),
         output: () => held.bridge({ call: 'output', id: open.id }),
+        problems: () => held.bridge({ call: 'problems', id: open.id }),
         [Symbol.asyncDispose]: () => own.disposeAsync(),
       }
     },
     async run(options) {
       await using cleanup = new AsyncDisposableStack()
       const { namespace, containerName } = options
+      checkEnv('env', options.env)
       const { id, member } = await held.bridge({ call: 'run', request: { ...memberRequest(options, folder), namespace, containerName } })
       cleanup.defer(async () => void (await held.bridge({ call: 'close', id })))
       const container = await startContainer(options, member, folder, 'cluster.run', cleanup)
@@ -69,13 +80,24 @@ export function createBridging(held: HeldLease, folder: string): Bridging {
 
 /** @throws ClusterTestError `ERR_OPTIONS_INVALID` unless the options name exactly one local side */
 function requestOf(workload: string, options: BridgeOptions, folder: string): BridgeRequest {
-  const { namespace, containerName, probes = 'original', timeout = 30_000, ports } = options
+  const { namespace, containerName, probes = 'original', timeout = 30_000, ports, match, mirror = false, fromPod = [] } = options
+  if ('standIn' in options)
+    throw new ClusterTestError(
+      'ERR_OPTIONS_INVALID',
+      `Option \`standIn\` of the bridge of "${workload}" comes too late: the workload runs already.`,
+      {
+        hint: 'Set it in the option `bridge` of the suite, which brings the workload up.',
+      },
+    )
   return {
     workload,
     namespace,
     containerName,
     probes,
     timeout,
+    match: match && encodeMatch(match),
+    mirror,
+    fromPod: checkPorts(fromPod, 'fromPod'),
     ports: options.server ? serverPorts(options.server) : ports,
     side: sideOf(),
   }
@@ -89,12 +111,21 @@ function requestOf(workload: string, options: BridgeOptions, folder: string): Br
         `Expected the bridge of "${workload}" to have one local side, got ${named.map(([name]) => `\`${name}\``).join(' and ') || 'none'}.`,
         { hint: 'Set one of image, build, server, container and command.' },
       )
-    if (server) return { kind: 'server' }
-    if (container) return { kind: 'container', id: typeof container === 'string' ? container : container.getId() }
+    const { env = {}, files } = options
+    checkEnv('env', options.env)
+    checkOption('files', 'a boolean', files, (value) => typeof value === 'boolean')
+    if (server) return { kind: 'server', env, files: files ?? false }
+    if (container) return { kind: 'container', id: typeof container === 'string' ? container : container.getId(), env }
     if (image || build) return { kind: 'member', ...memberRequest(options, folder) }
-    const { command, cwd = '.', env = {} } = options as { command: readonly string[]; cwd?: string; env?: MemberRequest['env'] }
-    return { kind: 'command', command, cwd: resolve(folder, cwd), env }
+    const { command, cwd = '.' } = options as { command: readonly string[]; cwd?: string }
+    return { kind: 'command', command, cwd: resolve(folder, cwd), env, files: files ?? true }
   }
+}
+
+function checkPorts(ports: readonly number[], option: string): readonly number[] {
+  const wrong = ports.find((port) => !Number.isInteger(port) || port < 1 || port > 65_535)
+  if (wrong === undefined) return ports
+  throw new ClusterTestError('ERR_OPTIONS_INVALID', `Expected option \`${option}\` of a bridge to be TCP ports, got ${wrong}.`)
 }
 
 function memberRequest(options: LocalContainerOptions, folder: string): MemberRequest {
@@ -102,49 +133,6 @@ function memberRequest(options: LocalContainerOptions, folder: string): MemberRe
   if ((image === undefined) === (build === undefined))
     throw new ClusterTestError('ERR_OPTIONS_INVALID', 'A local container needs either `image` or `build`.')
   return { image: image ?? { build: resolve(folder, build!), dockerfile, target, buildArgs }, env, files, publish }
-}
-
-function isServer(server: LocalServer | Readonly<Record<string, LocalServer>>): server is LocalServer {
-  return typeof server === 'function' || typeof (server as { emit?: unknown }).emit === 'function'
-}
-
-/** The owner of the cluster knows the ports by the keys alone; where each leads is decided here, once the servers listen. */
-function serverPorts(server: LocalServer | Readonly<Record<string, LocalServer>>): Readonly<Record<string, number>> | undefined {
-  return isServer(server) ? undefined : Object.fromEntries(Object.keys(server).map((key) => [key, 0]))
-}
-
-async function startServers(
-  server: LocalServer | Readonly<Record<string, LocalServer>>,
-  { ports, gateway, gateway6 }: OpenBridge,
-  workload: string,
-  onRequest: Parameters<typeof injectServer>[2],
-  cleanup: AsyncDisposableStack,
-): Promise<readonly Forward[]> {
-  const pairs = isServer(server)
-    ? [{ mapping: onlyPort(ports, workload), local: server }]
-    : Object.entries(server).map(([key, local]) => ({ mapping: findPort(ports, key, workload), local }))
-  const addresses = gateway6 ? [gateway, gateway6] : [gateway]
-  const forwards = await Promise.all(
-    pairs.map(async ({ mapping: { port, protocol }, local }) => {
-      const { listeners } = cleanup.use(await injectServer(local, addresses, onRequest))
-      return listeners.map((listener) => ({ protocol, port, address: listener.address, targetPort: listener.port }))
-    }),
-  )
-  return forwards.flat()
-}
-
-function onlyPort(ports: readonly PortMapping[], workload: string): PortMapping {
-  const tcp = ports.filter(({ protocol }) => protocol === 'tcp')
-  const found = tcp.length === 1 ? tcp[0] : tcp.find(({ name }) => name === 'http')
-  if (found) return found
-  const names = tcp.map(({ name, port }) => name || port).join(', ')
-  throw new ClusterTestError(
-    'ERR_BRIDGE_PORT_NOT_FOUND',
-    `"${workload}" has the ports ${names || 'none'}, and nothing says which one the server is for.`,
-    {
-      hint: `Write server: { ${tcp[0]?.name || tcp[0]?.port || 8080}: server }.`,
-    },
-  )
 }
 
 async function startContainer(
@@ -155,7 +143,7 @@ async function startContainer(
   cleanup: AsyncDisposableStack,
 ): Promise<StartedTestContainer> {
   // Only suites that use a container pay for loading testcontainers.
-  const { startTestContainer } = await import('../docker/test-container.ts')
+  const { startTestContainer, stopTestContainer } = await import('../docker/test-container.ts')
   try {
     const container = await startTestContainer({
       image,
@@ -168,7 +156,7 @@ async function startContainer(
       mount: Object.fromEntries(Object.entries(mount).map(([source, target]) => [resolve(folder, source), target])),
       archives: archives.map((archive) => Buffer.from(archive, 'base64')),
     })
-    cleanup.defer(async () => void (await container.stop({ timeout: 1_000 })))
+    cleanup.defer(() => stopTestContainer(container))
     return container
   } catch (error) {
     throw new ClusterTestError('ERR_BRIDGE_LOCAL_FAILED', `The local container for "${what}" did not start: ${messageOf(error)}`, {

@@ -1,3 +1,5 @@
+import { createSocket } from 'node:dgram'
+
 import { expectTypeOf, test as plain } from 'vitest'
 
 import { describe } from './describe.ts'
@@ -23,6 +25,28 @@ plain('every chain of describe has it', () => {
   expectTypeOf(describe.only.withCluster).toEqualTypeOf(describe.withCluster)
   expectTypeOf(describe.concurrent.skip.withCluster).toEqualTypeOf(describe.withCluster)
   expectTypeOf(describe.skipIf(true).withCluster).toEqualTypeOf(describe.withCluster)
+})
+
+plain('what a bridge can be', () => {
+  const server = createSocket('udp4')
+  describe.withCluster(
+    'x',
+    { bridge: { 'deployment/a': { build: '.', standIn: true }, 'deployment/b': { server, files: true } } },
+    (test) => {
+      test('x', async ({ cluster, bridges }) => {
+        expectTypeOf(bridges['deployment/a']!.env).toEqualTypeOf<Readonly<Record<string, string>>>()
+        expectTypeOf(bridges['deployment/b']!.root).toEqualTypeOf<string | undefined>()
+        expectTypeOf(cluster.env('deployment/a', { include: ['A_*'] })).resolves.toEqualTypeOf<Readonly<Record<string, string>>>()
+        await cluster.bridge('deployment/a', { command: ['node'], files: false, env: { exclude: ['A'] } })
+        // @ts-expect-error a stand-in is for the suite's own bridges: the workload runs already
+        await cluster.bridge('deployment/a', { build: '.', standIn: true })
+        // @ts-expect-error a container that runs already keeps its files
+        await cluster.bridge('deployment/a', { container: 'mine', files: true })
+        // @ts-expect-error another workload's environment has its own name
+        await cluster.env('deployment/a', { from: 'deployment/b' })
+      })
+    },
+  )
 })
 
 plain('wrong options are errors', () => {

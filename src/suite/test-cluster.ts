@@ -1,5 +1,7 @@
 import supertest, { type Agent } from 'supertest'
 
+import { checkEnv } from '../bridge/check-env.ts'
+import type { EnvOptions } from '../bridge/env.ts'
 import type { Bridge, BridgeOptions, Member, RunOptions } from '../bridge/options.ts'
 import type { HeldLease } from '../broker/client.ts'
 import type { ServiceAddress } from '../cluster/gateway.ts'
@@ -41,6 +43,11 @@ export interface ClusterLogOptions extends InNamespace {
   readonly tail?: number
   /** Of the container's run before its last restart. @default false */
   readonly previous?: boolean
+}
+
+export interface ClusterEnvOptions extends InNamespace, Omit<EnvOptions, 'from'> {
+  /** @default the only container, or the only one with ports */
+  readonly containerName?: string
 }
 
 /** The cluster of a suite, as its tests see it. */
@@ -91,6 +98,13 @@ export interface TestCluster<Seeded extends string = never> {
    * @example await using bridge = await cluster.bridge('deployment/orders', { server: app })
    */
   bridge(workload: string, options: BridgeOptions): Promise<Bridge>
+  /**
+   * Reads the environment of a workload's container, byte for byte: for a server that takes its settings from it, before it
+   * is built. What `include`, `exclude` and `set` do they do for bridges too.
+   * @throws ClusterTestError `ERR_BRIDGE_NO_PODS` when none of its pods runs, `ERR_KUBE_NOT_FOUND` with the workloads that exist
+   * @example const { DATABASE_URL } = await cluster.env('deployment/orders')
+   */
+  env(workload: string, options?: ClusterEnvOptions): Promise<Readonly<Record<string, string>>>
   /**
    * Starts a local container that is a member of the cluster and replaces nothing: Services and pods can be reached from it by name and address.
    * @example await using shell = await cluster.run({ image: 'postgres:17', env: { from: 'deployment/orders' } })
@@ -158,6 +172,10 @@ export function createTestCluster<Seeded extends string>(held: HeldLease, kube: 
       (await readWorkload(kube, namespace, workload)) as unknown as T,
     apply: (manifests, { timeout = 120_000 } = {}) => held.apply(manifests, timeout),
     bridge: (workload, options) => bridging.bridge(workload, options),
+    async env(workload, { namespace, containerName, ...env } = {}) {
+      checkEnv('env', env)
+      return held.bridge({ call: 'env', workload, namespace, containerName, env })
+    },
     run: (options) => bridging.run(options),
   }
 

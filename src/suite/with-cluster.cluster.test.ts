@@ -1,9 +1,11 @@
+import { existsSync } from 'node:fs'
 import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { homedir, tmpdir } from 'node:os'
 import { join } from 'node:path'
 
 import { afterAll, beforeAll, expect, test } from 'vitest'
 
+import { connectDocker } from '../docker/docker.ts'
 import { findPids, findTraces, runVitest } from '../testing/run-vitest.ts'
 
 let folder: string
@@ -18,6 +20,7 @@ beforeAll(async () => {
 afterAll(() => rm(folder, { recursive: true }))
 
 const within10s = { timeout: 10_000, interval: 250 }
+const within30s = { timeout: 30_000, interval: 500 }
 
 const userFiles = async () => [
   await readFile(kubeconfig, 'utf8'),
@@ -52,12 +55,15 @@ test.for([
   expect(await userFiles()).toEqual(before)
 })
 
-test.for(['SIGINT', 'SIGTERM'] as const)('%s during a test ends the run and leaves nothing within 10 s', async (signal) => {
-  const run = runVitest('long')
+test.for([
+  ['SIGINT', 'bridges', 130],
+  ['SIGTERM', 'long', 143],
+] as const)('%s during a test (%s) ends the run and leaves nothing within 10 s', async ([signal, suite, exitCode]) => {
+  const run = runVitest(suite)
   await run.prints('the test runs in process')
   process.kill(-run.child.pid!, signal)
-  await expect.poll(() => findTraces(run.output()), within10s).toEqual([])
-  expect(await run.ended).toMatchObject({ exitCode: { SIGINT: 130, SIGTERM: 143 }[signal] })
+  await expect.poll(() => findAll(run.output()), within10s).toEqual([])
+  expect(await run.ended).toMatchObject({ exitCode })
 })
 
 test('SIGINT during the set-up ends the run and leaves nothing within 10 s', async () => {
@@ -69,20 +75,21 @@ test('SIGINT during the set-up ends the run and leaves nothing within 10 s', asy
   expect(await run.ended).toMatchObject({ exitCode: 130 })
 })
 
-test('SIGKILL of the main process leaves nothing within 30 s', async () => {
-  const run = runVitest('long')
+test('SIGKILL of the main process leaves nothing within 30 s, nor of the bridges that were open', async () => {
+  const run = runVitest('bridges')
   await run.prints('the test runs in process')
+  expect(run.output()).toContain('deployment/by-image runs a stand-in for "by-image:dev"')
+  expect(await findAll(run.output())).toEqual(expect.arrayContaining([...findNamed(run.output())]))
   run.child.kill('SIGKILL')
-  await expect.poll(() => findTraces(run.output()), { timeout: 30_000, interval: 500 }).toEqual([])
+  await expect.poll(() => findAll(run.output()), within30s).toEqual([])
 })
 
-test('SIGKILL of the worker fails the run and leaves nothing', async () => {
-  const run = runVitest('long')
+test('SIGKILL of the worker fails the run and leaves nothing, nor of the bridges that were open', async () => {
+  const run = runVitest('bridges')
   await run.prints('the test runs in process')
   process.kill(Number(/in process (\d+)\./.exec(run.output())![1]), 'SIGKILL')
-  const { exitCode, output } = await run.ended
-  expect(exitCode).toBe(1)
-  await expect.poll(() => findTraces(output), within10s).toEqual([])
+  await expect.poll(() => findAll(run.output()), within30s).toEqual([])
+  expect(await run.ended).toMatchObject({ exitCode: 1 })
 })
 
 test('when the lifeline is killed too, the next run removes what is left', async () => {
@@ -99,6 +106,26 @@ test('when the lifeline is killed too, the next run removes what is left', async
   expect(next.output).toContain(`removed what dead runs left: "vk-${id}-`)
   expect(await findTraces(dead.output())).toEqual([])
 })
+
+/** What the suite `bridges` says of its local sides: processes, folders, and a container. */
+function findNamed(output: string): readonly string[] {
+  const find = (what: RegExp) => what.exec(output)?.slice(1) ?? []
+  return [...find(/^processes (\d+) (\d+)$/m), ...find(/^folders (\S+) (\S+)$/m), ...find(/^container (\w+)$/m)]
+}
+
+/** Everything that a run left, and what is left of its local sides. */
+async function findAll(output: string): Promise<readonly string[]> {
+  const docker = await connectDocker()
+  const containers = new Set((await docker.engine.listContainers({ all: true })).map(({ Id }) => Id))
+  const left = await Promise.all(
+    findNamed(output).map(async (name) => {
+      // A process that has ended, and that nobody has asked about, does not run.
+      if (/^\d+$/.test(name)) return /^State:\s+[^ZX\s]/m.test(await readFile(`/proc/${name}/status`, 'utf8').catch(() => '')) ? [name] : []
+      return existsSync(name) || containers.has(name) ? [name] : []
+    }),
+  )
+  return [...(await findTraces(output)), ...left.flat()]
+}
 
 /** The name of the cluster that k3d is creating for a process. */
 async function findCreating(pid: number): Promise<string | undefined> {

@@ -4,7 +4,7 @@ import { dirname } from 'node:path'
 import { aroundAll, afterEach, inject, type SuiteOptions, type TestAPI, test as base } from 'vitest'
 
 import { installClusterNames } from '../bridge/host-names.ts'
-import type { Bridge, BridgeOptions } from '../bridge/options.ts'
+import type { Bridge } from '../bridge/options.ts'
 import { leaseCluster } from '../broker/client.ts'
 import type { BrokerAddress } from '../broker/protocol.ts'
 import { createKubeClient } from '../kube/client.ts'
@@ -12,6 +12,7 @@ import { type SuiteClusterOptions, checkOptions, clusterOptionKeys } from '../st
 import { ClusterTestError } from '../support/errors.ts'
 import { createBridging } from './bridging.ts'
 import { createFailureReport } from './failure-report.ts'
+import { type SuiteBridges, checkSuiteBridges, describeBridged } from './suite-bridges.ts'
 import { type RequestService, type TestCluster, createRequest, createTestCluster } from './test-cluster.ts'
 
 /** What the tests of a suite receive besides vitest's own context. */
@@ -20,12 +21,6 @@ export interface ClusterTestContext<Seeded extends string = never> {
   readonly request: RequestService
   /** Those of the suite's option `bridge`, by workload. */
   readonly bridges: Readonly<Record<string, Bridge>>
-}
-
-/** Bridges that are set up with the suite, by workload, and end with it. */
-interface SuiteBridges {
-  /** @default {} */
-  readonly bridge?: Readonly<Record<string, BridgeOptions>> | undefined
 }
 
 type SeededBy<Options> = Options extends { readonly seed: infer Seed } ? Extract<keyof Seed, string> : never
@@ -67,6 +62,7 @@ export function withCluster(
   const { bridge = {}, ...rest } = options
   const { cluster: clusterOptions, suite: suiteOptions } = splitOptions(rest)
   checkOptions(clusterOptions)
+  checkSuiteBridges({ bridge })
 
   const callSite = new Error()
   Error.captureStackTrace(callSite, withCluster)
@@ -82,15 +78,18 @@ export function withCluster(
     // Without a limit of vitest's: the broker's deadline ends the set-up, and waiting for a slot must not.
     aroundAll(async (runSuite, {}, suite) => {
       const folder = dirname(suite.file.filepath)
-      await using held = await leaseCluster(brokerAddress(), { suite: name, folder, options: clusterOptions }).catch((error: unknown) => {
-        throw locate(error, callSite)
-      })
+      const bridged = describeBridged({ bridge }, folder)
+      await using held = await leaseCluster(brokerAddress(), { suite: name, folder, options: clusterOptions, bridged }).catch(
+        (error: unknown) => {
+          throw locate(error, callSite)
+        },
+      )
       const kube = createKubeClient(await readFile(held.lease.kubeconfigPath, 'utf8'))
       using _names = installClusterNames(() => held.lease.addresses, held.lease.namespace)
       await using bridging = createBridging(held, folder)
       const cluster = createTestCluster(held, kube, bridging)
       const bridges: Record<string, Bridge> = {}
-      for (const [workload, side] of Object.entries(bridge)) bridges[workload] = await bridging.bridge(workload, side)
+      for (const [workload, { standIn: _, ...side }] of Object.entries(bridge)) bridges[workload] = await bridging.bridge(workload, side)
       running = { cluster, bridges, request: createRequest(cluster), report: createFailureReport(name, kube) }
       try {
         await runSuite()

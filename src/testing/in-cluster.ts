@@ -1,3 +1,4 @@
+import type { StartedTestContainer } from '../docker/test-container.ts'
 import type { KubeObject } from '../kube/types.ts'
 import type { TestCluster } from '../suite/test-cluster.ts'
 import { nodeApp } from './node-app.ts'
@@ -12,9 +13,20 @@ export async function runInCluster<T>(
   workload = 'deployment/client',
   container?: string,
 ): Promise<T> {
-  const wrapped = `const result = await (async () => { ${script} })(); process.stdout.write(JSON.stringify(result ?? null), () => process.exit(0))`
-  const { stdout } = await cluster.exec(workload, ['node', '--input-type=module', '-e', wrapped], container ? { container } : {})
+  const { stdout } = await cluster.exec(workload, commandOf(script), container ? { container } : {})
   return JSON.parse(stdout) as T
+}
+
+/** The same in a local container. */
+export async function runInLocal<T>(container: StartedTestContainer, script: string): Promise<T> {
+  const { stdout, stderr, exitCode } = await container.exec(commandOf(script))
+  if (exitCode !== 0) throw new Error(`The script in the local container ended with exit code ${exitCode}: ${stderr}`)
+  return JSON.parse(stdout) as T
+}
+
+function commandOf(script: string): string[] {
+  const wrapped = `const result = await (async () => { ${script} })(); process.stdout.write(JSON.stringify(result ?? null), () => process.exit(0))`
+  return ['node', '--input-type=module', '-e', wrapped]
 }
 
 /** GET from a pod, each time on a connection of its own. */

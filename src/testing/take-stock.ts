@@ -1,10 +1,23 @@
 import { readFile } from 'node:fs/promises'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { isDeepStrictEqual } from 'node:util'
 
 import { connectDocker } from '../docker/docker.ts'
 import { execInDocker } from '../docker/exec.ts'
 import { createKubeClient } from '../kube/client.ts'
 import type { KubeList, Pod } from '../kube/types.ts'
 import type { TestCluster } from '../suite/test-cluster.ts'
+
+/** takeStock, once kubelet has written the last of what it knows of the pods. */
+export async function takeSettledStock(cluster: TestCluster): ReturnType<typeof takeStock> {
+  let last = await takeStock(cluster)
+  while (true) {
+    await sleep(2_000)
+    const stock = await takeStock(cluster)
+    if (isDeepStrictEqual(stock, last)) return stock
+    last = stock
+  }
+}
 
 /** Rules and switches of each pod's namespace, our rules on the node itself, our files and processes. */
 const script = `

@@ -1,0 +1,216 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+
+import { expect } from 'vitest'
+
+import { connectDocker } from '../docker/docker.ts'
+import { KubeStatusError } from '../kube/client.ts'
+import { describe } from '../suite/describe.ts'
+import type { TestCluster } from '../suite/test-cluster.ts'
+import { messageOf } from '../support/errors.ts'
+import { client, fetchInCluster } from '../testing/in-cluster.ts'
+import { nodeApp } from '../testing/node-app.ts'
+import { isReady, kubeOf, kubectl, nodeName, podsOf, runOnNode } from '../testing/nodes.ts'
+import type { LocalServer } from './options.ts'
+
+const answer =
+  (text: string): LocalServer =>
+  (_, response) =>
+    void response.end(text)
+
+/** Stays for a moment when it has to go, as every Deployment has to whose rollouts are to lose nothing. */
+const lasting = {
+  replicas: 2,
+  container: { lifecycle: { preStop: { sleep: { seconds: 4 } } }, readinessProbe: { httpGet: { port: 3000 }, periodSeconds: 1 } },
+  pod: { terminationGracePeriodSeconds: 10 },
+}
+const budget = (minAvailable: string | number) => ({
+  apiVersion: 'policy/v1',
+  kind: 'PodDisruptionBudget',
+  metadata: { name: 'guarded' },
+  spec: { minAvailable, selector: { matchLabels: { app: 'guarded' } } },
+})
+const autoscaler = {
+  apiVersion: 'autoscaling/v2',
+  kind: 'HorizontalPodAutoscaler',
+  metadata: { name: 'scaled' },
+  spec: { scaleTargetRef: { apiVersion: 'apps/v1', kind: 'Deployment', name: 'scaled' }, minReplicas: 3, maxReplicas: 4 },
+}
+/** Its Service finds the port by name. */
+const changing = (color: string, container: object, port = 3000) =>
+  nodeApp('changing', {
+    ...lasting,
+    ports: [{ name: 'http', containerPort: port }],
+    container: {
+      ...lasting.container,
+      readinessProbe: { httpGet: { port }, periodSeconds: 1 },
+      env: [{ name: 'COLOR', value: color }],
+      ...container,
+    },
+    service: { ports: [{ name: 'http', port: 80, targetPort: 'http' }] },
+  })
+const busybox = (port: number) => ({
+  image: 'busybox:1.37',
+  command: ['sh', '-c', `mkdir /www && echo busybox > /www/index.html && exec httpd -f -p ${port} -h /www`],
+})
+
+const suite = {
+  images: ['node:24-slim', 'busybox:1.37'],
+  agents: 1,
+  manifests: [client, ...nodeApp('guarded', lasting), budget('100%'), ...nodeApp('scaled'), ...changing('red', {}), ...nodeApp('plain')],
+} as const
+
+describe.withCluster('disturbance', suite, (test) => {
+  test('an eviction is refused by the budget as without a bridge; one that is allowed loses no request', async ({ cluster }) => {
+    await using bridge = await cluster.bridge('deployment/guarded', { server: answer('local') })
+    const [pod] = await podsOf(cluster, 'guarded')
+    await expect(evict(cluster, pod!.metadata!.name!)).rejects.toMatchObject({ statusCode: 429 })
+    await using traffic = startTraffic(cluster.url('guarded'))
+    await cluster.apply(budget(1))
+    await expect.poll(() => evict(cluster, pod!.metadata!.name!).then(() => 'evicted', tooEarly), { timeout: 20_000 }).toBe('evicted')
+    await kubectl(cluster, 'rollout status deploy/guarded --timeout=60s')
+    await expect.poll(() => bridge.pods(), { timeout: 10_000 }).toHaveLength(2)
+    expect(await bridge.pods()).not.toContain(pod!.metadata!.uid)
+    expect(await traffic.stop()).toEqual(['local'])
+  })
+
+  test('pods that a HorizontalPodAutoscaler adds are bridged', async ({ cluster }) => {
+    await using bridge = await cluster.bridge('deployment/scaled', { server: answer('local') })
+    await using traffic = startTraffic(cluster.url('scaled'))
+    await cluster.apply(autoscaler)
+    await expect.poll(() => bridge.pods(), { timeout: 60_000, interval: 250 }).toHaveLength(3)
+    await kubectl(cluster, 'rollout status deploy/scaled --timeout=60s')
+    expect(await traffic.stop()).toEqual(['local'])
+  })
+
+  test('a rollout to another image and other variables stays bridged, with the variables of the start; the next bridge has the new ones', async ({
+    cluster,
+  }) => {
+    const script = `require('node:http').createServer((q, r) => r.end('local ' + process.env.COLOR)).listen(3000)`
+    const side = { image: 'node:24-slim', entrypoint: ['node', '-e', script] }
+    {
+      await using bridge = await cluster.bridge('deployment/changing', side)
+      await using traffic = startTraffic(cluster.url('changing'))
+      await cluster.apply(changing('blue', busybox(3000)))
+      expect(await traffic.stop()).toEqual(['local red'])
+      expect(await bridge.problems()).toEqual([])
+    }
+    expect(await fetchInCluster(cluster, 'http://changing/')).toEqual(['busybox\n'])
+    await using _bridge = await cluster.bridge('deployment/changing', side)
+    expect(await fetchInCluster(cluster, 'http://changing/')).toEqual(['local blue'])
+  })
+
+  test('a rollout that changes the number of a named port: the new pods answer on it themselves, and the bridge says so', async ({
+    cluster,
+  }) => {
+    await using bridge = await cluster.bridge('deployment/changing', { server: answer('local') })
+    expect(await fetchInCluster(cluster, 'http://changing/')).toEqual(['local'])
+    await cluster.apply(changing('blue', busybox(3001), 3001))
+    await expect.poll(() => fetchInCluster(cluster, 'http://changing/').catch(String), { timeout: 20_000 }).toEqual(['busybox\n'])
+    expect(await bridge.problems()).toEqual([expect.stringContaining('Port "http" of "deployment/changing" is 3001 in new pods.')])
+    await bridge[Symbol.asyncDispose]()
+    await using _next = await cluster.bridge('deployment/changing', { server: answer('local again') })
+    expect(await fetchInCluster(cluster, 'http://changing/')).toEqual(['local again'])
+  })
+
+  test('a process that ends while it is bridged is reported with its exit code and what it printed', async ({ cluster }) => {
+    const script = `require('node:http').createServer((q, r) => { r.end('local'); if (q.url === '/end') setTimeout(() => { console.error('out of paper'); process.exit(7) }, 50) }).listen(24021)`
+    await using bridge = await cluster.bridge('deployment/plain', { command: ['node', '-e', script], ports: { http: 24_021 } })
+    expect(await bridge.problems()).toEqual([])
+    expect(await fetchInCluster(cluster, 'http://plain/end')).toEqual(['local'])
+    await expect
+      .poll(() => bridge.problems(), { timeout: 5_000 })
+      .toEqual([expect.stringMatching(/ended with exit code 7 while it was bridged\.\nout of paper/)])
+  })
+
+  test('the API server cut off for 4 s by dropped packets and for 4 s by resets: traffic stays here, and pods that come are bridged', async ({
+    cluster,
+  }) => {
+    const cut = (verb: string, target: string) =>
+      runOnNode(cluster, 'server-0', ['sh', '-c', `iptables ${verb} INPUT ! -i lo -p tcp --dport 6443 -j ${target}`])
+    await using bridge = await cluster.bridge('deployment/guarded', { server: answer('local') })
+    await using traffic = startTraffic(cluster.url('guarded'))
+    for (const target of ['DROP', 'REJECT --reject-with tcp-reset']) {
+      await cut('-I', target)
+      try {
+        // On the server itself: over loopback its API goes on.
+        await kubectl(cluster, 'scale --replicas=3 deploy/guarded')
+        await sleep(4_000)
+      } finally {
+        await cut('-D', target)
+      }
+      await kubectl(cluster, 'rollout status deploy/guarded --timeout=60s')
+      await expect.poll(() => bridge.pods(), { timeout: 30_000 }).toHaveLength(3)
+      await kubectl(cluster, 'scale --replicas=2 deploy/guarded')
+      await expect.poll(() => bridge.pods(), { timeout: 30_000 }).toHaveLength(2)
+    }
+    expect(await traffic.stop()).toEqual(['local'])
+    expect(await bridge.problems()).toEqual([])
+  })
+
+  test('a node that is restarted: the bridge says so, its pods are bridged again before they answer, and nothing is left', async ({
+    cluster,
+  }) => {
+    const pod = { nodeSelector: { 'kubernetes.io/hostname': nodeName(cluster, 'agent-0') } }
+    await cluster.apply(nodeApp('far', { pod }))
+    const [before] = await podsOf(cluster, 'far')
+    const bridge = await cluster.bridge('deployment/far', { server: answer('local') })
+    const { engine } = await connectDocker()
+    await using traffic = startTraffic(cluster.url('far'))
+    await engine.getContainer(nodeName(cluster, 'agent-0')).restart({ t: 1 })
+    await expect
+      .poll(async () => (await podsOf(cluster, 'far')).filter((each) => isReady(each) && restartsIn(each) > 0), { timeout: 90_000 })
+      .toHaveLength(1)
+    await expect.poll(() => fetchInCluster(cluster, 'http://far/').catch(String), { timeout: 60_000 }).toEqual(['local'])
+    expect(await traffic.stop({ failuresAllowed: true })).toEqual(['local'])
+    await expect.poll(() => bridge.pods(), { timeout: 10_000 }).toEqual([before!.metadata!.uid])
+    expect(await bridge.problems()).toEqual([expect.stringMatching(/^Node ".*agent-0" has stopped\./)])
+
+    await bridge[Symbol.asyncDispose]()
+    expect(await fetchInCluster(cluster, 'http://far/')).toEqual([expect.stringMatching(/^pod far/)])
+    const left = `for ns in /var/run/netns/*; do nsenter --net=$ns iptables-save; done | grep VK-; iptables-save | grep VK-; ls -A /run/vitest-kubernetes; :`
+    expect(await runOnNode(cluster, 'agent-0', ['sh', '-c', left])).toBe('')
+  })
+
+  test('a node that has stopped for good does not keep a bridge from ending', async ({ cluster }) => {
+    const bridge = await cluster.bridge('deployment/plain', { server: answer('local') })
+    const { engine } = await connectDocker()
+    await engine.getContainer(nodeName(cluster, 'agent-0')).stop({ t: 1 })
+    await bridge[Symbol.asyncDispose]()
+    await engine.getContainer(nodeName(cluster, 'agent-0')).start()
+  })
+})
+
+/** GET on a connection of its own again and again, until it is stopped. */
+function startTraffic(url: string) {
+  const answers = new Set<string>()
+  let isOver = false
+  const asking = (async () => {
+    while (!isOver) {
+      const ask = fetch(url, { headers: { connection: 'close' }, signal: AbortSignal.timeout(10_000) })
+      answers.add(await ask.then((response) => response.text()).catch((error: Error) => `failed: ${messageOf(error.cause ?? error)}`))
+      await sleep(5)
+    }
+  })()
+  const stop = async ({ failuresAllowed = false } = {}) => {
+    isOver = true
+    await asking
+    return [...answers].filter((text) => !failuresAllowed || !text.startsWith('failed'))
+  }
+  return { stop, [Symbol.asyncDispose]: async () => void (await stop()) }
+}
+
+async function evict(cluster: TestCluster, pod: string): Promise<void> {
+  const kube = await kubeOf(cluster)
+  const body = { apiVersion: 'policy/v1', kind: 'Eviction', metadata: { name: pod, namespace: 'default' } }
+  await kube.request('POST', `/api/v1/namespaces/default/pods/${pod}/eviction`, { body })
+}
+
+/** The budget's controller takes a moment to count. */
+function tooEarly(error: unknown): string {
+  if (error instanceof KubeStatusError && error.statusCode === 429) return 'too early'
+  throw error
+}
+
+function restartsIn(pod: { status?: { containerStatuses?: { restartCount: number }[] } }): number {
+  return pod.status?.containerStatuses?.[0]?.restartCount ?? 0
+}

@@ -1,0 +1,47 @@
+import { once } from 'node:events'
+import { type Socket, connect } from 'node:net'
+import type { Readable, Writable } from 'node:stream'
+
+import type { Endpoint } from './junction.ts'
+
+export async function dial(endpoint: () => Promise<Endpoint>): Promise<Socket | undefined> {
+  try {
+    const socket = connect({ ...(await endpoint()), allowHalfOpen: true, noDelay: true })
+    await once(socket, 'connect')
+    return socket
+  } catch {
+    // The caller's connection ends as it would without a bridge when nobody listens.
+    return undefined
+  }
+}
+
+/** Two connections as one. */
+export function splice(inside: Socket, outside: Socket, copies: readonly Endpoint[]): void {
+  const copied = copies.map((endpoint) => startCopy(connect({ ...endpoint, noDelay: true })))
+  inside.on('data', (chunk: Buffer) => offer(copied, chunk))
+  inside.once('end', () => copied.forEach((copy) => copy.end()))
+  inside.once('close', () => {
+    for (const each of [outside, ...copied]) each.destroy()
+  })
+  outside.on('error', () => inside.destroy())
+  outside.once('close', () => inside.destroySoon())
+  inside.pipe(outside).pipe(inside)
+}
+
+/** Bytes that a copy may lag behind before it is given up: the real way is never delayed. */
+const copyLimit = 4 << 20
+
+/** Nobody waits for what a copy's receiver answers, nor minds that it fails. */
+export function startCopy<Copy extends Writable & Partial<Pick<Readable, 'resume'>>>(copy: Copy): Copy {
+  copy.on('error', () => {})
+  copy.resume?.()
+  return copy
+}
+
+export function offer(copies: readonly Writable[], chunk: Buffer): void {
+  for (const copy of copies) {
+    if (copy.destroyed) continue
+    if (copy.writableLength > copyLimit) copy.destroy()
+    else copy.write(chunk)
+  }
+}

@@ -1,0 +1,50 @@
+import { readFile } from 'node:fs/promises'
+
+import { connectDocker } from '../docker/docker.ts'
+import { execInDocker } from '../docker/exec.ts'
+import { createKubeClient } from '../kube/client.ts'
+import type { KubeList, Pod } from '../kube/types.ts'
+import type { TestCluster } from '../suite/test-cluster.ts'
+
+/** kubectl on the server, as on a machine of its own: words are split at blanks. */
+export function kubectl(cluster: TestCluster, command: string): Promise<string> {
+  return runOnNode(cluster, 'server-0', ['kubectl', ...command.split(' ')])
+}
+
+/** Runs a command on a node: `server-0`, `agent-0`. */
+export async function runOnNode(cluster: TestCluster, node: string, command: readonly string[]): Promise<string> {
+  return execInDocker(await connectDocker(), nodeName(cluster, node), command)
+}
+
+/** Container and Kubernetes Node. */
+export function nodeName(cluster: TestCluster, node: string): string {
+  return `k3d-${cluster.name}-${node}`
+}
+
+/** In the cluster's Docker network. */
+export async function nodeAddress(cluster: TestCluster, node: string): Promise<string> {
+  const { engine } = await connectDocker()
+  const { NetworkSettings } = await engine.getContainer(nodeName(cluster, node)).inspect()
+  return NetworkSettings.Networks[cluster.name]!.IPAddress
+}
+
+export async function kubeOf(cluster: TestCluster) {
+  return createKubeClient(await readFile(cluster.kubeconfigPath, 'utf8'))
+}
+
+/** Those with the label `app`, and not on their way out. */
+export async function podsOf(cluster: TestCluster, app: string, namespace = 'default'): Promise<readonly Pod[]> {
+  const kube = await kubeOf(cluster)
+  const { items } = await kube.request<KubeList<Pod>>('GET', `/api/v1/namespaces/${namespace}/pods`, {
+    query: { labelSelector: `app=${app}` },
+  })
+  return items.filter(({ metadata }) => !metadata?.deletionTimestamp)
+}
+
+export function isReady(pod: Pod): boolean {
+  return pod.status?.conditions?.find(({ type }) => type === 'Ready')?.status === 'True'
+}
+
+export function restartsOf(pods: readonly Pod[]): readonly number[] {
+  return pods.flatMap(({ status }) => status?.containerStatuses?.map(({ restartCount }) => restartCount) ?? [])
+}
