@@ -333,7 +333,7 @@ describe.withCluster('bridge', suite, (test) => {
         await expect(cluster.bridge(second, { server: answer('second') }), `${first}, then ${second}`).rejects.toMatchObject({
           code: 'ERR_BRIDGE_ALREADY_BRIDGED',
           message: expect.stringContaining(
-            `Workload "${second}" is bridged already: bridge "${bridge.id}" has port 3000 of its pods, for "${first}".`,
+            `Workload "${second}" is bridged already: bridge "${bridge.id}" has port 3000 of its pods, for "${first}" and every request.`,
           ),
         })
       expect(new Set(await fetchInCluster(cluster, `http://${pod!.status!.podIP}:3000/`, 3))).toEqual(new Set([first]))

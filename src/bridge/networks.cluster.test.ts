@@ -173,7 +173,9 @@ describe.withCluster(
       expect(await Promise.all(addresses.map(ask))).toEqual(['udp hello', 'ECONNREFUSED'])
     })
 
-    test('bridged traffic passes a policy that forbids all egress, and nothing else of the pods does', async ({ cluster }) => {
+    test('bridged traffic passes policies that forbid egress, and ingress but from callers, and nothing else of the pods does', async ({
+      cluster,
+    }) => {
       await cluster.apply([
         { apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'closed' } },
         ...nodeApp('shop', { service: dualService }).map((object) => ({
@@ -185,6 +187,12 @@ describe.withCluster(
           kind: 'NetworkPolicy',
           metadata: { name: 'no-egress', namespace: 'closed' },
           spec: { podSelector: {}, policyTypes: ['Egress'] },
+        },
+        {
+          apiVersion: 'networking.k8s.io/v1',
+          kind: 'NetworkPolicy',
+          metadata: { name: 'callers', namespace: 'closed' },
+          spec: { podSelector: {}, ingress: [{ from: [{ namespaceSelector: {}, podSelector: { matchLabels: { app: 'client' } } }] }] },
         },
       ])
       const gateways = await gatewaysOf(cluster)
@@ -204,6 +212,13 @@ describe.withCluster(
       expect(await fromPod()).toEqual(forbidden.map(() => 'ECONNREFUSED'))
       await bridge[Symbol.asyncDispose]()
       expect(await ask()).toEqual(ways.map(() => Array(4).fill(fromShop)))
+      expect(await takeRules(cluster)).toEqual(before)
+
+      // What does not match goes from this machine to the pod, which its policy does not foresee.
+      const matching = await cluster.bridge('deployment/shop', { namespace: 'closed', server: answer('local'), match: { path: '/local' } })
+      expect(await ask()).toEqual(ways.map(() => Array(4).fill(fromShop)))
+      expect(await fetchInCluster(cluster, `http://${ways[0]}/local`)).toEqual(['local'])
+      await matching[Symbol.asyncDispose]()
       expect(await takeRules(cluster)).toEqual(before)
     })
 

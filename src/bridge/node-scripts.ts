@@ -53,12 +53,16 @@ if ! [ -e $dir/enter ]; then
     .join('\n  ')}
   ${file('leave', leaveScript(options, families))}
   ${file('enter', enterScript(options, families))}
-  ${podCidrs
-    .map((cidr, index) => {
-      const family = families[index]!
-      return `${file(`mark${family}`, nodeRules(optionsFor(family, options), cidr))}\n  restore_on_node $dir/mark${family} ${family} &\n  marks="$marks $!"`
-    })
-    .join('\n  ')}
+  ${
+    options.forwards.length === 0
+      ? ''
+      : podCidrs
+          .map((cidr, index) => {
+            const family = families[index]!
+            return `${file(`mark${family}`, nodeRules(optionsFor(family, options), cidr))}\n  restore_on_node $dir/mark${family} ${family} &\n  marks="$marks $!"`
+          })
+          .join('\n  ')
+  }
 fi
 pids=$marks
 ${forEachPod('apply "$file"', uids)}
@@ -114,7 +118,7 @@ done <&3
  * accepted go on until it ends them.
  */
 export function removeScript(options: RuleOptions, families: readonly Family[]): string {
-  const { pass } = chainsOf(options.id)
+  const { allow } = chainsOf(options.id)
   return `
 ${functions(options.id)}
 [ -d $dir ] || exit 0
@@ -132,7 +136,7 @@ pids=
 ${inEachPod('sh $dir/leave')}
 ${families
   .map(
-    (family) => `if ip${family}tables-save -t mangle | grep -q ':${pass} '; then
+    (family) => `if ip${family}tables-save -t mangle | grep -q ':${allow} '; then
   printf '%s' ${quote(removedNodeRules(options))} > $dir/unmark
   restore_on_node $dir/unmark ${family} || exit 1
 fi`,

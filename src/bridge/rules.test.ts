@@ -94,23 +94,23 @@ test('marks what the node itself sends to its pods, and what these send to the l
   expect(nodeRules(options, '10.42.1.0/24')).toMatchInlineSnapshot(`
     "*mangle
     :VK-abcd-PROBE - [0:0]
-    :VK-abcd-PASS - [0:0]
+    :VK-abcd-ALLOW - [0:0]
     -A VK-abcd-PROBE -d 10.42.1.0/24 -p tcp -m tcp --dport 3000 -j DSCP --set-dscp 42
-    -A VK-abcd-PASS -s 10.42.1.0/24 -d 172.20.0.5/32 -p tcp -m tcp --dport 8080 -j MARK --set-xmark 0x10000/0x10000
-    -A VK-abcd-PASS -s 10.42.1.0/24 -d 172.20.0.5/32 -p udp -m udp --dport 5353 -j MARK --set-xmark 0x10000/0x10000
+    -A VK-abcd-ALLOW -s 10.42.1.0/24 -d 172.20.0.5/32 -p tcp -m tcp --dport 8080 -j MARK --set-xmark 0x10000/0x10000
+    -A VK-abcd-ALLOW -s 10.42.1.0/24 -d 172.20.0.5/32 -p udp -m udp --dport 5353 -j MARK --set-xmark 0x10000/0x10000
     -A OUTPUT -j VK-abcd-PROBE
-    -A FORWARD -j VK-abcd-PASS
+    -A FORWARD -j VK-abcd-ALLOW
     COMMIT
     "
   `)
   expect(removedNodeRules(options)).toMatchInlineSnapshot(`
     "*mangle
     -D OUTPUT -j VK-abcd-PROBE
-    -D FORWARD -j VK-abcd-PASS
+    -D FORWARD -j VK-abcd-ALLOW
     -F VK-abcd-PROBE
-    -F VK-abcd-PASS
+    -F VK-abcd-ALLOW
     -X VK-abcd-PROBE
-    -X VK-abcd-PASS
+    -X VK-abcd-ALLOW
     COMMIT
     "
   `)

@@ -26,7 +26,7 @@ const allowedMark = '0x10000/0x10000'
 /** Chains of a bridge, so that its rules can be told from all others and removed exactly. iptables allows 28 characters. */
 export function chainsOf(id: string) {
   const chain = (name: string) => `VK-${id}-${name}`
-  return { input: chain('IN'), output: chain('OUT'), cut: chain('CUT'), probe: chain('PROBE'), pass: chain('PASS') } as const
+  return { input: chain('IN'), output: chain('OUT'), cut: chain('CUT'), probe: chain('PROBE'), allow: chain('ALLOW') } as const
 }
 
 export interface RuleOptions {
@@ -145,24 +145,31 @@ export function forgottenPodRules({ id }: RuleOptions): string {
  *
  * - PROBE: what its own processes send to pods' addresses are kubelet's probes, and is marked. A Service's address does not
  *   match: it is translated after this table.
- * - PASS: what goes from its pods to the local side has the mark of packets that a NetworkPolicy allows.
+ * - ALLOW: what goes from its pods to the local side has the mark of packets that a NetworkPolicy allows.
  */
 export function nodeRules({ id, forwards, keepProbes }: RuleOptions, podCidr: string): string {
-  const { probe, pass } = chainsOf(id)
+  const { probe, allow } = chainsOf(id)
   const probes = forwards
     .filter(({ protocol }) => protocol === 'tcp' && keepProbes)
     .map(({ port }) => `-A ${probe} -d ${podCidr} -p tcp -m tcp --dport ${port} -j DSCP --set-dscp ${probeMark}`)
   const allowed = forwards.map(
     ({ protocol, address, targetPort }) =>
-      `-A ${pass} -s ${podCidr} -d ${host(address)} -p ${protocol} -m ${protocol} --dport ${targetPort} -j MARK --set-xmark ${allowedMark}`,
+      `-A ${allow} -s ${podCidr} -d ${host(address)} -p ${protocol} -m ${protocol} --dport ${targetPort} -j MARK --set-xmark ${allowedMark}`,
   )
-  return table('mangle', [`:${probe} - [0:0]`, `:${pass} - [0:0]`, ...probes, ...allowed, `-A OUTPUT -j ${probe}`, `-A FORWARD -j ${pass}`])
+  return table('mangle', [
+    `:${probe} - [0:0]`,
+    `:${allow} - [0:0]`,
+    ...probes,
+    ...allowed,
+    `-A OUTPUT -j ${probe}`,
+    `-A FORWARD -j ${allow}`,
+  ])
 }
 
 /** The opposite of nodeRules. */
 export function removedNodeRules({ id }: RuleOptions): string {
-  const { probe, pass } = chainsOf(id)
-  return table('mangle', [`-D OUTPUT -j ${probe}`, `-D FORWARD -j ${pass}`, ...drop([probe, pass])])
+  const { probe, allow } = chainsOf(id)
+  return table('mangle', [`-D OUTPUT -j ${probe}`, `-D FORWARD -j ${allow}`, ...drop([probe, allow])])
 }
 
 interface Address {

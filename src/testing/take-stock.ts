@@ -32,22 +32,27 @@ ls -A /run/vitest-kubernetes 2>/dev/null
 ps -o args | grep -e '[c]tr -n k8s.io events'
 :`
 
-/** Everything that a bridge could leave: objects by version, rules of every namespace, containers, files and processes on the nodes. */
+/** Everything that a bridge could leave: objects, rules of every namespace, containers, files and processes on the nodes. */
 export async function takeStock(cluster: TestCluster) {
   const kube = createKubeClient(await readFile(cluster.kubeconfigPath, 'utf8'))
   const docker = await connectDocker()
-  const versions = async (path: string) =>
-    (await kube.request<KubeList<Pod>>('GET', path)).items.map(({ metadata }) => `${metadata!.name} ${metadata!.resourceVersion}`)
+  const list = async (path: string) => (await kube.request<KubeList<Pod>>('GET', path)).items.map(withoutStatus)
   const nodes = await nodesOf(cluster)
   return {
     objects: await Promise.all(
       ['pods', 'services', 'configmaps']
-        .map((kind) => versions(`/api/v1/namespaces/default/${kind}`))
-        .concat(versions('/apis/apps/v1/deployments')),
+        .map((kind) => list(`/api/v1/namespaces/default/${kind}`))
+        .concat(list('/apis/apps/v1/deployments')),
     ),
     nodes: await Promise.all(nodes.map((node) => execInDocker(docker, node, ['sh', '-c', script]))),
     containers: await namesByLabel(`vitest-kubernetes.cluster=${cluster.name}`),
   }
+}
+
+/** The kubelet writes to the status of a pod up to 15 s after its start (`resources`, 1.36 on cgroup v1), and each write counts as a version. */
+function withoutStatus({ status: _status, metadata, ...rest }: Pod): string {
+  const { resourceVersion: _version, managedFields: _fields, ...kept } = metadata!
+  return JSON.stringify({ name: kept.name, ...rest, metadata: kept })
 }
 
 /** Names of the containers of a cluster's nodes. */
