@@ -36,7 +36,7 @@ ps -o args | grep -e '[c]tr -n k8s.io events'
 export async function takeStock(cluster: TestCluster) {
   const kube = createKubeClient(await readFile(cluster.kubeconfigPath, 'utf8'))
   const docker = await connectDocker()
-  const list = async (path: string) => (await kube.request<KubeList<Pod>>('GET', path)).items.map(withoutStatus)
+  const list = async (path: string) => (await kube.request<KubeList<Pod>>('GET', path)).items.map((object) => (path.endsWith('/pods') ? withoutStatus(object) : JSON.stringify(object)))
   const nodes = await nodesOf(cluster)
   return {
     objects: await Promise.all(
