@@ -124,14 +124,16 @@ ${functions(options.id)}
 [ -d $dir ] || exit 0
 # Nothing new starts from here on, and what is under way is waited for.
 : > $dir/closing
-{ read -r watch < $dir/watch; } 2>/dev/null && kill -9 $watch 2>/dev/null
+kill_noted watch
 for mark in $dir/ns-*; do
   while [ -d $mark ] && ! [ -e $mark/done ] && ! [ -e $mark/failed ]; do sleep 0.01; done
 done
 rm -rf $gone
 mv $dir $gone
 dir=$gone
-{ read -r ctr < $dir/ctr; } 2>/dev/null && kill -9 $ctr 2>/dev/null
+# The watch may have come to note its number only now.
+kill_noted watch
+kill_noted ctr
 pids=
 ${inEachPod('sh $dir/leave')}
 ${families
@@ -222,6 +224,7 @@ read_sandbox() {
   done
 }
 ${restoreOnNode}
+kill_noted() { { read -r number < $dir/$1; } 2>/dev/null && kill -9 $number 2>/dev/null; }
 # A pod may end at any moment, and its network namespace with it.
 in_pod() {
   for try in 1 2 3 4 5 6 7 8 9 10; do

@@ -89,7 +89,8 @@ async function openShell(docker: Docker, container: string): Promise<Shell> {
     listeners.set(id, listener)
     const quoted = `'${script.replaceAll("'", `'\\''`)}'`
     stream.write(
-      `{ { sh -c ${quoted} </dev/null 2>&1; echo "! $?"; } | while IFS= read -r line; do case $line in "! "*) echo "${id}$line" ;; *) echo "${id} $line" ;; esac; done; } &\n`,
+      // jobs lets go of those that have ended: each would stay a zombie.
+      `jobs >/dev/null 2>&1; { { sh -c ${quoted} </dev/null 2>&1; echo "! $?"; } | while IFS= read -r line; do case $line in "! "*) echo "${id}$line" ;; *) echo "${id} $line" ;; esac; done; } &\n`,
     )
   }
 

@@ -29,14 +29,17 @@ for ns in /var/run/netns/*; do
 done
 for family in "" 6; do ip\${family}tables-save | grep VK-; done
 ls -A /run/vitest-kubernetes 2>/dev/null
-ps -o args | grep -e '[c]tr -n k8s.io events'
+ps -o args | grep -e '[c]tr -n k8s.io events' -e '[o]n_sandbox()'
 :`
 
 /** Everything that a bridge could leave: objects, rules of every namespace, containers, files and processes on the nodes. */
 export async function takeStock(cluster: TestCluster) {
   const kube = createKubeClient(await readFile(cluster.kubeconfigPath, 'utf8'))
   const docker = await connectDocker()
-  const list = async (path: string) => (await kube.request<KubeList<Pod>>('GET', path)).items.map((object) => (path.endsWith('/pods') ? withoutStatus(object) : JSON.stringify(object)))
+  const list = async (path: string) =>
+    (await kube.request<KubeList<Pod>>('GET', path)).items.map((object) =>
+      path.endsWith('/pods') ? withoutStatus(object) : JSON.stringify(object),
+    )
   const nodes = await nodesOf(cluster)
   return {
     objects: await Promise.all(
