@@ -151,6 +151,13 @@ describe.withCluster('bridge', suite, (test) => {
     expect((await takeStock(cluster)).nodes.join('\n')).not.toMatch(/VK-|bridge-|gone-|events/)
   })
 
+  test('a workload whose name begins in the same way, and that comes meanwhile, answers for itself', async ({ cluster }) => {
+    await using _bridge = await cluster.bridge('deployment/plain', { server: answer('local') })
+    await cluster.apply(nodeApp('plain-too', { replicas: 2 }))
+    expect(await fetchInCluster(cluster, 'http://plain-too/', 6)).toEqual(Array(6).fill(expect.stringMatching(/^pod plain-too/)))
+    expect(await fetchInCluster(cluster, 'http://plain/', 2)).toEqual(['local', 'local'])
+  })
+
   test('a workload that is scaled to none is bridged as soon as it has pods', async ({ cluster }) => {
     await cluster.apply(nodeApp('sleeper'))
     await kubectl(cluster, 'scale --replicas=0 deploy/sleeper')

@@ -52,6 +52,7 @@ if ! [ -e $dir/enter ]; then
     })
     .join('\n  ')}
   ${file('leave', leaveScript(options, families))}
+  ${file('forget', forgetInPod(options, families))}
   ${file('enter', enterScript(options, families))}
   ${
     options.forwards.length === 0
@@ -76,7 +77,7 @@ for pid in $pids; do wait $pid || exit 1; done
  */
 export function watchScript({ id, match }: NodeScriptOptions): string {
   const labels = Object.entries(match.labels).map(
-    ([key, value]) => `case $labels in *${quote(`"${key}": "${value}"`)}*) ;; *) return ;; esac`,
+    ([key, value]) => `case $labels in *${quote(`"${key}": "${value}"`)}*) ;; *) undo; return ;; esac`,
   )
   return `
 ${functions(id)}
@@ -86,10 +87,19 @@ on_sandbox() {
   read_sandbox "$file"
   case $namespace/$name in ${match.namespace}/${match.name}) ;; *) return ;; esac
   [ -d $dir/ns-\${ns##*/} ] && return
+  # Before the labels, which take longer to ask for than some containers to start.
+  apply "$file"
   labels=$(ctr -n k8s.io containers info $1 2>/dev/null)
+  # What has gone again meanwhile has none.
+  [ -n "$labels" ] || return
   labels=\${labels%%'"Image":'*}
   ${labels.join('\n  ')}
-  apply "$file"
+}
+# Of another workload, whose name begins in the same way.
+undo() {
+  rm -rf $mark
+  in_pod sh $dir/leave $dir \${ns##*/}
+  in_pod sh $dir/forget $dir \${ns##*/}
 }
 # The bridge may have gone before this has started.
 echo $$ > $dir/watch && mkfifo $dir/events || exit 0
@@ -149,13 +159,11 @@ for pid in $pids; do wait $pid || exit 1; done
 }
 
 /** After removeScript, once the local side has ended: forgets its connections, and puts the kernel's switches back. */
-export function forgetScript(options: RuleOptions, families: readonly Family[]): string {
+export function forgetScript({ id }: RuleOptions): string {
   return `
-${functions(options.id)}
+${functions(id)}
 dir=$gone
 [ -d $dir ] || exit 0
-cat > $dir/forget <<'FILE'
-${forgetInPod(options, families)}FILE
 pids=
 ${inEachPod('sh $dir/forget')}
 for pid in $pids; do wait $pid || exit 1; done

@@ -113,7 +113,7 @@ export async function startPodRules(options: PodRulesOptions): Promise<PodRules>
   const owned = cleanup.move()
   return {
     pods,
-    forget: () => onRunning(nodes, (node) => forgetScript(options, familiesOf(node))),
+    forget: () => onRunning(nodes, () => forgetScript(options)),
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   }
 }
