@@ -100,8 +100,9 @@ fi`
 export function forgetInPod(options: RuleOptions, families: readonly Family[]): string {
   const { output, cut } = chainsOf(options.id)
   return `
-# The local side has closed its connections, but what it has sent may still be on its way.
-${waitForStates(options, ['ESTABLISHED'])}
+# The local side has closed its connections, but what it has sent may still be on its way, and the caller has to close its
+# end too: a connection that is half closed for the node would take the next one from the same port to a pod that is gone.
+${waitForStates(options, ['ESTABLISHED', 'FIN_WAIT', 'CLOSE_WAIT', 'LAST_ACK'])}
 ${flush(options, 'tcp')}
 ${families.map((family) => restoreOrRemove(family, forgottenPodRules(options), [`nat:${output}`, `filter:${cut}`])).join('\n')}
 others=$(echo ${stateFolder}/bridge-*/ns-$2)
