@@ -153,12 +153,12 @@ describe.withCluster('host side', { images: ['node:24-slim'], manifests: [client
     const app = { containerName: 'app', env: select }
     {
       await using bridge = await cluster.bridge('deployment/shop', { ...app, server: { http: server } })
-      expect(bridge).toMatchObject({ env: { ...own, NEW: '1' }, root: undefined })
+      expect([await bridge.env(), bridge.root]).toEqual([{ ...own, NEW: '1' }, undefined])
     }
     {
       const env = { ...select, set: { NEW: '1', PORT: '23112' } }
       await using bridge = await cluster.bridge('deployment/shop', { ...app, env, command, ports: { http: 23_112 }, files: false })
-      expect(bridge).toMatchObject({ env: { ...own, NEW: '1', PORT: '23112' }, root: undefined })
+      expect([await bridge.env(), bridge.root]).toEqual([{ ...own, NEW: '1', PORT: '23112' }, undefined])
       expect(JSON.parse((await fetchInCluster(cluster, 'http://shop/'))[0]!)).not.toHaveProperty('VITEST_KUBERNETES_ROOT')
     }
     {
@@ -169,7 +169,7 @@ describe.withCluster('host side', { images: ['node:24-slim'], manifests: [client
         command: listen,
         ports: { http: 3000 },
       })
-      expect(bridge).toMatchObject({ env: { ...own, NEW: '1' }, root: undefined })
+      expect([await bridge.env(), bridge.root]).toEqual([{ ...own, NEW: '1' }, undefined])
     }
     expect(await cluster.env('deployment/shop', { containerName: 'app', ...select })).toEqual({ ...own, NEW: '1' })
     const whole = await cluster.env('service/shop', { containerName: 'app' })
