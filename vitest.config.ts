@@ -6,6 +6,8 @@ export default defineConfig({
   plugins: [kubernetes()],
   resolve: { alias: [{ find: /^vitest-kubernetes$/, replacement: new URL('./src/index.ts', import.meta.url).pathname }] },
   test: {
+    // Suites wait most of their time: for nodes, pods and images.
+    maxWorkers: 2,
     projects: [
       {
         test: {
