@@ -10,7 +10,7 @@ test('names the local image as manifests may', () => {
     'deployment/c': { image: 'registry.example.com/shop/inventory:1.2', containerName: 'app' },
     'deployment/d': { server, namespace: 'other' },
   }
-  expect(describeBridged({ bridge }, '/work/checkout').map(({ workload, image }) => [workload, image])).toEqual([
+  expect(describeBridged({ bridge }, '/tests/checkout').map(({ workload, image }) => [workload, image])).toEqual([
     ['deployment/a', 'orders'],
     ['deployment/b', 'checkout'],
     ['deployment/c', 'registry.example.com/shop/inventory'],
