@@ -5,7 +5,7 @@ import type { Readable } from 'node:stream'
 import { messageOf } from '../support/errors.ts'
 import type { Endpoint, JunctionParts, ProtocolJunction } from './junction.ts'
 import { peekBody } from './peek-body.ts'
-import { dial, offer, splice, startCopy } from './splice.ts'
+import { dial, sendBody, splice, startCopy } from './splice.ts'
 
 /** A connection of a caller, and the ones opened for it: one for each side, so that what callers see of keep-alive is what they would see without a bridge. */
 interface Connection {
@@ -95,15 +95,7 @@ export function createHttp1Junction(parts: JunctionParts): ProtocolJunction {
       for (const each of [sent, ...copied]) each.destroy()
     })
     body.on('error', () => sent.destroy())
-    body.on('data', (chunk: Buffer) => {
-      offer(copied, chunk)
-      if (sent.destroyed || sent.write(chunk)) return
-      body.pause()
-      sent.once('drain', () => body.resume())
-    })
-    // What nobody takes any more is read on, so that the caller gets to reading the answer.
-    sent.once('close', () => body.resume())
-    body.once('end', () => {
+    sendBody(body, sent, copied, () => {
       for (const each of [sent, ...copied]) {
         if (request.rawTrailers.length > 0) each.addTrailers(pairsOf(request.rawTrailers))
         each.end()

@@ -14,7 +14,7 @@ import type { Readable } from 'node:stream'
 import { messageOf } from '../support/errors.ts'
 import type { Endpoint, JunctionParts, ProtocolJunction } from './junction.ts'
 import { peekBody } from './peek-body.ts'
-import { offer, startCopy } from './splice.ts'
+import { sendBody, startCopy } from './splice.ts'
 
 const { HTTP2_HEADER_METHOD, HTTP2_HEADER_PATH, NGHTTP2_FLAG_END_STREAM, NGHTTP2_NO_ERROR } = constants
 
@@ -79,19 +79,9 @@ export function createHttp2Junction(parts: JunctionParts): ProtocolJunction {
       for (const each of [sent, ...copied]) each.close(stream.rstCode)
     })
     if (endStream) return
-    body.on('data', (chunk: Buffer) => {
-      offer(copied, chunk)
-      if (sent.destroyed || sent.write(chunk)) return
-      body.pause()
-      sent.once('drain', () => body.resume())
-    })
-    sent.once('close', () => body.resume())
-    const end = () => {
+    sendBody(body, sent, copied, () => {
       for (const each of [sent, ...copied]) each.end()
-    }
-    // An empty one ends by itself.
-    if (body.readableEnded) end()
-    else body.once('end', end)
+    })
   }
 
   function giveBack(sent: ClientHttp2Stream, stream: ServerHttp2Stream): void {

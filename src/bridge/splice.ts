@@ -38,10 +38,25 @@ export function startCopy<Copy extends Writable & Partial<Pick<Readable, 'resume
   return copy
 }
 
-export function offer(copies: readonly Writable[], chunk: Buffer): void {
+function offer(copies: readonly Writable[], chunk: Buffer): void {
   for (const copy of copies) {
     if (copy.destroyed) continue
     if (copy.writableLength > copyLimit) copy.destroy()
     else copy.write(chunk)
   }
+}
+
+/** At the pace of the one who answers; its copies take what they can. `onEnd` is called when all of it has been written. */
+export function sendBody(body: Readable, sent: Writable, copies: readonly Writable[], onEnd: () => void): void {
+  body.on('data', (chunk: Buffer) => {
+    offer(copies, chunk)
+    if (sent.destroyed || sent.write(chunk)) return
+    body.pause()
+    sent.once('drain', () => body.resume())
+  })
+  // What nobody takes any more is read on, so that the caller gets to reading the answer.
+  sent.once('close', () => body.resume())
+  // An empty one of HTTP/2 ends by itself.
+  if (body.readableEnded) onEnd()
+  else body.once('end', onEnd)
 }

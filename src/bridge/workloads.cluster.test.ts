@@ -154,15 +154,15 @@ describe.withCluster('workloads', suite, (test) => {
     const [{ spec }] = (await podsOf(cluster, 'plain')) as [Pod]
     const { image, command } = spec!.containers[0]!
     const template = {
-      metadata: { labels: { app: 'work' } },
+      metadata: { labels: { app: 'errand' } },
       spec: { restartPolicy: 'Never', containers: [{ name: 'app', image, command }] },
     }
     await kube.request('POST', '/apis/batch/v1/namespaces/default/jobs', {
-      body: { apiVersion: 'batch/v1', kind: 'Job', metadata: { name: 'work' }, spec: { template } },
+      body: { apiVersion: 'batch/v1', kind: 'Job', metadata: { name: 'errand' }, spec: { template } },
     })
-    await cluster.apply(nodeApp('work')[1]!)
-    await using _bridge = await cluster.bridge('job/work', { server: answer('local') })
-    expect(await fetchInCluster(cluster, 'http://work/')).toEqual(['local'])
+    await cluster.apply(nodeApp('errand')[1]!)
+    await using _bridge = await cluster.bridge('job/errand', { server: answer('local') })
+    expect(await fetchInCluster(cluster, 'http://errand/')).toEqual(['local'])
   })
 
   test('a namespace with a quota of one pod, limits and the restricted Pod Security Standard: nothing is created in it', async ({
