@@ -7,13 +7,14 @@ import { type KubeClient, createKubeClient } from '../kube/client.ts'
 import { ClusterTestError, messageOf } from '../support/errors.ts'
 import { randomId, slug } from '../support/identity.ts'
 import { type Progress, runStep } from '../support/progress.ts'
+import { cgroupArgs } from './cgroup-args.ts'
 import { type IpFamily, clusterRanges } from './cluster-ranges.ts'
 import { createDockerNetwork } from './docker-network.ts'
 import { enableIPv6 } from './enable-ipv6.ts'
 import { checkHostLimits, defaultClusterMemory, readHostLimits } from './host-limits.ts'
 import type { K3d } from './k3d.ts'
 import { readNodeLogs } from './node-logs.ts'
-import { type Owner, clusterLabel } from './owner.ts'
+import { type Owner, clusterLabel, suiteLabel } from './owner.ts'
 
 export interface StartClusterOptions {
   /** For people: becomes a part of the cluster's name. */
@@ -91,13 +92,15 @@ export async function startCluster(options: StartClusterOptions): Promise<Cluste
   await using cleanup = new AsyncDisposableStack()
   cleanup.defer(() => deleteCluster(docker, name))
   const ranges = clusterRanges(k3sArgs, ipFamily)
-  await createDockerNetwork(docker, { name: network, labels, ranges, signal })
+  await createDockerNetwork(docker, { name: network, labels: { ...labels, [suiteLabel]: options.label }, ranges, signal })
   if (ipFamily === 'dual')
     cleanup.use(await enableIPv6(docker, name, (error) => progress({ kind: 'note', step: 'cluster', text: messageOf(error) })))
 
   return await runStep(progress, 'cluster', `k3d cluster "${name}"`, async () => {
     try {
-      await k3d.create({ name, image, network, agents, labels, k3sArgs: ranges.k3sArgs, env: nodeEnv, timeout: createTimeout }, signal)
+      const nodeArgs = cgroupArgs(docker.cgroupVersion, { image: image ?? k3d.defaultImage, agents, k3sArgs })
+      const allArgs = [...ranges.k3sArgs, ...nodeArgs]
+      await k3d.create({ name, image, network, agents, labels, k3sArgs: allArgs, env: nodeEnv, timeout: createTimeout }, signal)
     } catch (error) {
       signal.throwIfAborted()
       throw await withNodeLogs(docker, name, error)

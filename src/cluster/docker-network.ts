@@ -86,7 +86,7 @@ async function subnetsOf(docker: Docker, network: string): Promise<readonly stri
 }
 
 /** What Docker's networks and this machine's routes have. */
-async function takenSubnets(docker: Docker): Promise<readonly string[]> {
+export async function takenSubnets(docker: Docker): Promise<readonly string[]> {
   const networks = await docker.engine.listNetworks()
   const subnets = networks.flatMap(({ IPAM }) => IPAM?.Config ?? []).flatMap(({ Subnet }) => Subnet ?? [])
   return [...subnets, ...(await readRoutes())]

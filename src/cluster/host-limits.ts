@@ -10,18 +10,41 @@ export interface HostLimits {
   readonly freeMemory: number
   /** fs.inotify.max_user_instances; undefined where there is none. */
   readonly inotifyInstances: number | undefined
+  /** fs.inotify.max_user_watches; undefined where there is none. */
+  readonly inotifyWatches?: number | undefined
+  /** Files that all processes together may have open, fs.file-max; undefined where there is none. */
+  readonly systemFiles?: number | undefined
+  /** Files that this process may have open, `ulimit -n`; undefined where it cannot be read. */
+  readonly openFiles?: number | undefined
 }
+
+/** Resolves to a file's text; undefined for one that does not exist. */
+export type ReadText = (path: string) => Promise<string | undefined>
 
 /** Bytes that a suite's cluster is counted with unless its option `memory` says otherwise: one node with CoreDNS and two small pods takes about 480 MB (k3s contract on Kubernetes 1.36). */
 export const defaultClusterMemory = 700_000_000
 
+/** Below these a cluster does not come up, or not reliably. */
+export const leastInstances = 64
+export const leastWatches = 2048
+export const leastOpenFiles = 256
+
 /** @param engineMemory bytes that the Docker engine's machine has */
-export async function readHostLimits(engineMemory: number): Promise<HostLimits> {
+export async function readHostLimits(engineMemory: number, read: ReadText = readText): Promise<HostLimits> {
   // On Docker Desktop, WSL and remote hosts the engine has a machine of its own, and what is free there cannot be read.
   const isHere = Math.abs(totalmem() - engineMemory) < engineMemory / 20
+  const openFiles = openFilesOf(await read('/proc/self/limits'))
+  if (!isHere) return { freeMemory: engineMemory, inotifyInstances: undefined, openFiles }
+  const readNumber = async (path: string) => {
+    const text = await read(path)
+    return text === undefined ? undefined : Number(text)
+  }
   return {
-    freeMemory: (isHere ? await availableMemory() : undefined) ?? engineMemory,
-    inotifyInstances: isHere ? await readNumber('/proc/sys/fs/inotify/max_user_instances') : undefined,
+    freeMemory: availableMemory(await read('/proc/meminfo')) ?? engineMemory,
+    inotifyInstances: await readNumber('/proc/sys/fs/inotify/max_user_instances'),
+    inotifyWatches: await readNumber('/proc/sys/fs/inotify/max_user_watches'),
+    systemFiles: await readNumber('/proc/sys/fs/file-max'),
+    openFiles,
   }
 }
 
@@ -40,27 +63,41 @@ export function checkHostLimits(limits: HostLimits, memory: number): void {
     )
   }
   // kubelet, containerd and each container runtime shim take several; k3d-io/k3d#1402 shows what happens below.
-  if (limits.inotifyInstances !== undefined && limits.inotifyInstances < 64) {
+  if (limits.inotifyInstances !== undefined && limits.inotifyInstances < leastInstances) {
     throw new ClusterTestError(
       'ERR_CLUSTER_HOST_LIMITS',
-      `The kernel allows ${limits.inotifyInstances} inotify instances per user, and a cluster needs at least 64: nodes would never register.`,
+      `The kernel allows ${limits.inotifyInstances} inotify instances per user, and a cluster needs at least ${leastInstances}: nodes would never register.`,
       {
         hint: 'Raise it: sudo sysctl fs.inotify.max_user_instances=512',
       },
     )
   }
+  if (limits.inotifyWatches !== undefined && limits.inotifyWatches < leastWatches) {
+    throw new ClusterTestError(
+      'ERR_CLUSTER_HOST_LIMITS',
+      `The kernel allows ${limits.inotifyWatches} inotify watches per user, and a cluster needs at least ${leastWatches}.`,
+      { hint: 'Raise it: sudo sysctl fs.inotify.max_user_watches=524288' },
+    )
+  }
+  if (limits.openFiles !== undefined && limits.openFiles < leastOpenFiles) {
+    throw new ClusterTestError(
+      'ERR_CLUSTER_HOST_LIMITS',
+      `This process may have ${limits.openFiles} files open, and k3d and the connections to a cluster need at least ${leastOpenFiles}.`,
+      { hint: 'Raise it in this terminal: ulimit -n 4096' },
+    )
+  }
 }
 
 /** MemAvailable counts what caches would give back (proc(5)). */
-async function availableMemory(): Promise<number | undefined> {
-  const text = await readText('/proc/meminfo')
-  const kilobytes = /^MemAvailable:\s+(\d+) kB$/m.exec(text ?? '')?.[1]
+function availableMemory(meminfo = ''): number | undefined {
+  const kilobytes = /^MemAvailable:\s+(\d+) kB$/m.exec(meminfo)?.[1]
   return kilobytes ? Number(kilobytes) * 1024 : undefined
 }
 
-async function readNumber(path: string): Promise<number | undefined> {
-  const text = await readText(path)
-  return text === undefined ? undefined : Number(text)
+/** The soft limit, which counts. */
+function openFilesOf(limits = ''): number | undefined {
+  const value = /^Max open files\s+(\S+)/m.exec(limits)?.[1]
+  return value === undefined ? undefined : value === 'unlimited' ? Infinity : Number(value)
 }
 
 async function readText(path: string): Promise<string | undefined> {

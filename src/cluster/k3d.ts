@@ -19,6 +19,8 @@ export interface K3dCreateOptions {
 /** The k3d command line, version 5. */
 export interface K3d {
   readonly version: string
+  /** The k3s image that it takes unless told otherwise. */
+  readonly defaultImage: string
   create(options: K3dCreateOptions, signal: AbortSignal): Promise<void>
   kubeconfig(name: string): Promise<string>
 }
@@ -27,13 +29,14 @@ export interface K3d {
  * @param command the program; looked up on PATH when it is no path
  * @throws ClusterTestError `ERR_CLUSTER_K3D_NOT_FOUND`
  */
-export async function findK3d(docker: Docker, command = 'k3d', onChild?: RunCommandOptions['onChild']): Promise<K3d> {
+export async function findK3d(docker: Pick<Docker, 'env'>, command = 'k3d', onChild?: RunCommandOptions['onChild']): Promise<K3d> {
   const run = (args: readonly string[], signal?: AbortSignal) =>
     runCommand(command, args, { env: docker.env, signal, ...(onChild ? { onChild } : {}) })
-  const version = /v?(\d+\.\d+\.\d+\S*)/.exec(await versionOf(command, run))?.[1] ?? 'unknown'
+  const versions = await versionOf(command, run)
 
   return {
-    version,
+    version: /v?(\d+\.\d+\.\d+\S*)/.exec(versions)?.[1] ?? 'unknown',
+    defaultImage: `rancher/k3s:${/^k3s version (\S+)/m.exec(versions)?.[1] ?? 'unknown'}`,
     async create({ name, image, network, agents, labels, k3sArgs, env, timeout }, signal) {
       // k3d refuses a node filter that matches no node.
       const nodes = agents > 0 ? 'server:*;agent:*' : 'server:*'

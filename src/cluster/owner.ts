@@ -13,6 +13,10 @@ export interface Owner {
 export const runLabel = 'vitest-kubernetes.run'
 export const ownerLabel = 'vitest-kubernetes.owner'
 export const clusterLabel = 'vitest-kubernetes.cluster'
+/** Name of the suite, for people; on the cluster's network. */
+export const suiteLabel = 'vitest-kubernetes.suite'
+/** Until when a kept cluster may stay after its run: a time in ISO 8601. */
+export const expiresLabel = 'vitest-kubernetes.expires'
 
 /** Start of the name of a run's private folder, in the folder for temporary files. */
 export function folderPrefix(run: string): string {
@@ -46,6 +50,16 @@ export function isOwnerDead(label: string): boolean {
   if (host !== hostname() || !started) return false
   if (boot === bootId() && namespace !== pidNamespace()) return false
   return boot !== bootId() || startTime(Number(pid)) !== started
+}
+
+export type OwnerState = 'alive' | 'dead' | 'elsewhere'
+
+/** Who an owner label speaks of. `elsewhere`: of another host or container, so nobody here can tell whether it lives. */
+export function describeOwner(label: string): { readonly host: string; readonly pid: number; readonly state: OwnerState } {
+  const [host = '', boot, namespace, pid] = label.split('/')
+  const isDead = isOwnerDead(label)
+  const isHere = host === hostname() && boot === bootId() && namespace === pidNamespace()
+  return { host, pid: Number(pid), state: isDead ? 'dead' : isHere ? 'alive' : 'elsewhere' }
 }
 
 interface Identity {

@@ -1,7 +1,9 @@
 import type Dockerode from 'dockerode'
-import { ImageName, getContainerRuntimeClient } from 'testcontainers'
 
 import { ClusterTestError, messageOf } from '../support/errors.ts'
+import { addressOf, limitRequests } from './limit-requests.ts'
+
+export type { ContainerInfo, NetworkInspectInfo, VolumeInspectInfo } from 'dockerode'
 
 /** The Docker engine: the one that testcontainers finds (DOCKER_HOST, docker context, rootless sockets, Docker Desktop). */
 export interface Docker {
@@ -13,6 +15,8 @@ export interface Docker {
   readonly processors: number
   /** Whether images are kept by containerd, which names them by their index instead of their configuration (the default since Docker 29). */
   readonly usesContainerdStore: boolean
+  /** Version of the control groups of the engine's machine; kubelet wants 2. */
+  readonly cgroupVersion: 1 | 2
   /** Of the engine's machine, as Docker names it: `linux/amd64`. */
   readonly platform: string
   /** Pulls an image with the credentials of `docker login`. */
@@ -40,34 +44,40 @@ export async function connectDocker(): Promise<Docker> {
 const answerTimeout = 15_000
 
 async function connect(): Promise<Docker> {
+  // Loaded when needed: the command line's help and checks of options do without.
+  const { ImageName, getContainerRuntimeClient } = await import('testcontainers')
   const runtime = await getContainerRuntimeClient()
   const engine = runtime.container.dockerode
+  limitRequests(engine)
   const info = (await engine.info()) as EngineInfo
-  const address = addressOf(engine)
+  const address = addressOf(engine.modem)
   checkAddress(address)
   return {
     engine,
-    env: process.env.DOCKER_HOST ? {} : { DOCKER_HOST: address },
+    env: { ...(process.env.DOCKER_HOST ? {} : { DOCKER_HOST: address }), ...apiVersionEnv(await engine.version()) },
     memory: info.MemTotal ?? 0,
     processors: info.NCPU ?? 1,
     usesContainerdStore: info.DriverStatus?.some(([key, value]) => key === 'driver-type' && value.startsWith('io.containerd')) ?? false,
+    cgroupVersion: info.CgroupVersion === '1' ? 1 : 2,
     platform: `linux/${{ x86_64: 'amd64', aarch64: 'arm64' }[info.Architecture ?? ''] ?? info.Architecture}`,
     pull: (reference) => runtime.image.pull(ImageName.fromString(reference)),
   }
+}
+
+/** Our own requests name no version, which means the engine's. Docker's client for Go takes an empty variable for "agree on one". */
+function apiVersionEnv({ ApiVersion, MinAPIVersion = '1.12' }: { ApiVersion: string; MinAPIVersion?: string }): Record<string, string> {
+  const wanted = process.env.DOCKER_API_VERSION
+  const order = (version: string) => Number(version.split('.')[0]) * 1000 + Number(version.split('.')[1])
+  const fits = !wanted || (order(wanted) >= order(MinAPIVersion) && order(wanted) <= order(ApiVersion))
+  return fits ? {} : { DOCKER_API_VERSION: '' }
 }
 
 interface EngineInfo {
   readonly MemTotal?: number
   readonly NCPU?: number
   readonly Architecture?: string
+  readonly CgroupVersion?: string
   readonly DriverStatus?: readonly (readonly [string, string])[]
-}
-
-/** As DOCKER_HOST has it. */
-function addressOf({ modem }: Dockerode): string {
-  const { socketPath, host, port } = modem as { socketPath?: string; host?: string; port?: string | number }
-  if (!socketPath) return `tcp://${host}:${port}`
-  return process.platform === 'win32' ? `npipe://${socketPath}` : `unix://${socketPath}`
 }
 
 function checkAddress(address: string): void {

@@ -121,7 +121,7 @@ export function createKubeClient(kubeconfig: string): KubeClient {
   return { config, request, requestText: (path, options) => requestText('GET', path, options), resource }
 }
 
-function statusError(method: string, path: string, code: number, text: string): KubeStatusError {
+export function statusError(method: string, path: string, code: number, text: string): KubeStatusError {
   try {
     const status = JSON.parse(text) as { message?: string; reason?: string }
     return new KubeStatusError(method, path, code, status.reason ?? 'Unknown', status.message ?? text)

@@ -5,6 +5,14 @@ export function formatDuration(milliseconds: number): string {
   return `${Math.floor(seconds / 60)} min ${seconds % 60} s`
 }
 
+/** How long something has been there, roughly: `40 s`, `3 min`, `5 h`, `2 days`. */
+export function formatAge(milliseconds: number): string {
+  const minutes = milliseconds / 60_000
+  if (minutes < 1) return `${Math.max(0, Math.round(milliseconds / 1000))} s`
+  if (minutes < 120) return `${Math.round(minutes)} min`
+  return minutes < 48 * 60 ? `${Math.round(minutes / 60)} h` : `${Math.round(minutes / 1440)} days`
+}
+
 /** Bytes for people, in powers of ten as Docker prints them: `157 MB`. */
 export function formatBytes(bytes: number): string {
   const units = ['B', 'kB', 'MB', 'GB', 'TB']

@@ -1,0 +1,25 @@
+import type { ClusterInventory, RunInventory } from '../cluster/inventory.ts'
+import { ClusterTestError } from '../support/errors.ts'
+import { formatList } from '../support/format.ts'
+
+/**
+ * The cluster that somebody means: by its name or a part of it, by its suite or its run; the only one there is when nothing is said.
+ * @throws ClusterTestError `ERR_CLUSTER_NOT_FOUND` when it is none, or more than one
+ */
+export function findCluster(runs: readonly RunInventory[], wanted: string | undefined): ClusterInventory {
+  const all = runs.flatMap(({ clusters }) => clusters)
+  const exact = all.filter(({ name, suite }) => name === wanted || suite === wanted)
+  const found = wanted === undefined ? all : exact.length > 0 ? exact : all.filter(({ name }) => name.includes(wanted))
+  if (found.length === 1) return found[0]!
+  const what = wanted === undefined ? '' : ` that "${wanted}" names`
+  if (found.length > 1)
+    throw new ClusterTestError('ERR_CLUSTER_NOT_FOUND', `There are ${found.length} clusters${what}: say which.`, {
+      hint: `They are ${formatList(found.map(({ name }) => name))}.`,
+    })
+  throw new ClusterTestError('ERR_CLUSTER_NOT_FOUND', `There is no cluster${what}.`, {
+    hint:
+      all.length > 0
+        ? `There are ${formatList(all.map(({ name }) => name))}.`
+        : 'Keep one alive: vitest --watch, or the suite option "keep".',
+  })
+}

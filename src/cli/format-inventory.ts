@@ -1,0 +1,43 @@
+import type { ClusterInventory, RunInventory } from '../cluster/inventory.ts'
+import { formatAge, formatBytes } from '../support/format.ts'
+import { formatTable } from '../support/table.ts'
+
+/** The table of `vitest-kubernetes list`. @param memory bytes, by container */
+export function formatInventory(runs: readonly RunInventory[], memory: ReadonlyMap<string, number>, now = Date.now()): string {
+  if (runs.length === 0) return 'No run has anything in Docker.'
+  const rows = runs.flatMap((run) => [
+    ...run.clusters.map((cluster) => [run.run, ownerOf(run), ...cells(cluster, memory, now)]),
+    ...(run.others.length > 0 ? [[run.run, ownerOf(run), run.others.join(', ')]] : []),
+  ])
+  const table = formatTable(['run', 'owner', 'cluster', 'suite', 'nodes', 'others', 'age', 'memory', 'API', 'kept until'], rows, [6, 7])
+  const dead = runs.filter(({ owner }) => owner.state === 'dead').length
+  return dead === 0 ? table : `${table}\n\nWhat dead runs left goes with the next run, or now: vitest-kubernetes prune`
+}
+
+function ownerOf({ owner: { host, pid, state } }: RunInventory): string {
+  return state === 'elsewhere' ? `pid ${pid} on ${host}` : `pid ${pid}, ${state}`
+}
+
+function cells(cluster: ClusterInventory, memory: ReadonlyMap<string, number>, now: number): string[] {
+  const { name, suite = '', keptUntil = '', created, containers } = cluster
+  const nodes = containers.filter(({ role }) => role !== 'other')
+  const known = containers.flatMap((container) => memory.get(container.name) ?? [])
+  const api = nodes.flatMap(({ ports }) => ports).find((port) => port.endsWith('->6443/tcp'))
+  return [
+    name,
+    suite,
+    states(nodes),
+    states(containers.filter(({ role }) => role === 'other')),
+    formatAge(now - Date.parse(created)),
+    known.length > 0 ? formatBytes(known.reduce((sum, bytes) => sum + bytes, 0)) : '',
+    api?.replace(/->.*/, '') ?? '',
+    keptUntil,
+  ]
+}
+
+/** `2 running`, `1 running, 1 exited`. */
+function states(containers: readonly { readonly state: string }[]): string {
+  return Object.entries(Object.groupBy(containers, ({ state }) => state))
+    .map(([state, each = []]) => `${each.length} ${state}`)
+    .join(', ')
+}

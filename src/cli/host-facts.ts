@@ -1,0 +1,116 @@
+import { statfs } from 'node:fs/promises'
+import { totalmem } from 'node:os'
+
+import { type AddressPool, countFreeSubnets, defaultAddressPools } from '../cluster/address-pools.ts'
+import { takenSubnets } from '../cluster/docker-network.ts'
+import { type HostLimits, readHostLimits } from '../cluster/host-limits.ts'
+import { findK3d } from '../cluster/k3d.ts'
+import { findLeftovers } from '../cluster/leftovers.ts'
+import { type Docker, connectDocker } from '../docker/docker.ts'
+import { ClusterTestError, messageOf } from '../support/errors.ts'
+import { runCommand } from '../support/run-command.ts'
+
+/** What `doctor` judges: what was found, without an opinion. */
+export interface HostFacts {
+  /** Of Node.js. */
+  readonly node: string
+  readonly engine: EngineFacts | Failure
+  readonly k3d: { readonly version: string } | Failure
+  readonly limits: HostLimits
+  readonly env: Readonly<Record<string, string | undefined>>
+  /** Programs that only some suites need: their version, undefined for one that cannot be run. */
+  readonly programs: Readonly<Record<string, string | undefined>>
+}
+
+export interface EngineFacts {
+  readonly version: string
+  readonly apiVersion: string
+  readonly minApiVersion: string | undefined
+  readonly cgroupVersion: 1 | 2
+  readonly isRootless: boolean
+  readonly processors: number
+  /** Bytes. */
+  readonly memory: number
+  /** Networks that Docker can still make of its address pools. */
+  readonly subnets: { readonly free: number; readonly all: number }
+  /** Of Docker's folder; undefined where that is not on this machine. */
+  readonly disk: { readonly folder: string; readonly free: number; readonly size: number } | undefined
+  /** Runs that have ended and left something. */
+  readonly deadRuns: number
+}
+
+export interface Failure {
+  readonly error: string
+  readonly hint: string | undefined
+}
+
+export async function readHostFacts(env: HostFacts['env']): Promise<HostFacts> {
+  const docker = await attempt(connectDocker)
+  const isUp = 'engine' in docker
+  const [engine, k3d, limits, helm, sops, kubectl] = await Promise.all([
+    isUp ? attempt(() => readEngine(docker)) : docker,
+    attempt(() => findK3d({ env: isUp ? docker.env : {} }, env['VITEST_KUBERNETES_K3D'] || 'k3d')),
+    readHostLimits(isUp ? docker.memory : totalmem()),
+    readVersion(env['VITEST_KUBERNETES_HELM'] || 'helm', ['version', '--short']),
+    readVersion(env['VITEST_KUBERNETES_SOPS'] || 'sops', ['--version']),
+    readVersion(env['VITEST_KUBERNETES_KUBECTL'] || 'kubectl', ['version', '--client']),
+  ])
+  return { node: process.versions.node, engine, k3d, limits, env, programs: { helm, sops, kubectl } }
+}
+
+async function readEngine(docker: Docker): Promise<EngineFacts> {
+  const [version, info, taken, leftovers] = await Promise.all([
+    docker.engine.version(),
+    docker.engine.info() as Promise<{
+      DefaultAddressPools?: readonly { Base: string; Size: number }[]
+      DockerRootDir?: string
+      SecurityOptions?: string[]
+    }>,
+    takenSubnets(docker),
+    findLeftovers(docker),
+  ])
+  const pools: readonly AddressPool[] =
+    info.DefaultAddressPools?.map(({ Base, Size }) => ({ base: Base, size: Size })) ?? defaultAddressPools
+  return {
+    version: version.Version,
+    apiVersion: version.ApiVersion,
+    minApiVersion: (version as { MinAPIVersion?: string }).MinAPIVersion,
+    cgroupVersion: docker.cgroupVersion,
+    isRootless: info.SecurityOptions?.some((option) => option.includes('rootless')) ?? false,
+    processors: docker.processors,
+    memory: docker.memory,
+    subnets: countFreeSubnets(pools, taken),
+    disk: await readDisk(info.DockerRootDir),
+    deadRuns: leftovers.length,
+  }
+}
+
+async function readDisk(folder = '/var/lib/docker'): Promise<EngineFacts['disk']> {
+  try {
+    const { bavail, blocks, bsize } = await statfs(folder)
+    return { folder, free: bavail * bsize, size: blocks * bsize }
+  } catch (error) {
+    // In a virtual machine, or not for everybody to look at.
+    if (['ENOENT', 'EACCES', 'EPERM'].includes((error as NodeJS.ErrnoException).code ?? '')) return undefined
+    throw error
+  }
+}
+
+async function readVersion(command: string, args: readonly string[]): Promise<string | undefined> {
+  try {
+    const output = await runCommand(command, args)
+    return /v?(\d+\.\d+\.\d+\S*)/.exec(output)?.[1] ?? 'unknown'
+  } catch (error) {
+    if (error instanceof ClusterTestError && error.code === 'ERR_COMMAND_FAILED') return undefined
+    throw error
+  }
+}
+
+async function attempt<T>(work: () => Promise<T>): Promise<T | Failure> {
+  try {
+    return await work()
+  } catch (error) {
+    const hint = error instanceof ClusterTestError ? error.hint : undefined
+    return { error: hint ? messageOf(error).slice(0, -`\nHint: ${hint}`.length) : messageOf(error), hint }
+  }
+}

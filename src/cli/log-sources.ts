@@ -1,0 +1,82 @@
+import type { Readable } from 'node:stream'
+
+import type { ClusterInventory } from '../cluster/inventory.ts'
+import { findK3d } from '../cluster/k3d.ts'
+import { streamContainerLog } from '../docker/container-log.ts'
+import type { Docker } from '../docker/docker.ts'
+import { type KubeClient, createKubeClient } from '../kube/client.ts'
+import { streamPodLog } from '../kube/logs.ts'
+import type { KubeList, Pod } from '../kube/types.ts'
+import { listPods } from '../kube/workload.ts'
+import { ClusterTestError } from '../support/errors.ts'
+import { formatList } from '../support/format.ts'
+
+/** Which logs somebody asks for. */
+export interface LogSelection {
+  readonly targets: readonly string[]
+  readonly nodes: boolean
+  readonly namespace: string | undefined
+  readonly container: string | undefined
+  readonly tail: number | undefined
+  readonly previous: boolean
+  readonly follow: boolean
+}
+
+export interface LogSource {
+  readonly name: string
+  readonly open: () => Promise<Readable>
+}
+
+export function nodeSources(
+  docker: Docker,
+  cluster: ClusterInventory,
+  { targets, nodes, tail, follow }: LogSelection,
+): readonly LogSource[] {
+  const all = cluster.containers.filter(({ role }) => role !== 'other').map(({ name }) => name)
+  const short = (name: string) => name.slice(`k3d-${cluster.name}-`.length)
+  const wanted = targets.filter((target) => target.startsWith('node/')).map((target) => target.slice('node/'.length))
+  const unknown = wanted.find((name) => !all.some((each) => each === name || short(each) === name))
+  if (unknown !== undefined)
+    throw new ClusterTestError('ERR_KUBE_NOT_FOUND', `Cluster "${cluster.name}" has no node "${unknown}".`, {
+      hint: `It has ${formatList(all.map(short))}.`,
+    })
+  return all
+    .filter((name) => nodes || wanted.includes(name) || wanted.includes(short(name)))
+    .map((name) => ({ name: short(name), open: () => streamContainerLog(docker, name, { tail, follow }) }))
+}
+
+export async function podSources(
+  docker: Docker,
+  { name }: ClusterInventory,
+  selection: LogSelection,
+  k3dCommand: string,
+): Promise<readonly LogSource[]> {
+  const workloads = selection.targets.filter((target) => !target.startsWith('node/'))
+  if (workloads.length === 0 && selection.targets.length > 0) return []
+  const k3d = await findK3d(docker, k3dCommand)
+  const kube = createKubeClient(await k3d.kubeconfig(name))
+  const { namespace = 'default', container: wanted, tail, previous, follow } = selection
+  const pods =
+    workloads.length > 0
+      ? (await Promise.all(workloads.map((workload) => listPods(kube, namespace, workload)))).flat()
+      : await allPods(kube, selection.namespace)
+  return pods.flatMap(({ metadata, spec }) => {
+    const containers = [...(spec?.initContainers ?? []), ...(spec?.containers ?? [])].map((container) => container.name)
+    const [pod, ns] = [metadata!.name!, metadata!.namespace!]
+    const shown = containers.filter((container) => wanted === undefined || container === wanted)
+    if (shown.length === 0 && workloads.length > 0)
+      throw new ClusterTestError('ERR_KUBE_NOT_FOUND', `Pod "${pod}" has no container "${wanted}".`, {
+        hint: `It has ${formatList(containers)}.`,
+      })
+    return shown.map((container) => ({
+      name: `${ns === 'default' ? '' : `${ns}/`}${pod}${containers.length > 1 ? `/${container}` : ''}`,
+      open: () => streamPodLog(kube, ns, pod, { container, previous, follow, ...(tail === undefined ? {} : { tail }) }),
+    }))
+  })
+}
+
+async function allPods(kube: KubeClient, namespace: string | undefined): Promise<readonly Pod[]> {
+  const path = namespace === undefined ? '/api/v1/pods' : `/api/v1/namespaces/${namespace}/pods`
+  const { items } = await kube.request<KubeList<Pod>>('GET', path)
+  return items.filter(({ metadata }) => namespace !== undefined || metadata?.namespace !== 'kube-system')
+}

@@ -1,0 +1,53 @@
+import type Dockerode from 'dockerode'
+
+import { ClusterTestError } from '../support/errors.ts'
+
+interface Modem {
+  dial(options: DialOptions, callback: (error: unknown, ...answer: unknown[]) => void): void
+}
+
+interface DialOptions {
+  readonly method: string
+  readonly path: string
+  readonly isStream?: boolean
+  readonly hijack?: boolean
+  readonly openStdin?: boolean
+  readonly file?: unknown
+  readonly abortSignal?: AbortSignal
+}
+
+const limited = new WeakSet<object>()
+
+/**
+ * Gives a time limit to each request that an engine answers as a whole: dockerode knows none, and an engine that has taken the
+ * connection and never answers would hold a run up for good. Streams, uploads and waits take as long as they take.
+ */
+export function limitRequests({ modem }: Dockerode, limit = 120_000): void {
+  const target = modem as Modem
+  if (limited.has(target)) return
+  limited.add(target)
+  const dial = target.dial.bind(target)
+  target.dial = (options, callback) => {
+    const { method, path, abortSignal } = options
+    if (options.isStream || options.hijack || options.openStdin || options.file || /\/wait\b/.test(path)) return dial(options, callback)
+    const silence = AbortSignal.timeout(limit)
+    const signal = abortSignal ? AbortSignal.any([abortSignal, silence]) : silence
+    dial({ ...options, abortSignal: signal }, (error, ...answer) => {
+      if (!error || !silence.aborted || abortSignal?.aborted) return callback(error, ...answer)
+      const text = `The Docker engine at ${addressOf(modem)} did not answer ${method} ${path.replace(/\?.*/, '')} within ${limit} ms.`
+      callback(
+        new ClusterTestError('ERR_DOCKER_UNAVAILABLE', text, {
+          cause: error,
+          hint: 'Look at "docker info"; the engine may need a restart.',
+        }),
+      )
+    })
+  }
+}
+
+/** As DOCKER_HOST has it. */
+export function addressOf(modem: unknown): string {
+  const { socketPath, host, port } = modem as { socketPath?: string; host?: string; port?: string | number }
+  if (!socketPath) return `tcp://${host}:${port}`
+  return process.platform === 'win32' ? `npipe://${socketPath}` : `unix://${socketPath}`
+}
