@@ -83,7 +83,7 @@ test('reads the limits of the machine that Docker is on', async () => {
     '/proc/meminfo': 'MemTotal: 4000000 kB\nMemAvailable:    2000000 kB\n',
     '/proc/sys/fs/inotify/max_user_instances': '128\n',
     '/proc/sys/fs/inotify/max_user_watches': '8192\n',
-    '/proc/sys/fs/file-max': '9223372036854775807\n',
+    '/proc/sys/fs/file-max': '1000000\n',
     '/proc/self/limits':
       'Limit  Soft Limit  Hard Limit  Units\nMax open files            512                 524288               files     \n',
   }
@@ -92,7 +92,7 @@ test('reads the limits of the machine that Docker is on', async () => {
     freeMemory: 2_048_000_000,
     inotifyInstances: 128,
     inotifyWatches: 8192,
-    systemFiles: 9_223_372_036_854_775_807,
+    systemFiles: 1_000_000,
     openFiles: 512,
   })
   expect(await readHostLimits(2 * totalmem(), async (path) => files[path])).toEqual({

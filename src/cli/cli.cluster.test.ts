@@ -9,10 +9,26 @@ import { connectDocker } from '../docker/docker.ts'
 import { describe } from '../suite/describe.ts'
 import { type CommandError, runCommand } from '../support/run-command.ts'
 import { shellPod } from '../testing/echo-app.ts'
+import { runCli } from './run-cli.ts'
 
 const root = new URL('../../', import.meta.url).pathname
-const cli = (...args: readonly string[]) => runCommand(process.execPath, [`${root}src/cli/main.ts`, ...args])
-const failing = (...args: readonly string[]) => cli(...args).then(Promise.reject, (error: CommandError) => error)
+const program = `${root}src/cli/main.ts`
+/** In this process, which is what takes the time. */
+async function run(...args: readonly string[]) {
+  let [out, err] = ['', '']
+  const context = { print: (line: string) => void (out += `${line}\n`), note: (line: string) => void (err += `${line}\n`) }
+  return { exitCode: await runCli(args, { ...context, env: process.env, cwd: root }), out, err }
+}
+const cli = async (...args: readonly string[]) => {
+  const { exitCode, out, err } = await run(...args)
+  expect({ exitCode, err }).toEqual({ exitCode: 0, err: '' })
+  return out
+}
+const failing = async (...args: readonly string[]) => {
+  const { exitCode, err } = await run(...args)
+  expect(exitCode).not.toBe(0)
+  return err
+}
 
 describe.withCluster('command line', { images: ['busybox:1.37'] }, (test) => {
   test('list shows the cluster with its run, ports and memory', async ({ cluster }) => {
@@ -32,22 +48,22 @@ describe.withCluster('command line', { images: ['busybox:1.37'] }, (test) => {
   })
 
   test('logs shows workloads, nodes and previous runs of containers, and goes on with --follow', async ({ cluster }) => {
-    const talker = 'echo hello; echo to stderr >&2; i=0; while true; do i=$((i+1)); echo tick $i; sleep 0.2; done'
+    const talker = 'echo hello; echo to stderr >&2; i=0; while [ ! -e /stop ]; do i=$((i+1)); echo tick $i; sleep 0.2; done'
     await cluster.apply(shellPod('talker', talker, { restartPolicy: 'Always' }))
-    expect(await cli('logs', cluster.name, 'pod/talker', '--tail', 'all')).toMatch(/^hello\nto stderr\ntick 1\n/)
+    expect(await cli('logs', cluster.name, 'pod/talker', '--tail', 'all')).toMatch(/^hello\n(.*\n)*tick 1\n/)
     const lines = (await cli('logs', 'command line', '--json')).trim().split('\n')
     expect(JSON.parse(lines[0]!)).toEqual({ source: 'talker', line: expect.stringMatching(/^(hello|tick \d+)$/) as string })
     expect((await cli('logs', cluster.name, 'node/server-0', '--tail', '2')).trim().split('\n')).toHaveLength(2)
 
-    await cluster.exec('pod/talker', ['kill', '1'], { reject: false })
+    await cluster.exec('pod/talker', ['touch', '/stop'])
     await expect
-      .poll(() => cli('logs', cluster.name, 'pod/talker', '--previous').catch(() => ''), { timeout: 30_000 })
+      .poll(async () => (await run('logs', cluster.name, 'pod/talker', '--previous')).out, { timeout: 30_000 })
       .toMatch(/^tick \d+$/m)
 
     const stop = new AbortController()
     const seen: string[] = []
     const { promise: goesOn, resolve } = Promise.withResolvers<void>()
-    const following = runCommand(process.execPath, [`${root}src/cli/main.ts`, 'logs', cluster.name, 'pod/talker', '-f', '--tail', '1'], {
+    const following = runCommand(process.execPath, [program, 'logs', cluster.name, 'pod/talker', '-f', '--tail', '1'], {
       signal: stop.signal,
       onLine: (line) => (seen.push(line) >= 5 ? resolve() : undefined),
     })
@@ -59,11 +75,9 @@ describe.withCluster('command line', { images: ['busybox:1.37'] }, (test) => {
   })
 
   test('logs says what there is when it finds nothing', async ({ cluster }) => {
-    expect((await failing('logs', 'no-such-cluster')).output).toMatch(/^There is no cluster that "no-such-cluster" names\.\nHint: .*vk-/)
-    expect((await failing('logs', cluster.name, 'node/agent-7')).output).toMatch(/has no node "agent-7"\.\nHint: It has "server-0"\./)
-    expect((await failing('logs', cluster.name, 'deployment/none')).output).toMatch(
-      /^There is no Deployment "none" in namespace "default"\./,
-    )
+    expect(await failing('logs', 'no-such-cluster')).toMatch(/^There is no cluster that "no-such-cluster" names\.\nHint: .*vk-/)
+    expect(await failing('logs', cluster.name, 'node/agent-7')).toMatch(/has no node "agent-7"\.\nHint: It has "server-0"\./)
+    expect(await failing('logs', cluster.name, 'deployment/none')).toMatch(/^There is no Deployment "none" in namespace "default"\./)
   })
 
   test('prune spares what lives and what is kept, and removes the rest of a dead run', async ({ cluster }) => {
@@ -74,17 +88,17 @@ describe.withCluster('command line', { images: ['busybox:1.37'] }, (test) => {
       [ownerLabel]: createOwner().labels[ownerLabel]!.replace(/\/[^/]*$/, '/0'),
       [clusterLabel]: `vk-${run}-dead`,
       // Else the prune of another run on this machine may come first.
-      [expiresLabel]: new Date(Date.now() + 600_000).toISOString(),
+      [expiresLabel]: String(Date.now() + 600_000),
     }
     await engine.createVolume({ Name: `vk-${run}-dead`, Labels: labels })
     try {
       expect(await cli('list')).toMatch(new RegExp(`${run} +pid ${process.pid}, dead +vk-${run}-dead`))
-      expect(await cli('prune', run)).toBe(`kept run ${run}: --all removes it before its time\n`)
+      expect(await cli('prune', run)).toBe(`kept "vk-${run}-dead" of run ${run}: --all removes it before its time\n`)
       expect(await cli('prune', run, '--all', '--dry-run')).toBe(`would remove run ${run}: "vk-${run}-dead"\n`)
       await engine.getVolume(`vk-${run}-dead`).inspect()
       expect(JSON.parse(await cli('prune', run, '--all', '--json'))).toEqual({
         dryRun: false,
-        runs: [{ run, clusters: [`vk-${run}-dead`] }],
+        runs: [{ run, clusters: [`vk-${run}-dead`], kept: [] }],
       })
       await expect(engine.getVolume(`vk-${run}-dead`).inspect()).rejects.toMatchObject({ statusCode: 404 })
     } finally {
@@ -94,7 +108,7 @@ describe.withCluster('command line', { images: ['busybox:1.37'] }, (test) => {
         .catch(() => undefined)
     }
     const own = cluster.name.split('-')[1]!
-    expect((await failing('prune', own, '--all')).output).toMatch(new RegExp(`^Run "${own}" is of process \\d+ on ".*", which runs\\.`))
+    expect(await failing('prune', own, '--all')).toMatch(new RegExp(`^Run "${own}" is of process \\d+ on ".*", which runs\\.`))
   })
 
   test('doctor finds that this machine runs suites', async () => {
@@ -103,7 +117,7 @@ describe.withCluster('command line', { images: ['busybox:1.37'] }, (test) => {
     expect(checks.map(({ name }) => name)).toEqual(
       expect.arrayContaining(['Docker', 'k3d', 'memory', 'cgroup', 'address pools', 'proxies']),
     )
-    const blind = await runCommand(process.execPath, [`${root}src/cli/main.ts`, 'doctor'], {
+    const blind = await runCommand(process.execPath, [program, 'doctor'], {
       env: { DOCKER_HOST: 'unix:///nowhere/docker.sock', VITEST_KUBERNETES_K3D: '/nowhere/k3d' },
     }).then(Promise.reject, (error: CommandError) => error)
     expect(blind.exitCode).toBe(1)
@@ -137,10 +151,10 @@ describe.withCluster('command line', { images: ['busybox:1.37'] }, (test) => {
         bin: Record<string, string>
         version: string
       }
-      const program = join(folder, bin['vitest-kubernetes']!)
-      expect(await runCommand(process.execPath, [program, '--version'])).toBe(`${version}\n`)
-      expect(await runCommand(process.execPath, [program, 'list'])).toContain('command line')
-      expect((await readFile(program, 'utf8')).split('\n')[0]).toBe('#!/usr/bin/env node')
+      const published = join(folder, bin['vitest-kubernetes']!)
+      expect(await runCommand(process.execPath, [published, '--version'])).toBe(`${version}\n`)
+      expect(await runCommand(process.execPath, [published, 'list'])).toContain('command line')
+      expect((await readFile(published, 'utf8')).split('\n')[0]).toBe('#!/usr/bin/env node')
     } finally {
       await rm(folder, { recursive: true })
     }

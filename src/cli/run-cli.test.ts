@@ -2,7 +2,7 @@ import { expect, test } from 'vitest'
 
 import { takeInventory } from '../cluster/inventory.ts'
 import { findCluster } from './find-cluster.ts'
-import { checkRuns } from './prune.ts'
+import { checkRuns, planPrune } from './plan-prune.ts'
 import { runCli } from './run-cli.ts'
 
 async function run(...argv: string[]) {
@@ -85,4 +85,21 @@ test('prunes no run that may live', () => {
     [ClusterTestError: There is no run "ccc".
     Hint: There are "aaa" and "bbb".]
   `)
+})
+
+test('prunes what dead runs left, but for clusters that are kept until later', () => {
+  const [live] = runs
+  const dead = { ...runs[1]!, owner: { host: 'here', pid: 1, state: 'dead' as const } }
+  const [cluster] = dead.clusters
+  const keptUntil = (...times: readonly (string | undefined)[]) => ({
+    ...dead,
+    clusters: times.map((time, index) => ({ ...cluster!, name: `c${index}`, keptUntil: time })),
+  })
+  const now = Date.parse('2030-01-01T12:00:00Z')
+  const plan = (run: typeof dead, all = false) => planPrune([live!, run], { all, now })
+  expect(plan(dead)).toEqual([{ run: 'bbb', clusters: ['vk-bbb-mail-3333'], kept: [] }])
+  const mixed = keptUntil('2030-01-01T12:30:00Z', '2030-01-01T11:30:00Z', undefined)
+  expect(plan(mixed)).toEqual([{ run: 'bbb', clusters: ['c1', 'c2'], kept: ['c0'] }])
+  expect(plan(mixed, true)).toEqual([{ run: 'bbb', clusters: ['c0', 'c1', 'c2'], kept: [] }])
+  expect(plan({ ...dead, clusters: [] })).toEqual([{ run: 'bbb', clusters: [], kept: [] }])
 })

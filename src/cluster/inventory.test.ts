@@ -41,7 +41,7 @@ const runs = takeInventory({
     { Name: 'vk-a-shop', Labels: label('aaa', owner, 'vk-a-shop', { [suiteLabel]: 'shop, all of it' }), Created: '2030-01-01T12:00:01Z' },
     {
       Name: 'vk-d-old',
-      Labels: label('ddd', deadOwner, 'vk-d-old', { [expiresLabel]: '2030-01-01T13:00:00.000Z' }),
+      Labels: label('ddd', deadOwner, 'vk-d-old', { [expiresLabel]: String(Date.parse('2030-01-01T13:00:00Z')) }),
       Created: '2030-01-01T11:00:00Z',
     },
   ],
@@ -83,8 +83,8 @@ test('prints it as a table', () => {
   const table = formatInventory(runs, memory, now).replaceAll(String(process.pid), 'PID')
   expect(table.replaceAll(/ {2,}/g, ' | ')).toMatchInlineSnapshot(`
     "run | owner | cluster | suite | nodes | others | age | memory | API | kept until
-    aaa | pid PID, alive | vk-a-shop | shop, all of it | 1 running, 1 exited | 1 running | 1133 days | 482 MB | 127.0.0.1:36445
-    ddd | pid PID, dead | vk-d-old | 1133 days | 2030-01-01T13:00:00.000Z
+    aaa | pid PID, alive | vk-a-shop | shop, all of it | 1 running, 1 exited | 1 running | 3 min | 482 MB | 127.0.0.1:36445
+    ddd | pid PID, dead | vk-d-old | 63 min | 2030-01-01T13:00:00.000Z
     ddd | pid PID, dead | loose
 
     What dead runs left goes with the next run, or now: vitest-kubernetes prune"

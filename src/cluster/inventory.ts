@@ -69,7 +69,7 @@ export function takeInventory({ containers, networks, volumes }: DockerListing):
       return {
         name,
         suite: all.find((each) => each[suiteLabel])?.[suiteLabel],
-        keptUntil: all.find((each) => each[expiresLabel])?.[expiresLabel],
+        keptUntil: timeOf(all.find((each) => each[expiresLabel])?.[expiresLabel]),
         created: new Date(created).toISOString(),
         containers: own.containers.map(describeContainer).toSorted((a, b) => order(a) - order(b) || a.name.localeCompare(b.name)),
         networks: own.networks.map(({ Name }) => Name),
@@ -101,6 +101,12 @@ function describeContainer({ Names, Labels, State, Ports }: DockerListing['conta
       .toSorted((a, b) => a.PrivatePort - b.PrivatePort)
       .map(({ IP, PublicPort, PrivatePort, Type }) => `${IP}:${PublicPort}->${PrivatePort}/${Type}`),
   }
+}
+
+/** A time that cannot be read keeps nothing: it would do so for ever. */
+function timeOf(milliseconds = ''): string | undefined {
+  const time = new Date(Number(milliseconds || Number.NaN))
+  return Number.isNaN(time.getTime()) ? undefined : time.toISOString()
 }
 
 function order({ role }: ContainerInventory): number {

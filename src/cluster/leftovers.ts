@@ -4,7 +4,7 @@ import { join } from 'node:path'
 
 import type { Docker } from '../docker/docker.ts'
 import { removeByLabel } from '../docker/remove.ts'
-import { clusterLabel, expiresLabel, folderPrefix, isOwnerDead, ownerLabel, runLabel } from './owner.ts'
+import { clusterLabel, folderPrefix, isOwnerDead, ownerLabel, runLabel } from './owner.ts'
 
 /** A cluster, or part of one, that a process left which no longer runs. */
 export interface Leftover {
@@ -12,11 +12,8 @@ export interface Leftover {
   readonly clusters: readonly string[]
 }
 
-/**
- * What dead runs of this host left. Found by our labels alone: never by a name, never anything of a run that lives.
- * @param kept what is with clusters that are to be kept a while longer
- */
-export async function findLeftovers(docker: Docker, kept: 'spare' | 'include' = 'spare'): Promise<readonly Leftover[]> {
+/** What dead runs of this host left. Found by our labels alone: never by a name, never anything of a run that lives. */
+export async function findLeftovers(docker: Docker): Promise<readonly Leftover[]> {
   const filters = { label: [ownerLabel] }
   const [containers, networks, volumes] = await Promise.all([
     docker.engine.listContainers({ all: true, filters }),
@@ -24,24 +21,11 @@ export async function findLeftovers(docker: Docker, kept: 'spare' | 'include' = 
     docker.engine.listVolumes({ filters }),
   ])
   const labels = [...containers, ...networks, ...(volumes.Volumes ?? [])].map((object) => object.Labels ?? {})
-  return leftoversOf(labels, kept)
-}
-
-/** @param objects the labels of each object */
-export function leftoversOf(objects: readonly Labels[], kept: 'spare' | 'include', now = Date.now()): readonly Leftover[] {
-  const spared = kept === 'include' ? [] : objects.filter((each) => isKept(each, now)).map((each) => each[runLabel])
-  const dead = objects.filter((each) => isOwnerDead(each[ownerLabel] ?? '') && !spared.includes(each[runLabel]))
-  return Object.entries(Object.groupBy(dead, (each) => each[runLabel] ?? '')).map(([run, labels = []]) => ({
+  const dead = labels.filter((each) => isOwnerDead(each[ownerLabel] ?? ''))
+  return Object.entries(Object.groupBy(dead, (each) => each[runLabel] ?? '')).map(([run, objects = []]) => ({
     run,
-    clusters: [...new Set(labels.flatMap((each) => each[clusterLabel] ?? []))],
+    clusters: [...new Set(objects.flatMap((each) => each[clusterLabel] ?? []))],
   }))
-}
-
-type Labels = Readonly<Record<string, string>>
-
-/** A time that cannot be read keeps nothing: it would do so for ever. */
-function isKept(labels: Labels, now: number): boolean {
-  return Date.parse(labels[expiresLabel] ?? '') > now
 }
 
 /** Removes everything of a run: what Docker has, the parts included that only k3d labelled, and its folder with the kubeconfigs. */

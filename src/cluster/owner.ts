@@ -15,7 +15,7 @@ export const ownerLabel = 'vitest-kubernetes.owner'
 export const clusterLabel = 'vitest-kubernetes.cluster'
 /** Name of the suite, for people; on the cluster's network. */
 export const suiteLabel = 'vitest-kubernetes.suite'
-/** Until when a kept cluster may stay after its run: a time in ISO 8601. */
+/** Milliseconds since 1970 until which a cluster is kept. */
 export const expiresLabel = 'vitest-kubernetes.expires'
 
 /** Start of the name of a run's private folder, in the folder for temporary files. */
