@@ -1,9 +1,9 @@
-import { constants } from 'node:fs'
-import { access, readFile } from 'node:fs/promises'
-import { delimiter, join } from 'node:path'
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
 
 import { goBuild } from './go-build.ts'
 import { CHECKOUT, type Kit } from './kit.ts'
+import { isOnPath } from './on-path.ts'
 
 const MODULE = 'github.com/k3d-io/k3d/v5'
 
@@ -18,21 +18,4 @@ export async function ensureK3d(kit: Kit): Promise<string | undefined> {
     ldflags: `-X ${MODULE}/version.Version=${version}`,
   })
   return folder
-}
-
-async function isOnPath(program: string): Promise<boolean> {
-  for (const folder of (process.env['PATH'] ?? '').split(delimiter)) {
-    if (await isExecutable(join(folder, program))) return true
-  }
-  return false
-}
-
-async function isExecutable(file: string): Promise<boolean> {
-  try {
-    await access(file, constants.X_OK)
-    return true
-  } catch (error) {
-    if (['ENOENT', 'ENOTDIR', 'EACCES'].includes((error as NodeJS.ErrnoException).code ?? '')) return false
-    throw error
-  }
 }

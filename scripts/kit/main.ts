@@ -11,9 +11,12 @@ import { ensureNodeImages, nodeImageTags } from './node-image.ts'
 import { canPullImages } from './registry.ts'
 import { stopRunningCommands } from './run.ts'
 import { ensureServiceImages } from './service-images.ts'
+import { ensureTools } from './tools.ts'
 
 const INTERRUPTS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
-const [command, ...args] = process.argv.slice(2)
+/** `--no-tools`: without the programs that only some stacks need, which take minutes to build. */
+const withoutTools = process.argv[2] === '--no-tools'
+const [command, ...args] = process.argv.slice(withoutTools ? 3 : 2)
 const kit = createKit()
 try {
   const env = await interruptible(() => withLock(kit, () => setUp(kit)))
@@ -48,13 +51,16 @@ async function setUp(kit: Kit): Promise<NodeJS.ProcessEnv> {
   const engine = await ensureDockerEngine(kit)
   if (command === undefined) kit.log(`Docker Engine ${engine}`)
   const k3dFolder = await ensureK3d(kit)
-  const folders = [join(CHECKOUT, 'node_modules/.bin'), process.env['PATH'], k3dFolder]
-  const env = { PATH: folders.filter((folder) => folder !== undefined).join(delimiter) }
-  if (!(await isOffline(kit, env))) return env
+  const pathWith = (folders: readonly string[]) =>
+    [join(CHECKOUT, 'node_modules/.bin'), process.env['PATH'], k3dFolder, ...folders]
+      .filter((folder) => folder !== undefined)
+      .join(delimiter)
+  const tools = (nodeImage?: string) => (withoutTools ? [] : ensureTools(kit, nodeImage))
+  if (!(await isOffline(kit, { PATH: pathWith([]) }))) return { PATH: pathWith(await tools()) }
   const images = await ensureNodeImages(kit)
   const substitutes = await ensureServiceImages(kit)
   return {
-    ...env,
+    PATH: pathWith(await tools(images.node)),
     VITEST_KUBERNETES_NODE_IMAGE: images.node,
     K3D_IMAGE_TOOLS: images.tools,
     // Testcontainers' reaper is an image that cannot be pulled.

@@ -1,4 +1,4 @@
-import { checkOption } from '../stack/options.ts'
+import { checkOption } from '../stack/check-option.ts'
 import type { EnvOptions } from './env.ts'
 
 /**

@@ -69,7 +69,7 @@ export async function startEngine({
   return {
     async start(request, held, signal) {
       checkOptions(request.options)
-      const plan = await planSuite(request)
+      const plan = await planSuite(request, folder, signal)
       const report = progress(request.suite)
       held.use(
         await capacity.acquire(signal, () => report({ kind: 'note', step: 'cluster', text: `waits for one of ${capacity.limit} slots` })),

@@ -16,17 +16,22 @@ import { parseWorkload } from '../kube/workload.ts'
 import { findDatabase } from '../seed/database.ts'
 import { seedSql } from '../seed/seed-sql.ts'
 import { applyManifests } from '../stack/apply.ts'
+import { type ChartPlan, planCharts } from '../stack/charts.ts'
 import type { ImageSubstitutes } from '../stack/image-names.ts'
 import { type LocalImage, planImages, prepareImages } from '../stack/images.ts'
 import { importImages } from '../stack/import-images.ts'
+import { renderKustomize } from '../stack/kustomize.ts'
 import { type Manifest, loadManifests } from '../stack/manifests.ts'
 import type { ImageBuild } from '../stack/options.ts'
+import { loadSecrets } from '../stack/secrets.ts'
+import type { DecryptOptions } from '../stack/sops.ts'
 import { describeReadiness, waitForReady } from '../stack/wait.ts'
 import { describeObject, expectsEndpoints, isWorkload, selects } from '../stack/workloads.ts'
 import { ClusterTestError } from '../support/errors.ts'
 import { type Progress, runStep } from '../support/progress.ts'
 import { together } from '../support/together.ts'
 import type { LeaseRequest } from './protocol.ts'
+import { type Releases, planReleases } from './releases.ts'
 
 /** What every suite of a run shares. */
 export interface EngineParts {
@@ -56,6 +61,9 @@ export interface RunningSuite extends AsyncDisposable {
 export interface SuitePlan {
   readonly request: LeaseRequest
   readonly manifests: readonly Manifest[]
+  readonly charts: readonly ChartPlan[]
+  /** What the charts render to. */
+  readonly rendered: readonly Manifest[]
   readonly images: Awaited<ReturnType<typeof planImages>>
   readonly seeds: readonly Seed[]
   /** What the user has to know of it. */
@@ -72,7 +80,7 @@ type ManifestSources = string | KubeObject | readonly (string | KubeObject)[]
 const namespace = 'default'
 
 /** @throws ClusterTestError for every path that does not exist and every manifest that cannot be one */
-export async function planSuite(request: LeaseRequest): Promise<SuitePlan> {
+export async function planSuite(request: LeaseRequest, runFolder: string, signal: AbortSignal): Promise<SuitePlan> {
   const { folder, options, bridged } = request
   const seeds = Object.entries(options.seed ?? {}).map(([workload, files]) => ({
     workload,
@@ -80,9 +88,29 @@ export async function planSuite(request: LeaseRequest): Promise<SuitePlan> {
   }))
   for (const { files } of seeds) for (const file of files) await checkSeedFile(file)
   const images = await planImages(options.images, folder)
-  const loaded = await loadManifests(options.manifests ?? [], folder)
-  checkStandIns(loaded, { bridged, namespace })
-  return { request, seeds, images, ...planStandIns(loaded, { bridged, images, namespace }) }
+  const keys = keysOf(request, signal)
+  const loaded = (
+    await Promise.all([
+      loadSecrets(options.secrets, folder, keys),
+      loadManifests(options.manifests ?? [], folder, keys),
+      renderKustomize(options.kustomize, folder, signal),
+    ])
+  ).flat()
+  const charts = await planCharts(options.charts, { ...keys, folder, runFolder, namespace })
+  const everything = [...loaded, ...charts.flatMap(({ manifests }) => manifests)]
+  checkStandIns(everything, { bridged, namespace })
+  const { manifests, notes } = planStandIns(everything, { bridged, images, namespace })
+  return {
+    ...{ request, seeds, images, charts, notes },
+    manifests: manifests.slice(0, loaded.length),
+    rendered: manifests.slice(loaded.length),
+  }
+}
+
+/** Where sops finds its keys. */
+function keysOf({ folder, options }: LeaseRequest, signal: AbortSignal): DecryptOptions {
+  const ageKeyFile = options.sops?.ageKeyFile
+  return { signal, ...(ageKeyFile === undefined ? {} : { ageKeyFile: resolve(folder, ageKeyFile) }) }
 }
 
 async function checkSeedFile(file: string): Promise<void> {
@@ -121,12 +149,18 @@ export async function startSuite(parts: EngineParts, plan: SuitePlan, progress: 
         }),
       )
     },
-    (abort) => prepareImages({ ...parts, plan: plan.images, manifests: plan.manifests, progress, signal: abort }),
+    (abort) => prepareImages({ ...parts, plan: plan.images, manifests: [...plan.manifests, ...plan.rendered], progress, signal: abort }),
   ])
   const services = cleanup.use(exposeServices(docker, cluster))
   const imported = new Set<string>()
   let exposing: Promise<void> = Promise.resolve()
-  await bringUp(stack.images, stack.manifests, plan.seeds, signal)
+  await bringUp(
+    stack.images,
+    stack.manifests.slice(0, plan.manifests.length),
+    plan.seeds,
+    signal,
+    await releasesOf(stack.manifests.slice(plan.manifests.length)),
+  )
 
   const addresses = () => services.addresses
   // The last one in: bridges end before what they lead to.
@@ -140,7 +174,11 @@ export async function startSuite(parts: EngineParts, plan: SuitePlan, progress: 
       return services.addresses
     },
     async apply(sources, abort) {
-      const { manifests, notes } = planStandIns(await loadManifests(sources, folder), { bridged, images: plan.images, namespace })
+      const { manifests, notes } = planStandIns(await loadManifests(sources, folder, keysOf(plan.request, abort)), {
+        bridged,
+        images: plan.images,
+        namespace,
+      })
       tell(notes)
       const more = await prepareImages({
         ...parts,
@@ -163,24 +201,28 @@ export async function startSuite(parts: EngineParts, plan: SuitePlan, progress: 
     manifests: readonly Manifest[],
     seeds: readonly Seed[],
     abort: AbortSignal,
+    releases?: Releases,
   ): Promise<void> {
     await importOnce(images, abort)
-    if (manifests.length === 0) return
+    if (manifests.length === 0 && !releases) return
     const filled = await fillStandIns(manifests, () => readPauseImage(docker, cluster, abort))
     const applied = await runStep(progress, 'apply', `${manifests.length} objects`, () =>
       applyManifests(cluster.kube, filled, namespace, abort),
     )
-    const own = (await listServices(cluster, abort)).filter((service) => applied.some((object) => isSame(object, service)))
+    const expected = [...applied, ...(releases?.objects ?? [])]
+    const listOwn = async (each: AbortSignal) =>
+      (await listServices(cluster, each)).filter((service) => expected.some((object) => isSame(object, service)))
     let isSeeding = seeds.length > 0
     await together(abort, [
-      (each) => waitForAll(applied, () => isSeeding, each),
+      (each) => waitForAll(expected, () => isSeeding || releases?.mayCrash() === true, each),
+      async (each) => releases?.install(each),
       async (each) => {
         await together(
           each,
           seeds.map(
             ({ workload, files }) =>
               (one: AbortSignal) =>
-                seed(workload, files, applied, own, one),
+                seed(workload, files, expected, listOwn, one),
           ),
         )
         isSeeding = false
@@ -189,10 +231,16 @@ export async function startSuite(parts: EngineParts, plan: SuitePlan, progress: 
     await waitForServiceRules(
       docker,
       cluster,
-      own.filter((service) => expectsEndpoints(service, applied)),
+      (await listOwn(abort)).filter((service) => expectsEndpoints(service, expected)),
       abort,
     )
     await exposeOnce(abort)
+  }
+
+  async function releasesOf(prepared: readonly Manifest[]): Promise<Releases | undefined> {
+    if (plan.charts.length === 0) return undefined
+    const filled = await fillStandIns(prepared, () => readPauseImage(docker, cluster, signal))
+    return planReleases({ charts: plan.charts, planned: plan.rendered, prepared: filled, cluster, trackChild: parts.trackChild, progress })
   }
 
   /** One after the other, since seeds of several workloads run at the same time. */
@@ -233,7 +281,7 @@ export async function startSuite(parts: EngineParts, plan: SuitePlan, progress: 
     workload: string,
     files: readonly string[],
     applied: readonly KubeObject[],
-    own: readonly Service[],
+    listOwn: (signal: AbortSignal) => Promise<readonly Service[]>,
     abort: AbortSignal,
   ): Promise<void> {
     const { kind, name } = parseWorkload(workload)
@@ -242,7 +290,7 @@ export async function startSuite(parts: EngineParts, plan: SuitePlan, progress: 
     await waitForServiceRules(
       docker,
       cluster,
-      own.filter((service) => object && selects(service, object)),
+      (await listOwn(abort)).filter((service) => object && selects(service, object)),
       abort,
     )
     await exposeOnce(abort)

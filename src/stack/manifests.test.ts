@@ -86,7 +86,11 @@ describe('errors name file, document and line', () => {
     ],
     ['text', 'just text', /^Manifest "a\.yaml", document 1 \(line 1\) is the string "just text", not an object\./],
     ['a list', '- a\n- b', /is a list, not an object/],
-    ['a kustomization', 'apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nresources: []', /kubectl kustomize/],
+    [
+      'a kustomization',
+      'apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nresources: []',
+      /name its folder in "kustomize"/,
+    ],
   ] as const)('%s', ([, yaml, message]) => {
     expect(() => parseManifests(yaml, 'a.yaml')).toThrow(message)
   })

@@ -6,6 +6,13 @@ test('takes what the docs show', () => {
   checkOptions({
     images: { orders: './orders', inventory: { build: './inventory', target: 'dev', buildArgs: { VERSION: '1' } }, cache: 'redis:8' },
     manifests: ['./k8s', { apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'shop' } }],
+    kustomize: './overlays/test',
+    charts: {
+      shop: './charts/shop',
+      search: { chart: 'search', repo: 'https://charts.example.com', values: { a: [1, null, { b: undefined }] } },
+    },
+    secrets: ['./k8s/keys.enc.yaml', { 'shop-keys': './shop.enc.env' }],
+    sops: { ageKeyFile: './test.agekey' },
     seed: { 'statefulset/postgres': ['./schema.sql', './rows.sql'] },
     agents: 2,
     memory: 1e9,
@@ -21,6 +28,21 @@ test.for([
   [{ images: { orders: { folder: './x' } } }, 'Expected option `images.orders.build` to be a folder, got null (null).'],
   [{ images: { orders: { build: './x', tag: 'y' } } }, 'Option `images.orders` has no key "tag".'],
   [{ manifests: ['./k8s', 7] }, 'Expected option `manifests[1]` to be a path, a glob or an object, got 7 (number).'],
+  [{ kustomize: [1] }, 'Expected option `kustomize` to be a folder, or an array of such, got [1] (array).'],
+  [{ charts: { Shop: './x' } }, 'Expected option `charts` to be an object by names of releases'],
+  [{ charts: { shop: { folder: './x' } } }, 'Option `charts["shop"]` has no key "folder".'],
+  [{ charts: { shop: {} } }, 'Expected option `charts["shop"].chart` to be a folder, an archive, or the name of a chart, got null (null).'],
+  [{ charts: { shop: { chart: '--debug' } } }, 'Expected option `charts["shop"].chart` to be'],
+  [
+    { charts: { shop: { chart: './x', values: { a: { b: [Number.NaN] } } } } },
+    'Expected option `charts["shop"].values.a.b.0` to be a text, a finite',
+  ],
+  [
+    { charts: { shop: { chart: './x', values: { at: new Date(0) } } } },
+    'Expected option `charts["shop"].values.at` to be a text, a finite',
+  ],
+  [{ secrets: [{ keys: 5 }] }, 'Expected option `secrets[0]` to be a path, a glob or an object from the name of a Secret to a file'],
+  [{ sops: { key: 'x' } }, 'Option `sops` has no key "key".'],
   [{ seed: { postgres: './a.sql' } }, 'Expected a workload as "kind/name", got "postgres".'],
   [
     { seed: { 'sts/postgres': 5 } },

@@ -1,7 +1,9 @@
 import { type IpFamily, clusterRanges } from '../cluster/cluster-ranges.ts'
 import type { KubeObject } from '../kube/types.ts'
 import { parseWorkload } from '../kube/workload.ts'
-import { ClusterTestError } from '../support/errors.ts'
+import { checkKeys, checkOption, invalid, isDuration, isPositive, isRecord, isText, isTextArray, isTextRecord } from './check-option.ts'
+import { checkTools } from './check-tools.ts'
+import type { ToolOptions } from './tool-options.ts'
 
 /** How to build an image. */
 export interface ImageBuild {
@@ -25,7 +27,7 @@ export interface ImageBuild {
  *   seed: { 'statefulset/postgres': './seed/shop.sql' },
  * } satisfies StackOptions
  */
-export interface StackOptions {
+export interface StackOptions extends ToolOptions {
   /**
    * Images that the cluster gets from this machine instead of a registry. A folder (starting with `.` or `/`) is built,
    * and used wherever a manifest names an image of the folder's name, whatever its tag or registry: `./orders` is
@@ -69,6 +71,10 @@ export interface SuiteClusterOptions extends StackOptions, ClusterOptions {}
 export const clusterOptionKeys = [
   'images',
   'manifests',
+  'kustomize',
+  'charts',
+  'secrets',
+  'sops',
   'seed',
   'agents',
   'nodeImage',
@@ -86,6 +92,7 @@ export const clusterOptionKeys = [
 export function checkOptions(options: SuiteClusterOptions): void {
   checkImages(options.images)
   checkManifests(options.manifests)
+  checkTools(options)
   checkSeed(options.seed)
   checkOption('agents', 'a non-negative integer', options.agents, (value) => Number.isInteger(value) && (value as number) >= 0)
   checkOption('nodeImage', 'the name of an image', options.nodeImage, isText)
@@ -128,30 +135,3 @@ function checkSeed(seed: unknown): void {
     if (!isText(files) && !isTextArray(files)) throw invalid(`seed["${workload}"]`, 'the path of an SQL file, or an array of such', files)
   }
 }
-
-function checkKeys(option: string, value: Record<string, unknown>, known: readonly string[]): void {
-  const unknown = Object.keys(value).find((key) => !known.includes(key))
-  if (unknown)
-    throw new ClusterTestError('ERR_OPTIONS_INVALID', `Option \`${option}\` has no key "${unknown}".`, {
-      hint: `Its keys are ${known.join(', ')}.`,
-    })
-}
-
-export function checkOption(option: string, expected: string, value: unknown, isValid: (value: unknown) => boolean): void {
-  if (value !== undefined && !isValid(value)) throw invalid(option, expected, value)
-}
-
-function invalid(option: string, expected: string, value: unknown): ClusterTestError {
-  return new ClusterTestError(
-    'ERR_OPTIONS_INVALID',
-    `Expected option \`${option}\` to be ${expected}, got ${JSON.stringify(value) ?? String(value)} (${Array.isArray(value) ? 'array' : value === null ? 'null' : typeof value}).`,
-  )
-}
-
-const isText = (value: unknown): value is string => typeof value === 'string' && value !== ''
-const isTextArray = (value: unknown): value is readonly string[] => Array.isArray(value) && value.every(isText)
-const isPositive = (value: unknown) => typeof value === 'number' && value > 0
-/** What a timer of Node.js can wait: 24 days. */
-const isDuration = (value: unknown) => isPositive(value) && (value as number) < 2 ** 31
-const isRecord = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null && !Array.isArray(value)
-const isTextRecord = (value: unknown) => isRecord(value) && Object.values(value).every((each) => typeof each === 'string')

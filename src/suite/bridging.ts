@@ -8,7 +8,7 @@ import type { BridgeRequest, LocalSide, MemberRequest, OpenMember } from '../bri
 import type { Forward } from '../bridge/rules.ts'
 import type { HeldLease } from '../broker/client.ts'
 import type { StartedTestContainer } from '../docker/test-container.ts'
-import { checkOption } from '../stack/options.ts'
+import { checkOption } from '../stack/check-option.ts'
 import { ClusterTestError, messageOf } from '../support/errors.ts'
 import { serverPorts, startServers } from './local-servers.ts'
 

@@ -2,8 +2,8 @@ import { basename, resolve } from 'node:path'
 
 import type { SuiteBridgeOptions } from '../bridge/options.ts'
 import type { BridgedWorkload } from '../bridge/stand-in.ts'
+import { checkOption } from '../stack/check-option.ts'
 import { parseImageName } from '../stack/image-names.ts'
-import { checkOption } from '../stack/options.ts'
 
 /** Bridges that are set up with the suite, by workload, and end with it. */
 export interface SuiteBridges {

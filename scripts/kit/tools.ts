@@ -1,0 +1,58 @@
+import { existsSync } from 'node:fs'
+import { chmod, readFile, rename } from 'node:fs/promises'
+import { join } from 'node:path'
+
+import { goBuild } from './go-build.ts'
+import { CHECKOUT, type Kit } from './kit.ts'
+import { isOnPath } from './on-path.ts'
+
+interface Tool {
+  readonly name: string
+  readonly module: string
+  readonly package: string
+  /** The variable that holds the version the program tells. */
+  readonly version: string
+}
+
+const tools: readonly Tool[] = [
+  { name: 'helm', module: 'helm.sh/helm/v4', package: 'cmd/helm', version: 'internal/version.version' },
+  { name: 'sops', module: 'github.com/getsops/sops/v3', package: 'cmd/sops', version: 'version.Version' },
+]
+
+/** Programs that only some stacks need. Resolves with the folders to add to PATH: none for what is there already. */
+export async function ensureTools(kit: Kit, nodeImage: string | undefined): Promise<readonly string[]> {
+  const folders: string[] = []
+  if (nodeImage !== undefined && !(await isOnPath('kubectl'))) folders.push(await copyKubectl(kit, nodeImage))
+  for (const tool of tools) if (!(await isOnPath(tool.name))) folders.push(await build(kit, tool))
+  return folders
+}
+
+async function build(kit: Kit, { name, module, package: path, version }: Tool): Promise<string> {
+  const folder = `fixtures/tools/${name}`
+  const goMod = await readFile(join(CHECKOUT, folder, 'go.mod'), 'utf8')
+  const number = new RegExp(`${module} (v\\S+)`).exec(goMod)?.[1]
+  const [built] = await goBuild(kit, {
+    module: folder,
+    packages: [`${module}/${path}`],
+    ldflags: `-X ${module}/${version}=${number}`,
+  })
+  return built
+}
+
+/** The node's binary of all Kubernetes programs is kubectl as well, by its name. */
+async function copyKubectl(kit: Kit, nodeImage: string): Promise<string> {
+  const folder = join(kit.cache, 'bin', `kubectl-${nodeImage.split(':').at(-1)}`)
+  if (existsSync(folder)) return folder
+  await kit.step('copy kubectl from the node image', async () => {
+    const unfinished = await kit.scratch('kubectl')
+    const container = (await kit.run('docker', ['create', nodeImage])).trim()
+    try {
+      await kit.run('docker', ['cp', `${container}:/usr/local/bin/kube`, join(unfinished, 'kubectl')])
+    } finally {
+      await kit.run('docker', ['rm', '--volumes', container])
+    }
+    await chmod(join(unfinished, 'kubectl'), 0o755)
+    await rename(unfinished, folder)
+  })
+  return folder
+}

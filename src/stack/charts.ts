@@ -1,0 +1,117 @@
+import { readdir, stat } from 'node:fs/promises'
+import { isAbsolute, join, resolve } from 'node:path'
+
+import type { KubeObject } from '../kube/types.ts'
+import { ClusterTestError } from '../support/errors.ts'
+import { randomId } from '../support/identity.ts'
+import { CommandError } from '../support/run-command.ts'
+import { type ChartValues, readValues } from './helm-values.ts'
+import { type Helm, createHelm } from './helm.ts'
+import { type Manifest, parseManifests } from './manifests.ts'
+import type { DecryptOptions } from './sops.ts'
+import type { ChartOptions, ToolOptions } from './tool-options.ts'
+import { isWorkload } from './workloads.ts'
+
+/** A release as it is to be installed, rendered already. */
+export interface ChartPlan {
+  readonly release: string
+  readonly namespace: string
+  readonly options: ChartOptions
+  /** Absolute path of the folder or archive. */
+  readonly path: string
+  readonly values: ChartValues
+  /** What the chart renders to, hooks included; workloads and Services with their namespace. */
+  readonly manifests: readonly Manifest[]
+  readonly helm: Helm
+}
+
+export interface PlanChartsOptions extends DecryptOptions {
+  /** What paths are relative to. */
+  readonly folder: string
+  /** Private folder of the run, where downloaded charts go. */
+  readonly runFolder: string
+  /** Of releases that name none. */
+  readonly namespace: string
+}
+
+/**
+ * Finds, reads and renders charts before anything is created.
+ * @throws ClusterTestError `ERR_HELM_CHART_NOT_FOUND`, `ERR_HELM_VALUES`, `ERR_HELM_FAILED` with Helm's words
+ */
+export async function planCharts(charts: ToolOptions['charts'] = {}, options: PlanChartsOptions): Promise<readonly ChartPlan[]> {
+  const entries = Object.entries(charts)
+  if (entries.length === 0) return []
+  const helm = await createHelm(options.runFolder, options.signal)
+  return await Promise.all(
+    entries.map(([release, chart]) => planChart(release, typeof chart === 'string' ? { chart } : chart, helm, options)),
+  )
+}
+
+async function planChart(release: string, chart: ChartOptions, helm: Helm, options: PlanChartsOptions): Promise<ChartPlan> {
+  const { folder, namespace: defaultNamespace, signal } = options
+  const values = await readValues(chart, folder, { ageKeyFile: options.ageKeyFile, env: options.env, signal })
+  const path = isLocal(chart.chart) ? await findLocal(release, chart.chart, folder) : await download(release, chart, helm, options)
+  const namespace = chart.namespace ?? defaultNamespace
+  const args = ['template', release, path, '--namespace', namespace, '--values', '-', '--skip-tests']
+  const rendered = await helm.run(args, { input: values.json, signal }).catch((error: unknown) => {
+    throw explainHelm(error, `Chart "${chart.chart}" of release "${release}" could not be rendered`, values)
+  })
+  const manifests = parseManifests(rendered, `chart ${release}`).map((manifest) => ({
+    ...manifest,
+    object: place(manifest.object, namespace),
+  }))
+  return { release, namespace, options: chart, path, values, manifests, helm }
+}
+
+function isLocal(chart: string): boolean {
+  return chart.startsWith('.') || isAbsolute(chart)
+}
+
+async function findLocal(release: string, chart: string, folder: string): Promise<string> {
+  const path = resolve(folder, chart)
+  const found = await stat(path.endsWith('.tgz') ? path : join(path, 'Chart.yaml')).catch(() => undefined)
+  if (found?.isFile()) return path
+  throw new ClusterTestError('ERR_HELM_CHART_NOT_FOUND', `There is no chart at "${chart}" for release "${release}": looked at "${path}".`, {
+    hint: 'Name a folder with a Chart.yaml, or a .tgz archive, relative to the test file. Charts of repositories have no "." in front.',
+  })
+}
+
+async function download(release: string, chart: ChartOptions, helm: Helm, { runFolder, signal }: PlanChartsOptions): Promise<string> {
+  const { chart: name, repo, version } = chart
+  const target = join(runFolder, 'charts', `${release}-${randomId(4)}`)
+  const args = [
+    'pull',
+    name,
+    '--destination',
+    target,
+    '--untar',
+    ...(repo ? ['--repo', repo] : []),
+    ...(version ? ['--version', version] : []),
+  ]
+  await helm.run(args, { signal }).catch((error: unknown) => {
+    throw explainHelm(error, `Chart "${name}" of release "${release}" could not be downloaded${repo ? ` from "${repo}"` : ''}`)
+  })
+  const folders = (await readdir(target, { withFileTypes: true })).filter((entry) => entry.isDirectory())
+  return join(target, folders[0]!.name)
+}
+
+/** Helm leaves the namespace out. */
+function place(object: KubeObject, namespace: string): KubeObject {
+  const isPlaced = object.metadata.namespace !== undefined || !(isWorkload(object) || ['Service', 'CronJob'].includes(object.kind))
+  return isPlaced ? object : { ...object, metadata: { ...object.metadata, namespace } }
+}
+
+/** With Helm's own words, less what encrypted files hold. */
+export function explainHelm(error: unknown, what: string, values?: ChartValues): unknown {
+  if (!(error instanceof CommandError)) return error
+  const words = error.output
+    .trim()
+    .replaceAll(/^Error: /gm, '')
+    .replaceAll(/^(?:level=|time=).*\n?/gm, '')
+  const text = (values?.secrets ?? []).reduce((result, secret) => result.replaceAll(secret, '[secret]'), words)
+  const hint = /missing in charts\/ directory|dependency build/.test(text)
+    ? 'Fetch the charts that it depends on: "helm dependency build" in its folder.'
+    : undefined
+  // Without the original error, which has the words as they were.
+  return new ClusterTestError('ERR_HELM_FAILED', `${what}: ${text}`, { hint })
+}

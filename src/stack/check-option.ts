@@ -1,0 +1,38 @@
+import { ClusterTestError } from '../support/errors.ts'
+
+export function checkKeys(option: string, value: Record<string, unknown>, known: readonly string[]): void {
+  const unknown = Object.keys(value).find((key) => !known.includes(key))
+  if (unknown)
+    throw new ClusterTestError('ERR_OPTIONS_INVALID', `Option \`${option}\` has no key "${unknown}".`, {
+      hint: `Its keys are ${known.join(', ')}.`,
+    })
+}
+
+export function checkOption(option: string, expected: string, value: unknown, isValid: (value: unknown) => boolean): void {
+  if (value !== undefined && !isValid(value)) throw invalid(option, expected, value)
+}
+
+export function invalid(option: string, expected: string, value: unknown): ClusterTestError {
+  return new ClusterTestError(
+    'ERR_OPTIONS_INVALID',
+    `Expected option \`${option}\` to be ${expected}, got ${show(value)} (${Array.isArray(value) ? 'array' : value === null ? 'null' : typeof value}).`,
+  )
+}
+
+/** Not everything has a JSON: big integers, and objects that hold themselves. */
+function show(value: unknown): string {
+  try {
+    return JSON.stringify(value) ?? String(value)
+  } catch {
+    return String(value)
+  }
+}
+
+export const isText = (value: unknown): value is string => typeof value === 'string' && value !== ''
+export const isTextArray = (value: unknown): value is readonly string[] => Array.isArray(value) && value.every(isText)
+export const isPositive = (value: unknown) => typeof value === 'number' && value > 0
+/** What a timer of Node.js can wait: 24 days. */
+export const isDuration = (value: unknown) => isPositive(value) && (value as number) < 2 ** 31
+export const isRecord = (value: unknown): value is Record<string, unknown> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value)
+export const isTextRecord = (value: unknown) => isRecord(value) && Object.values(value).every((each) => typeof each === 'string')
