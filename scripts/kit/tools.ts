@@ -10,13 +10,23 @@ interface Tool {
   readonly name: string
   readonly module: string
   readonly package: string
-  /** The variable that holds the version the program tells. */
-  readonly version: string
+  /** What sets the version that the program tells. */
+  readonly versionFlag: (version: string) => string
 }
 
 const tools: readonly Tool[] = [
-  { name: 'helm', module: 'helm.sh/helm/v4', package: 'cmd/helm', version: 'internal/version.version' },
-  { name: 'sops', module: 'github.com/getsops/sops/v3', package: 'cmd/sops', version: 'version.Version' },
+  {
+    name: 'helm',
+    module: 'helm.sh/helm/v4',
+    package: 'cmd/helm',
+    versionFlag: (version) => `-X helm.sh/helm/v4/internal/version.version=v${version}`,
+  },
+  {
+    name: 'sops',
+    module: 'github.com/getsops/sops/v3',
+    package: 'cmd/sops',
+    versionFlag: (version) => `-X github.com/getsops/sops/v3/version.Version=${version}`,
+  },
 ]
 
 /** Programs that only some stacks need. Resolves with the folders to add to PATH: none for what is there already. */
@@ -27,14 +37,15 @@ export async function ensureTools(kit: Kit, nodeImage: string | undefined): Prom
   return folders
 }
 
-async function build(kit: Kit, { name, module, package: path, version }: Tool): Promise<string> {
+async function build(kit: Kit, { name, module, package: path, versionFlag }: Tool): Promise<string> {
   const folder = `fixtures/tools/${name}`
   const goMod = await readFile(join(CHECKOUT, folder, 'go.mod'), 'utf8')
-  const number = new RegExp(`${module} (v\\S+)`).exec(goMod)?.[1]
+  const version = new RegExp(`${module} v(\\S+)`).exec(goMod)?.[1]
+  if (version === undefined) throw new Error(`"${folder}/go.mod" does not require "${module}".`)
   const [built] = await goBuild(kit, {
     module: folder,
     packages: [`${module}/${path}`],
-    ldflags: `-X ${module}/${version}=${number}`,
+    ldflags: versionFlag(version),
   })
   return built
 }

@@ -4,7 +4,7 @@ import type { ChartPlan } from '../stack/charts.ts'
 import { installChart } from '../stack/install-chart.ts'
 import type { Manifest } from '../stack/manifests.ts'
 import { type Container, mapContainers, mapPodSpec } from '../stack/pod-spec.ts'
-import { type PostRender, objectKey } from '../stack/post-render.ts'
+import { type PostRender, isHook, objectKey } from '../stack/post-render.ts'
 import { isWorkload } from '../stack/workloads.ts'
 import { type Progress, runStep } from '../support/progress.ts'
 import { together } from '../support/together.ts'
@@ -43,17 +43,13 @@ export function planReleases({ charts, planned, prepared, cluster, trackChild, p
           const first = charts.slice(0, charts.indexOf(chart)).flatMap(({ manifests }) => manifests).length
           const part = (list: readonly Manifest[]) => list.slice(first, first + chart.manifests.length)
           const postRender = compare(chart, part(planned), part(prepared))
-          const options = { kubeconfigPath: cluster.kubeconfigPath, postRender, onNote, onChild: trackChild, signal: abort }
+          const options = { ...cluster, postRender, onNote, onChild: trackChild, signal: abort }
           await runStep(progress, 'chart', `release "${chart.release}"`, () => installChart(chart, options))
           unfinished.delete(chart)
         }),
       )
     },
   }
-}
-
-function isHook({ metadata }: KubeObject): boolean {
-  return (metadata['annotations'] as Readonly<Record<string, unknown>> | undefined)?.['helm.sh/hook'] !== undefined
 }
 
 /** What the preparation has changed, as the post-renderer can do it to whatever Helm renders in the end. */

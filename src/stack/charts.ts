@@ -102,13 +102,13 @@ function place(object: KubeObject, namespace: string): KubeObject {
 }
 
 /** With Helm's own words, less what encrypted files hold. */
-export function explainHelm(error: unknown, what: string, values?: ChartValues): unknown {
+export function explainHelm(error: unknown, what: string, values?: ChartValues, logs = ''): unknown {
   if (!(error instanceof CommandError)) return error
   const words = error.output
     .trim()
     .replaceAll(/^Error: /gm, '')
     .replaceAll(/^(?:level=|time=).*\n?/gm, '')
-  const text = (values?.secrets ?? []).reduce((result, secret) => result.replaceAll(secret, '[secret]'), words)
+  const text = (values?.secrets ?? []).reduce((result, secret) => result.replaceAll(secret, '[secret]'), words + logs)
   const hint = /missing in charts\/ directory|dependency build/.test(text)
     ? 'Fetch the charts that it depends on: "helm dependency build" in its folder.'
     : undefined

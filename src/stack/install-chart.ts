@@ -1,9 +1,12 @@
+import type { KubeClient } from '../kube/client.ts'
 import { CommandError, type RunCommandOptions } from '../support/run-command.ts'
 import { type ChartPlan, explainHelm } from './charts.ts'
 import { postRenderer } from './helm.ts'
+import { readHookLogs } from './hook-logs.ts'
 import type { PostRender } from './post-render.ts'
 
 export interface InstallChartOptions {
+  readonly kube: KubeClient
   readonly kubeconfigPath: string
   readonly postRender: PostRender
   /** Told of what an interrupted run has left. */
@@ -26,7 +29,8 @@ export async function installChart(plan: ChartPlan, options: InstallChartOptions
   try {
     await helm.run(args, { input: values.json, postRender, signal, ...(onChild && { onChild }) })
   } catch (error) {
-    throw explainHelm(error, `Release "${release}" could not be installed in namespace "${namespace}"`, values)
+    const logs = signal.aborted ? '' : await readHookLogs(options.kube, plan)
+    throw explainHelm(error, `Release "${release}" could not be installed in namespace "${namespace}"`, values, logs)
   }
 }
 

@@ -22,7 +22,7 @@ spec:
 ---
 apiVersion: batch/v1
 kind: Job
-metadata: { name: migrate, annotations: { helm.sh/hook: pre-install, size: "1e3" } }
+metadata: { name: migrate, annotations: { helm.sh/hook: pre-install, helm.sh/hook-delete-policy: "hook-failed, hook-succeeded", size: "1e3" } }
 spec: { template: { spec: { initContainers: [{ name: i, image: orders:1.0, imagePullPolicy: Never }], containers: [] } } }
 ---
 apiVersion: v1
@@ -31,7 +31,7 @@ metadata: { name: bridged }
 spec: { containers: [{ name: a, image: orders:1.0, command: [serve] }] }
 `
 
-test('changes images everywhere, shows the logs of hooks and leaves the rest alone', () => {
+test('changes images everywhere, keeps hooks that fail and leaves the rest alone', () => {
   const yaml = postRender(rendered, {
     namespace: 'shops',
     images: { 'orders:1.0': { image: 'orders:vk-1', imagePullPolicy: 'IfNotPresent' } },
@@ -64,7 +64,7 @@ test('changes images everywhere, shows the logs of hooks and leaves the rest alo
       kind: 'Job',
       metadata: {
         name: 'migrate',
-        annotations: { 'helm.sh/hook': 'pre-install', size: '1e3', 'helm.sh/hook-output-log-policy': 'hook-failed' },
+        annotations: { 'helm.sh/hook': 'pre-install', 'helm.sh/hook-delete-policy': 'before-hook-creation,hook-succeeded', size: '1e3' },
       },
       spec: { template: { spec: { initContainers: [{ name: 'i', image: 'orders:vk-1', imagePullPolicy: 'Never' }], containers: [] } } },
     },

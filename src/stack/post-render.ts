@@ -33,7 +33,7 @@ export function postRender(yaml: string, { namespace, images, podSpecs }: PostRe
   function change(object: KubeObject): KubeObject {
     const spec = podSpecs[objectKey(object, namespace)]
     const replaced = spec === undefined ? object : mapPodSpec(object, () => spec)
-    return showLog(
+    return keepFailed(
       mapContainers(replaced, (container) => {
         const { image, imagePullPolicy } = images[container.image] ?? {}
         return image === undefined ? container : { ...(imagePullPolicy === undefined ? {} : { imagePullPolicy }), ...container, image }
@@ -42,9 +42,22 @@ export function postRender(yaml: string, { namespace, images, podSpecs }: PostRe
   }
 }
 
-/** Helm prints the log of a hook that fails before it deletes its pod. */
-function showLog(object: KubeObject): KubeObject {
-  const annotations = (object.metadata?.['annotations'] ?? {}) as Readonly<Record<string, unknown>>
-  if (annotations['helm.sh/hook'] === undefined) return object
-  return { ...object, metadata: { ...object.metadata, annotations: { 'helm.sh/hook-output-log-policy': 'hook-failed', ...annotations } } }
+/** A hook that fails stays, for its log to be read, until it is made again: Helm 4.3 prints none before it deletes it. */
+function keepFailed(object: KubeObject): KubeObject {
+  const annotations = annotationsOf(object)
+  const policies = annotations[deletePolicy]?.split(',').map((policy) => policy.trim())
+  if (!policies?.includes('hook-failed')) return object
+  const kept = new Set(policies.map((policy) => (policy === 'hook-failed' ? 'before-hook-creation' : policy)))
+  return { ...object, metadata: { ...object.metadata, annotations: { ...annotations, [deletePolicy]: [...kept].join(',') } } }
+}
+
+const deletePolicy = 'helm.sh/hook-delete-policy'
+
+/** Whether Helm runs it as a hook, instead of making it a part of the release. */
+export function isHook(object: KubeObject): boolean {
+  return annotationsOf(object)['helm.sh/hook'] !== undefined
+}
+
+function annotationsOf({ metadata }: KubeObject): Readonly<Record<string, string>> {
+  return (metadata?.['annotations'] ?? {}) as Readonly<Record<string, string>>
 }

@@ -100,7 +100,13 @@ describe('says which key is missing, and prints none', () => {
   test('no key at all', async () => {
     const { code, message } = await failure({})
     expect(code).toBe('ERR_SOPS_KEY_NOT_FOUND')
-    expect(message.replaceAll(folder, '~').replaceAll(recipient, 'age1…')).toMatchInlineSnapshot()
+    expect(message.replaceAll(folder, '~').replaceAll(recipient, 'age1…')).toMatchInlineSnapshot(`
+      "There is no key to decrypt "keys.env". It is encrypted for "age1…". Tried:
+        SOPS_AGE_KEY: not set
+        SOPS_AGE_KEY_FILE: not set
+        sops' own key file ("~/.config/sops/age/keys.txt"): the file does not exist
+      Hint: Set SOPS_AGE_KEY_FILE to the path of a key file, or SOPS_AGE_KEY to the key itself."
+    `)
   })
 
   test.for([
