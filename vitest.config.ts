@@ -14,6 +14,8 @@ export default defineConfig({
           name: 'unit',
           include: ['src/**/*.test.ts', 'scripts/**/*.test.ts'],
           exclude: ['**/*.cluster.test.ts'],
+          // They take milliseconds, but the machine may be busy.
+          testTimeout: 30_000,
           typecheck: { enabled: false },
         },
       },

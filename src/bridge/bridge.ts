@@ -15,7 +15,7 @@ import { type RequestMatch, decodeMatch } from './match.ts'
 import { waitForListeners } from './member.ts'
 import { noteOtherPorts } from './other-ports.ts'
 import { reachPodAddress } from './pod-address.ts'
-import { type PodRules, noteConnections, startPodRules } from './pod-rules.ts'
+import { type PodRules, startPodRules } from './pod-rules.ts'
 import { type PortMapping, choosePorts } from './ports.ts'
 import { keepFilesCurrent, putInto } from './refresh-files.ts'
 import { readSelectedEnv } from './replaced-env.ts'
@@ -69,10 +69,6 @@ export async function openBridge(
   const isSelective = match !== undefined || request.mirror
   const ports = choosePorts(target.ports, request.ports, workload, { tcpOnly: isSelective })
   refuseConflict(target, { ports, match, mirror: request.mirror }, others())
-
-  const known = noteConnections({ target, nodes: parts.nodes }, ports)
-  // Looked at when the rules are set; a failure before that is not to be reported twice.
-  known.catch(() => {})
 
   const bringPorts = async (holder?: string) => {
     if (request.fromPod.length > 0) cleanup.use(await bringFromPod(parts, { target, ports: request.fromPod, holder }))
@@ -169,7 +165,6 @@ export async function openBridge(
         nodes: parts.nodes,
         forwards: direct,
         keepProbes: request.probes === 'original',
-        known: await known,
         onProblem,
       })
     },

@@ -8,6 +8,7 @@ import type { Progress } from '../support/progress.ts'
 import { type OpenedBridge, openBridge, openMember } from './bridge.ts'
 import { type ClusterNetwork, readClusterNetwork } from './cluster-network.ts'
 import { type Junctions, createJunctions } from './junctions.ts'
+import { findIptables } from './pod-scripts.ts'
 import { readEnvOf } from './replaced-env.ts'
 import type { BridgeCall, BridgeRequest, BridgeResults } from './requests.ts'
 
@@ -45,7 +46,7 @@ export function createBridges(options: BridgesOptions): Bridges {
     const { docker, cluster } = options
     const [network, shells] = await Promise.all([
       readClusterNetwork(docker, cluster, signal),
-      Promise.all(cluster.nodes.map(async ({ name }) => owned.use(await startContainerShell(docker, name)))),
+      Promise.all(cluster.nodes.map(async ({ name }) => owned.use(await startContainerShell(docker, name, findIptables)))),
     ])
     const connected = {
       ...options,

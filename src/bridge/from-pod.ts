@@ -24,7 +24,7 @@ export async function bringFromPod(parts: BridgeParts, { target, ports, holder }
   await using cleanup = new AsyncDisposableStack()
   const id = randomId(4)
   const { nodes, onProblem } = parts
-  const rules = await startPodRules({ target, id, nodes, forwards: [], fromPod: ports, keepProbes: false, known: '', onProblem })
+  const rules = await startPodRules({ target, id, nodes, forwards: [], fromPod: ports, keepProbes: false, onProblem })
   cleanup.defer(async () => {
     await rules[Symbol.asyncDispose]()
     await rules.forget()

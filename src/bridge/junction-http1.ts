@@ -9,11 +9,23 @@ import { dial, sendBody, splice, startCopy } from './splice.ts'
 
 /** A connection of a caller, and the ones opened for it: one for each side, so that what callers see of keep-alive is what they would see without a bridge. */
 interface Connection {
-  readonly agents: Map<string, Agent>
+  readonly sides: Map<string, Side>
+  /** The one that had the last request. */
+  last: Side | undefined
   readonly sockets: Set<Socket>
   /** Under way; undefined before the first one. */
   requests: number | undefined
 }
+
+/** What one caller's connection has open to one side. */
+interface Side {
+  readonly agent: Agent
+  /** When it had a request, as performance.now() tells. */
+  usedAt: number
+}
+
+/** Milliseconds after which a connection to a side that was not the last one is not used again: it may be about to close it. */
+const freshness = 1_000
 
 const maxHeaderSize = 1 << 20
 
@@ -58,15 +70,16 @@ export function createHttp1Junction(parts: JunctionParts): ProtocolJunction {
       sent.on('response', (ignored) => ignored.on('error', () => {}).resume())
       return sent
     })
-    const sent = httpRequest({ ...endpoint, ...options, agent: agentFor(connection, endpoint) })
+    const side = sideFor(connection, endpoint)
+    const sent = httpRequest({ ...endpoint, ...options, agent: side.agent })
     sent.flushHeaders()
-    // When the other end closes, so does the caller's connection, unless an answer is under way.
+    // When the other end closes, so does the caller's connection, unless an answer is under way or the last one was another's.
     sent.once('socket', (own) => {
       if (sent.reusedSocket) return
       connection.sockets.add(own)
       own.once('close', () => {
         connection.sockets.delete(own)
-        if (connection.requests === 0) socket.destroySoon()
+        if (connection.requests === 0 && connection.last === side) socket.destroySoon()
       })
     })
     sent.on('error', (error) => {
@@ -91,6 +104,7 @@ export function createHttp1Junction(parts: JunctionParts): ProtocolJunction {
       })
     })
     response.once('close', () => {
+      side.usedAt = performance.now()
       if (response.writableFinished) return
       for (const each of [sent, ...copied]) each.destroy()
     })
@@ -125,7 +139,7 @@ export function createHttp1Junction(parts: JunctionParts): ProtocolJunction {
 
   return {
     accept(socket) {
-      const connection: Connection = { agents: new Map(), sockets: new Set(), requests: undefined }
+      const connection: Connection = { sides: new Map(), last: undefined, sockets: new Set(), requests: undefined }
       connections.set(socket, connection)
       socket.once('end', () => {
         // Whether a caller that has ended its side still gets an answer is for the other end to decide.
@@ -134,7 +148,7 @@ export function createHttp1Junction(parts: JunctionParts): ProtocolJunction {
       })
       socket.once('close', () => {
         connections.delete(socket)
-        for (const agent of connection.agents.values()) agent.destroy()
+        for (const { agent } of connection.sides.values()) agent.destroy()
       })
       server.emit('connection', socket)
     },
@@ -144,11 +158,17 @@ export function createHttp1Junction(parts: JunctionParts): ProtocolJunction {
   }
 }
 
-function agentFor({ agents }: Connection, { host, port }: Endpoint): Agent {
+function sideFor(connection: Connection, { host, port }: Endpoint): Side {
   const key = `${host}:${port}`
-  const known = agents.get(key) ?? new Agent({ keepAlive: true, maxSockets: 1 })
-  agents.set(key, known)
-  return known
+  const known = connection.sides.get(key)
+  const now = performance.now()
+  // A caller knows how long the last one lets a connection wait, but not that there are others.
+  const isStale = known && known !== connection.last && now - known.usedAt > freshness
+  if (isStale) known.agent.destroy()
+  const side = known && !isStale ? known : { agent: new Agent({ keepAlive: true, maxSockets: 1 }), usedAt: now }
+  connection.sides.set(key, side)
+  connection.last = side
+  return side
 }
 
 function headOf({ method = '', url = '', headers }: IncomingMessage) {

@@ -65,6 +65,29 @@ test('requests of one connection share one connection to each side', async () =>
   agent.destroy()
 })
 
+test('a side that closes what waits closes the connection of a caller only if it had its last request', async () => {
+  const original = http(answer('original'))
+  const junction = await junctionOf(original)
+  const impatient = http(answer('local'))
+  junction.add({ id: 'a', endpoint: await serve(impatient), match: [{ path: '/local' }], mirror: false })
+  const agent = new Agent({ keepAlive: true, maxSockets: 1 })
+  const ask = async (path: string) => {
+    const request = httpRequest(junction.url + path, { agent }).end()
+    const [response] = (await once(request, 'response')) as [IncomingMessage]
+    await response.resume().toArray()
+    return request.socket!
+  }
+  const socket = await ask('/local')
+  await ask('/other')
+  impatient.closeIdleConnections()
+  await expect.poll(() => new Promise((resolve) => impatient.getConnections((_, count) => resolve(count)))).toBe(0)
+  expect(await ask('/other')).toBe(socket)
+  expect(await ask('/local')).toBe(socket)
+  impatient.closeIdleConnections()
+  await once(socket, 'close')
+  agent.destroy()
+})
+
 test('heads, streams, trailers and interim answers pass as they are', async () => {
   const junction = await junctionOf(
     createServer({ joinDuplicateHeaders: false }, (request, response) => {

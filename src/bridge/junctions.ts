@@ -5,7 +5,7 @@ import { randomId } from '../support/identity.ts'
 import type { BridgeParts } from './bridges.ts'
 import { type Endpoint, type Junction, type Route, startJunction } from './junction.ts'
 import { createPassages } from './passages.ts'
-import { type PodRules, noteConnections, startPodRules } from './pod-rules.ts'
+import { type PodRules, startPodRules } from './pod-rules.ts'
 import { type BridgeTarget, findTarget } from './target.ts'
 
 /** The ports of workloads at which several bridges, or a bridge and the original, share what comes. */
@@ -78,7 +78,6 @@ async function openJunction(
   // One of its own: the bridge that came first may not be the last to go.
   const signal = AbortSignal.timeout(30_000)
   const target = cleanup.use(await findTarget({ kube: cluster.kube, namespace, workload, container: container.name, signal }))
-  const known = await noteConnections({ target, nodes }, [{ port, protocol: 'tcp' }])
   const passages = cleanup.use(createPassages(parts, id))
   const origins = new WeakMap<Socket, Promise<Endpoint>>()
   const findOriginal = async (socket: Socket): Promise<Endpoint> => {
@@ -99,7 +98,6 @@ async function openJunction(
     nodes,
     forwards: junction.listeners.map((listener) => ({ protocol: 'tcp', port, address: listener.address, targetPort: listener.port })),
     keepProbes,
-    known,
     onProblem,
   })
   const owned = cleanup.move()

@@ -10,8 +10,11 @@ export interface Listeners {
   close(): Promise<void>
 }
 
-/** Milliseconds for the handshakes of connections that are on their way: more than a packet takes on a busy machine. */
+/** Milliseconds without a new connection after which none is on its way any more: more than a packet takes. */
 const grace = 50
+
+/** Milliseconds after which a listener closes even so. */
+const patience = 1_000
 
 /**
  * Listens on any port of each address.
@@ -19,9 +22,14 @@ const grace = 50
  */
 export async function listenOn(addresses: readonly string[], accept: (socket: Socket) => void): Promise<Listeners> {
   const servers: Server[] = []
+  let last = 0
+  const acceptOne = (socket: Socket) => {
+    last = performance.now()
+    accept(socket)
+  }
   const close = () => servers.forEach((server) => server.close())
   try {
-    for (const address of addresses) servers.push(await listen(address, accept))
+    for (const address of addresses) servers.push(await listen(address, acceptOne))
   } catch (error) {
     close()
     throw error
@@ -29,9 +37,12 @@ export async function listenOn(addresses: readonly string[], accept: (socket: So
   return {
     all: servers.map((server, index) => ({ address: addresses[index]!, port: (server.address() as AddressInfo).port })),
     async close() {
-      await sleep(grace)
-      // A timer comes before what has arrived meanwhile, and closing would reset that.
-      await nextTurn()
+      const started = performance.now()
+      do {
+        await sleep(grace)
+        // A timer comes before what has arrived meanwhile, and closing would reset that.
+        await nextTurn()
+      } while (performance.now() - last < grace && performance.now() - started < patience)
       close()
     },
   }

@@ -1,5 +1,5 @@
 import { isIPv6 } from '../support/ip-range.ts'
-import { enterScript, forgetInPod, leaveScript, listConnections, stateFolder } from './pod-scripts.ts'
+import { enterScript, forgetInPod, leaveScript, restoreCommand, saveCommand, stateFolder, waitForStates } from './pod-scripts.ts'
 import { type Family, type RuleOptions, chainsOf, cutRules, nodeRules, optionsFor, podRules, removedNodeRules } from './rules.ts'
 
 /** How a node recognises the sandboxes of a workload without asking the API server. */
@@ -19,22 +19,9 @@ export interface NodeScriptOptions extends RuleOptions {
 /** libcni keeps there what each sandbox got: its pod's name and UID, its namespace's path, its addresses. */
 const cniCache = '/var/lib/cni/results'
 
-/** Prints the connections of the pods that are there. */
-export function noteScript(ports: readonly { readonly protocol: string; readonly port: number }[], uids: readonly string[]): string {
-  return `
-${functions('')}
-note() { read_sandbox "$1"; [ -e "$ns" ] && nsenter --net=$ns sh -c ${quote(`${listConnections(ports)}
-list_connections
-echo $connections`)}; }
-${forEachPod('note "$file"', uids)}
-wait`
-}
-
 /**
- * Sets the rules in the pods that are there. Prints `pod UID NAME` for each.
- * @param known connections from a while ago, see noteScript
- */
-export function applyScript(options: NodeScriptOptions, uids: readonly string[], known: string): string {
+ * Sets the rules in the pods that are there. Prints `pod UID NAME` for each. */
+export function applyScript(options: NodeScriptOptions, uids: readonly string[]): string {
   const { id, podCidrs } = options
   const families = familiesOf(options)
   // printf is a part of the shell, cat would be a process.
@@ -44,7 +31,6 @@ ${functions(id)}
 mkdir -p $dir
 marks=
 if ! [ -e $dir/enter ]; then
-  ${file('known', `${known}\n`)}
   ${families
     .flatMap((family) => {
       const own = optionsFor(family, options)
@@ -99,7 +85,7 @@ on_sandbox() {
 undo() {
   rm -rf $mark
   in_pod sh $dir/leave $dir \${ns##*/}
-  in_pod sh $dir/forget $dir \${ns##*/}
+  in_pod sh $dir/forget $dir \${ns##*/} flush
 }
 # The bridge may have gone before this has started.
 echo $$ > $dir/watch && mkfifo $dir/events || exit 0
@@ -148,7 +134,7 @@ pids=
 ${inEachPod('sh $dir/leave')}
 ${families
   .map(
-    (family) => `if ip${family}tables-save -t mangle | grep -q ':${allow} '; then
+    (family) => `if ${saveCommand(family)} -t mangle | grep -q ':${allow} '; then
   printf '%s' ${quote(removedNodeRules(options))} > $dir/unmark
   restore_on_node $dir/unmark ${family} || exit 1
 fi`,
@@ -159,13 +145,19 @@ for pid in $pids; do wait $pid || exit 1; done
 }
 
 /** After removeScript, once the local side has ended: forgets its connections, and puts the kernel's switches back. */
-export function forgetScript({ id }: RuleOptions): string {
+export function forgetScript(options: RuleOptions): string {
   return `
-${functions(id)}
+${functions(options.id)}
 dir=$gone
 [ -d $dir ] || exit 0
+# The local side has closed its connections, but what it has sent may still be on its way, and the caller has to close its
+# end too: a connection that is half closed for the node would take the next one from the same port to a pod that is gone.
+${waitForStates(options, ['SYN_SENT', 'SYN_RECV', 'ESTABLISHED', 'FIN_WAIT', 'CLOSE_WAIT', 'LAST_ACK'])}
+# What has ended well may stay noted: a new connection from the same port replaces it. All else would be taken for it.
+flush=
+[ -z "$noted" ] || { echo "$noted" | grep -qv ' TIME_WAIT ' && flush=flush; }
 pids=
-${inEachPod('sh $dir/forget')}
+${inEachPod('sh $dir/forget', '$flush')}
 for pid in $pids; do wait $pid || exit 1; done
 rm -rf $dir
 `
@@ -189,11 +181,11 @@ export function resetScript({ id }: RuleOptions): string {
   return `rm -rf ${stateFolder}/bridge-${id}`
 }
 
-function inEachPod(command: string): string {
+function inEachPod(command: string, more = ''): string {
   return `for mark in $dir/ns-*; do
   ns=/var/run/netns/\${mark##*/ns-}
   [ -e $ns ] || { rm -f ${stateFolder}/sysctl-\${mark##*/ns-}; continue; }
-  in_pod ${command} $dir \${mark##*/ns-} & pids="$pids $!"
+  in_pod ${command} $dir \${mark##*/ns-} ${more} & pids="$pids $!"
 done`
 }
 
@@ -210,8 +202,9 @@ exit $code`
 
 /** kube-proxy writes to the same tables of the node, and of two writers one may be refused. */
 const restoreOnNode = `restore_on_node() {
-  for try in 1 2 3 4 5 6 7 8 9 10; do ip$2tables-restore -w 5 --noflush < "$1" 2>/dev/null && return; sleep 0.05; done
-  ip$2tables-restore -w 5 --noflush < "$1"
+  case $2 in 6) restore='${restoreCommand('6')}' ;; *) restore='${restoreCommand('')}' ;; esac
+  for try in 1 2 3 4 5 6 7 8 9 10; do eval "$restore" < "$1" 2>/dev/null && return; sleep 0.05; done
+  eval "$restore" < "$1"
 }`
 
 function functions(id: string): string {

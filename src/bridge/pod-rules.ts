@@ -3,17 +3,7 @@ import { isConflict } from '../docker/docker.ts'
 import type { Pod } from '../kube/types.ts'
 import { ClusterTestError, messageOf } from '../support/errors.ts'
 import { poll } from '../support/poll.ts'
-import {
-  type NodeScriptOptions,
-  applyScript,
-  familiesOf,
-  forgetScript,
-  noteScript,
-  removeScript,
-  resetScript,
-  watchScript,
-} from './node-scripts.ts'
-import type { ContainerPort } from './ports.ts'
+import { type NodeScriptOptions, applyScript, familiesOf, forgetScript, removeScript, resetScript, watchScript } from './node-scripts.ts'
 import type { BridgeTarget } from './target.ts'
 
 interface RuledNode {
@@ -25,8 +15,6 @@ interface RuledNode {
 export interface PodRulesOptions extends Omit<NodeScriptOptions, 'podCidrs' | 'match'> {
   readonly target: BridgeTarget
   readonly nodes: readonly RuledNode[]
-  /** What noteConnections has found a while before. */
-  readonly known: string
   /** Called when a pod cannot be given its rules while the bridge lives. */
   readonly onProblem: (error: unknown) => void
 }
@@ -54,7 +42,7 @@ export async function startPodRules(options: PodRulesOptions): Promise<PodRules>
   }
   const apply = async ({ name, shell, podCidrs }: RuledNode, uids: readonly string[]) => {
     try {
-      const printed = await shell.run(applyScript({ ...options, podCidrs, match: target.match }, uids, options.known))
+      const printed = await shell.run(applyScript({ ...options, podCidrs, match: target.match }, uids))
       printed.split('\n').forEach(onLine)
     } catch (error) {
       throw rulesFailed(target.workload, name, error)
@@ -116,24 +104,6 @@ export async function startPodRules(options: PodRulesOptions): Promise<PodRules>
     forget: () => onRunning(nodes, () => forgetScript(options)),
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   }
-}
-
-/**
- * The connections to ports of a workload's pods. Those that are there when a bridge starts have had the time since to send
- * a request; younger ones are waited for.
- */
-export async function noteConnections(
-  { target, nodes }: Pick<PodRulesOptions, 'target' | 'nodes'>,
-  ports: readonly Pick<ContainerPort, 'port' | 'protocol'>[],
-): Promise<string> {
-  const present = target.pods()
-  const printed = await Promise.all(
-    nodes.map(async ({ name, shell }) => {
-      const uids = present.filter((pod) => pod.spec?.nodeName === name).map(uidOf)
-      return uids.length > 0 ? shell.run(noteScript(ports, uids)) : ''
-    }),
-  )
-  return printed.join(' ').replaceAll('\n', ' ')
 }
 
 /** A node that has stopped has no rules left. */

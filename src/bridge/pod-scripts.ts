@@ -10,15 +10,28 @@ const forward6 = '/proc/sys/net/ipv6/conf/all/forwarding'
 const localnet6 = 'local ::1/128 dev eth0 table local metric 2048'
 const localnet = '/proc/sys/net/ipv4/conf/all/route_localnet'
 
+/**
+ * What `iptables-restore` and `iptables-save` are on the node: k3s' are wrappers that look for the backend anew each time, and take
+ * three times as long as the program itself.
+ */
+export const findIptables = `
+case $(iptables --version) in *nf_tables*) backend=nft ;; *) backend=legacy ;; esac
+for family in '' 6; do
+  for action in restore save; do
+    program=ip\${family}tables-$backend-$action
+    command -v $program >/dev/null || program=ip\${family}tables-$action
+    export ip\${family}tables_$action=$program
+  done
+done`
+
+export const restoreCommand = (family: Family) => `$ip${family}tables_restore -w 5 --noflush`
+export const saveCommand = (family: Family) => `$ip${family}tables_save`
+
 /** In a pod's network namespace. The kernel's own switches are noted before the first bridge changes them. */
 export function enterScript(options: RuleOptions, families: readonly Family[]): string {
-  const own = options.forwards
-    .filter(({ protocol }) => protocol === 'tcp')
-    .map(({ protocol, port, address }) => conntrack(protocol, port, isIPv6(address) ? '-f ipv6 --reply-src $4' : '--reply-src $3'))
-    .join('; ')
+  const own = options.forwards.filter(({ protocol }) => protocol === 'tcp').flatMap(({ port, address }) => forgetOwn(port, isIPv6(address)))
   const hasIPv6 = families.includes('6')
-  const restore = (file: string) =>
-    families.map((family) => `ip${family}tables-restore -w 5 --noflush < $1/${file}${family} || exit 1`).join('\n')
+  const restore = (file: string) => families.map((family) => `${restoreCommand(family)} < $1/${file}${family} || exit 1`).join('\n')
   return `
 note=${stateFolder}/sysctl-$2
 if ! [ -e $note ]; then
@@ -32,41 +45,52 @@ echo 1 > ${localnet}
 ${hasIPv6 ? `echo 1 > ${forward6}\nip -6 route replace ${localnet6} || exit 1` : ''}
 ${restore('rules')}
 ${flush(options, 'udp')}
-# No connection comes to the container from here on. Those that have come a moment ago still send their first request.
-read -r known < $1/known
-${listConnections(options.forwards)}
-tries=0
-while
-  list_connections
-  young=
-  for each in $connections; do case " $known " in *" $each "*) ;; *) young=1 ;; esac; done
-  [ -n "$young" ] && [ $tries -lt 30 ]
-do sleep 0.01; tries=$((tries + 1)); done
-if [ -n "$connections" ]; then
-  ${restore('cut')}
-fi
-# What the kernel has noted of the pod's own connections, as they ended: a caller that takes the same port again would
-# be taken for one of them, and not be sent to the local side.
-{ for pause in 0.1 1 5; do sleep $pause; [ -d $1 ] || exit; ${own || ':'}; done; } >/dev/null 2>&1 &
+${own.length > 0 ? cutConnections(options, restore('cut'), own) : ''}
 : > $1/ns-$2/done
 `
 }
 
-/** Defines list_connections: TCP connections to ports of a pod, in its network namespace, from proc_net_tcp(5). */
-export function listConnections(ports: readonly { readonly protocol: string; readonly port: number }[]): string {
-  // 01 is ESTABLISHED, 03 SYN_RECV.
-  const patterns = ports
-    .filter(({ protocol }) => protocol === 'tcp')
-    .map(({ port }) => `*:${port.toString(16).toUpperCase().padStart(4, '0')}/0[13]`)
-  return `list_connections() {
-  connections=
-  for table in tcp tcp6; do
-    [ -e /proc/net/$table ] || continue
-    while read -r number local remote state rest; do
-      case $local/$state in ${patterns.join('|') || "''"}) connections="$connections $local-$remote" ;; esac
-    done < /proc/net/$table
-  done
-}`
+/**
+ * No connection comes to the container any more. Of those that are there, one that has brought nothing yet is about to send its
+ * first request, and is waited for; then all are cut. A read of the kernel's list takes 15 ms of processor, since it goes
+ * through all of the machine's: it is left out where the network namespace has no socket of the family.
+ */
+function cutConnections({ forwards }: RuleOptions, cut: string, forget: readonly string[]): string {
+  const hex = forwards.filter(({ protocol }) => protocol === 'tcp').map(({ port }) => port.toString(16).toUpperCase().padStart(4, '0'))
+  // Columns of proc_net_tcp(5), without those that listen (0A) and those that have ended (06, 07).
+  const present = ` [0-9A-F]+:(${[...new Set(hex)].join('|')}) [0-9A-F]+:[0-9A-F]{4} 0[1-589B] `
+  // 01 is ESTABLISHED, 03 SYN_RECV, which has fewer columns. The fourth from the end (ato) is 0 until the first data comes, see
+  // tcp_event_data_recv in net/ipv4/tcp_input.c.
+  const open = ':[0-9A-F]{4} 0[13] '
+  const silent = ':[0-9A-F]{4} (03 |01 .* 0 [0-9]+ [0-9]+ -?[0-9]+ *$)'
+  return `tables=
+while read -r name word count rest; do case $name$count in TCP:0) ;; TCP:*) tables=/proc/net/tcp ;; esac; done < /proc/net/sockstat
+[ -e /proc/net/sockstat6 ] &&
+  while read -r name word count rest; do case $name$count in TCP6:0) ;; TCP6:*) tables="$tables /proc/net/tcp6" ;; esac; done < /proc/net/sockstat6
+list() { [ -n "$tables" ] && grep -hE '${present}' $tables; }
+are() { echo "$connections" | grep -qE "$1"; }
+pauses='0.5 1 5'
+if connections=$(list); then
+  pauses='0.1 1 5'
+  tries=0
+  while are '${silent}' && [ $tries -lt 30 ]; do sleep 0.01; tries=$((tries + 1)); connections=$(list); done
+  if are '${open}'; then
+    ${cut}
+  fi
+fi
+{ for pause in $pauses; do sleep $pause; [ -d $1 ] || exit; ${forget.join('; ')}; done; } >/dev/null 2>&1 &`
+}
+
+/**
+ * What the kernel has noted of the pod's own connections, which began before it took notes, or ended after: one from a port that
+ * is among them would be taken for a part of what was (INVALID where the pod's packet was the first that it saw), and neither
+ * be sent to the local side nor get an answer, for up to five minutes.
+ */
+function forgetOwn(port: number, isIPv6: boolean): readonly string[] {
+  const [family, pod] = isIPv6 ? ['-f ipv6', '$4'] : ['', '$3']
+  return [`${family} --orig-port-dst ${port} --reply-src ${pod}`, `${family} --orig-port-src ${port} --orig-src ${pod}`].map((those) =>
+    forgetConnections('tcp', those),
+  )
 }
 
 export function leaveScript(options: RuleOptions, families: readonly Family[]): string {
@@ -74,19 +98,17 @@ export function leaveScript(options: RuleOptions, families: readonly Family[]): 
   return `
 ${families.map((family) => restoreOrRemove(family, endedPodRules(optionsFor(family, options)), [`nat:${input}`])).join('\n')}
 ${flush(options, 'udp')}
-# Connections that are being made are still the bridge's, and on their way to whoever is about to stop listening.
-${waitForStates(options, ['SYN_SENT', 'SYN_RECV'])}
 `
 }
 
 /** @param chains `table:name` of those that have to go when a part is not there, or there twice: whatever names them goes */
 function restoreOrRemove(family: Family, rules: string, chains: readonly string[]): string {
-  return `if ! ip${family}tables-restore -w 5 --noflush 2>/dev/null <<'RULES'
+  return `if ! ${restoreCommand(family)} 2>/dev/null <<'RULES'
 ${rules}RULES
 then
   for chain in ${chains.join(' ')}; do
-    jumps=$(ip${family}tables-save -t \${chain%:*} | sed -n "s/^-A \\(.*-j \${chain#*:}\\)$/-D \\1/p")
-    ip${family}tables-restore -w 5 --noflush <<RULES || exit 1
+    jumps=$(${saveCommand(family)} -t \${chain%:*} | sed -n "s/^-A \\(.*-j \${chain#*:}\\)$/-D \\1/p")
+    ${restoreCommand(family)} <<RULES || exit 1
 *\${chain%:*}
 :\${chain#*:} - [0:0]
 $jumps
@@ -97,13 +119,13 @@ RULES
 fi`
 }
 
+/** With `flush` as $3 the connections to the local side are forgotten. */
 export function forgetInPod(options: RuleOptions, families: readonly Family[]): string {
   const { output, cut } = chainsOf(options.id)
   return `
-# The local side has closed its connections, but what it has sent may still be on its way, and the caller has to close its
-# end too: a connection that is half closed for the node would take the next one from the same port to a pod that is gone.
-${waitForStates(options, ['ESTABLISHED', 'FIN_WAIT', 'CLOSE_WAIT', 'LAST_ACK'])}
-${flush(options, 'tcp')}
+if [ "$3" = flush ]; then
+  ${flush(options, 'tcp') || ':'}
+fi
 ${families.map((family) => restoreOrRemove(family, forgottenPodRules(options), [`nat:${output}`, `filter:${cut}`])).join('\n')}
 others=$(echo ${stateFolder}/bridge-*/ns-$2)
 note=${stateFolder}/sysctl-$2
@@ -117,28 +139,37 @@ fi
 `
 }
 
-/** Until no connection to the local side is in one of the states: a fifth of a second at the most. */
-function waitForStates({ forwards }: RuleOptions, states: readonly string[]): string {
-  const list = forwards
+/**
+ * On a node: until none of the connections from its pods to the local side is in one of the states, a second at the most. Sets
+ * $noted to all that the kernel has noted of them. One look takes 30 ms of processor, and there is no need of one in each pod.
+ */
+export function waitForStates({ forwards }: RuleOptions, states: readonly string[]): string {
+  const looks = forwards
     .filter(({ protocol }) => protocol === 'tcp')
-    .map(({ port, address }) => `$(conntrack -L -p tcp --orig-port-dst ${port} --reply-src ${address} 2>/dev/null)`)
-  if (list.length === 0) return ''
-  return `for try in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
-  case "${list.join('')}" in ${states.map((state) => `*' ${state} '*`).join('|')}) sleep 0.01 ;; *) break ;; esac
+    .map(
+      ({ address, targetPort }) =>
+        `conntrack -L ${isIPv6(address) ? '-f ipv6 ' : ''}-p tcp --orig-dst ${address} --orig-port-dst ${targetPort} 2>/dev/null`,
+    )
+  return `noted=
+for pause in ${looks.length > 0 ? '0.01 0.02 0.04 0.08 0.16 0.32 0.64' : ''}; do
+  noted=$(${[...new Set(looks)].join('; ')})
+  case $noted in ${states.map((state) => `*' ${state} '*`).join('|')}) sleep $pause ;; *) break ;; esac
 done`
 }
 
-/** Forgets the connections that were sent to the local side. conntrack ends with 1 when there was none. */
+/** Forgets the connections that were sent to the local side. */
 function flush({ forwards }: RuleOptions, only: 'tcp' | 'udp'): string {
   return forwards
     .filter(({ protocol }) => protocol === only)
     .map(({ protocol, port, address }) => {
-      const family = isIPv6(address) ? '-f ipv6' : ''
-      return `${conntrack(protocol, port, only === 'udp' ? family : `${family} --reply-src ${address}`)} || :`
+      const those = `${isIPv6(address) ? '-f ipv6 ' : ''}--orig-port-dst ${port}`
+      return forgetConnections(protocol, only === 'udp' ? those : `${those} --reply-src ${address}`)
     })
     .join('\n')
 }
 
-function conntrack(protocol: string, port: number, more: string): string {
-  return `conntrack -D -p ${protocol} --orig-port-dst ${port} ${more} >/dev/null 2>&1`
+/** conntrack stops at the first one that has ended by itself meanwhile, and ends with 1 then as well as when there was none. */
+function forgetConnections(protocol: string, those: string): string {
+  const forget = `conntrack -D -p ${protocol} ${those}`
+  return `for try in 1 2 3 4 5; do case $(${forget} 2>&1) in *' 0 flow entries '*) break ;; esac; done`
 }

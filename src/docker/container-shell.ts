@@ -20,12 +20,13 @@ export interface ContainerShell extends AsyncDisposable {
   isRunning(): Promise<boolean>
 }
 
-export async function startContainerShell(docker: Docker, container: string): Promise<ContainerShell> {
-  let shell = await openShell(docker, container)
+/** @param setup what the shell does first, such as to export variables for all scripts */
+export async function startContainerShell(docker: Docker, container: string, setup: string): Promise<ContainerShell> {
+  let shell = await openShell(docker, container, setup)
   let opening: Promise<Shell> | undefined
   const current = async () => {
     if (!shell.isClosed()) return shell
-    opening ??= openShell(docker, container).finally(() => (opening = undefined))
+    opening ??= openShell(docker, container, setup).finally(() => (opening = undefined))
     return (shell = await opening)
   }
   return {
@@ -45,7 +46,7 @@ export async function startContainerShell(docker: Docker, container: string): Pr
 
 type Shell = Omit<ContainerShell, 'isRunning'> & { isClosed(): boolean }
 
-async function openShell(docker: Docker, container: string): Promise<Shell> {
+async function openShell(docker: Docker, container: string, setup: string): Promise<Shell> {
   const exec = await docker.engine.getContainer(container).exec({ Cmd: ['sh'], AttachStdin: true, AttachStdout: true, AttachStderr: true })
   const stream = await exec.start({ hijack: true, stdin: true })
   const stdout = new PassThrough()
@@ -81,6 +82,7 @@ async function openShell(docker: Docker, container: string): Promise<Shell> {
     } else listener?.line(rest)
   })
 
+  stream.write(`{ ${setup}\n} >/dev/null 2>&1 </dev/null\n`)
   let last = 0
   const send = (script: string, listener: { line(text: string): void; end(code: number): void; lost(error: Error): void }) => {
     const id = String(++last)
