@@ -1,16 +1,15 @@
 import type { Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 
-/** Milliseconds that answers under way get to finish when what serves them ends. */
-const grace = 1_000
+/** That answers under way get to finish when what serves them ends: about a second, and longer where the machine is so busy that they take longer. */
+const steps = 200
 
-/** Closes connections as soon as nothing is under way on them, and all of them after a second. */
+/** Closes connections as soon as nothing is under way on them, and all of them after a while. */
 export async function drain(
   sockets: { readonly size: number; keys(): Iterable<Socket> },
   isBusy: (socket: Socket) => boolean,
 ): Promise<void> {
-  const patience = AbortSignal.timeout(grace)
-  while (!patience.aborted && sockets.size > 0) {
+  for (let step = 0; step < steps && sockets.size > 0; step++) {
     for (const socket of sockets.keys()) if (!isBusy(socket)) socket.destroy()
     await sleep(5)
   }
