@@ -20,6 +20,8 @@ export interface KubernetesPluginOptions {
   readonly buildNetwork?: string
   /** Clusters at the same time; further suites wait. @default the number of processors that Docker has */
   readonly maxClusters?: number
+  /** Milliseconds that a cluster which no suite uses is held ready for the next one: a shared one, and in watch mode every one. @default 300_000 */
+  readonly idleTimeout?: number
   /** Clean up on Ctrl-C, SIGTERM and SIGHUP. @default true */
   readonly handleSignals?: boolean
 }
@@ -58,6 +60,13 @@ async function createBroker(vitest: Vitest, options: KubernetesPluginOptions): P
   if (maxClusters !== undefined && !(Number.isInteger(maxClusters) && maxClusters > 0)) {
     throw new ClusterTestError('ERR_OPTIONS_INVALID', `Expected \`maxClusters\` to be a positive integer, got ${maxClusters}.`)
   }
+  const { idleTimeout = 300_000 } = options
+  if (!(idleTimeout > 0 && idleTimeout < 2 ** 31)) {
+    throw new ClusterTestError(
+      'ERR_OPTIONS_INVALID',
+      `Expected \`idleTimeout\` to be a positive number of milliseconds below 2 ** 31, got ${idleTimeout}.`,
+    )
+  }
   const { env } = process
   const broker = await startBroker({
     k3d: options.k3d ?? (env.VITEST_KUBERNETES_K3D || 'k3d'),
@@ -65,6 +74,8 @@ async function createBroker(vitest: Vitest, options: KubernetesPluginOptions): P
     substitutes: options.imageSubstitutes ?? parseSubstitutes(env.VITEST_KUBERNETES_IMAGES),
     buildNetwork: options.buildNetwork ?? (env.VITEST_KUBERNETES_BUILD_NETWORK || undefined),
     maxClusters: options.maxClusters,
+    isWatch: vitest.config.watch,
+    idleTimeout,
     progress: createTerminalProgress((line) => vitest.logger.log(line)),
   })
   let signalled: NodeJS.Signals | undefined

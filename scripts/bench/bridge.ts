@@ -32,10 +32,13 @@ await using broker = await startBroker({
   substitutes: parseSubstitutes(env['VITEST_KUBERNETES_IMAGES']),
   buildNetwork: undefined,
   maxClusters: 1,
+  isWatch: false,
+  idleTimeout: 0,
   progress: () => () => {},
 })
 await using held = await leaseCluster(broker.address, {
   suite: 'bench',
+  file: import.meta.filename,
   folder: import.meta.dirname,
   options: { images: ['node:24-slim'], manifests: nodeApp('shop', options, server) },
   bridged: [],

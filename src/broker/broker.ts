@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { type AddressInfo, type Socket, createServer } from 'node:net'
 
 import { ClusterTestError, serializeError } from '../support/errors.ts'
-import type { Engine, EngineOptions } from './engine.ts'
+import type { Engine, EngineOptions, StartedSuite } from './engine.ts'
 import { readMessages, sendMessage } from './json-lines.ts'
 import type { BrokerAddress, BrokerMessage, WorkerMessage } from './protocol.ts'
 import type { RunningSuite } from './start-suite.ts'
@@ -42,10 +42,10 @@ export async function startBroker(options: EngineOptions): Promise<Broker> {
     socket.once('close', () => closed.abort(new ClusterTestError('ERR_BROKER_CONNECTION_LOST', 'The worker is gone.')))
     const signal = AbortSignal.any([cancelled.signal, closed.signal])
     const reply = (message: BrokerMessage) => sendMessage(socket, message)
-    const replyLease = ({ cluster: { name, kubeconfigPath }, namespace, addresses }: RunningSuite) =>
-      reply({ type: 'lease', lease: { name, kubeconfigPath, namespace, addresses } })
+    const replyLease = ({ cluster: { name, kubeconfigPath }, namespace, isShared, addresses }: RunningSuite) =>
+      reply({ type: 'lease', lease: { name, kubeconfigPath, namespace, isShared, addresses } })
     let held = new AsyncDisposableStack()
-    let suite: RunningSuite | undefined
+    let suite: StartedSuite | undefined
     try {
       for await (const message of readMessages<WorkerMessage>(socket)) {
         try {
@@ -65,6 +65,7 @@ export async function startBroker(options: EngineOptions): Promise<Broker> {
           } else if (message.type === 'bridge' && suite) {
             reply({ type: 'bridge', result: await suite.bridges.handle(message.call, signal) })
           } else if (message.type === 'release') {
+            if (message.failed) suite?.fail()
             suite = undefined
             await held.disposeAsync()
             held = new AsyncDisposableStack()
@@ -77,6 +78,8 @@ export async function startBroker(options: EngineOptions): Promise<Broker> {
         }
       }
     } finally {
+      // A worker that ends without a word was killed, unless the run ends.
+      if (!cancelled.signal.aborted) suite?.fail()
       await held.disposeAsync()
     }
   }

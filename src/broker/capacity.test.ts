@@ -1,15 +1,17 @@
-import { expect, test } from 'vitest'
+import { expect, test, vi } from 'vitest'
 
 import { createCapacity } from './capacity.ts'
 
+const { signal } = new AbortController()
+const plenty = { totalMemory: 100, freeMemory: async () => 100 }
+
 test('gives slots in the order of asking, and never more than there are', async () => {
-  const capacity = createCapacity(1)
-  const { signal } = new AbortController()
+  const capacity = createCapacity({ limit: 1, ...plenty })
   const order: string[] = []
-  const first = await capacity.acquire(signal, () => order.push('first waits'))
-  const second = capacity.acquire(signal, () => order.push('second waits')).then((slot) => (order.push('second'), slot))
-  const third = capacity.acquire(signal, () => order.push('third waits')).then((slot) => (order.push('third'), slot))
-  expect(order).toEqual(['second waits', 'third waits'])
+  const first = await capacity.acquire(1, signal, () => order.push('first waits'))
+  const second = capacity.acquire(1, signal, () => order.push('second waits')).then((slot) => (order.push('second'), slot))
+  const third = capacity.acquire(1, signal, () => order.push('third waits')).then((slot) => (order.push('third'), slot))
+  await expect.poll(() => order.toSorted()).toEqual(['second waits', 'third waits'])
   first[Symbol.dispose]()
   first[Symbol.dispose]()
   const slot = await second
@@ -20,13 +22,69 @@ test('gives slots in the order of asking, and never more than there are', async 
   expect(capacity.used).toBe(0)
 })
 
-test('whoever gives up waiting takes no slot', async () => {
-  const capacity = createCapacity(1)
-  const slot = await capacity.acquire(new AbortController().signal, () => {})
+test('whoever gives up waiting takes no slot, and lets the next one pass', async () => {
+  const capacity = createCapacity({ limit: 1, ...plenty })
+  const slot = await capacity.acquire(1, signal, () => {})
   const impatient = new AbortController()
-  const waiting = capacity.acquire(impatient.signal, () => {})
+  const waiting = capacity.acquire(1, impatient.signal, () => {})
+  const next = capacity.acquire(1, signal, () => {})
   impatient.abort(new Error('cancelled'))
   await expect(waiting).rejects.toThrow('cancelled')
   slot[Symbol.dispose]()
+  ;(await next)[Symbol.dispose]()
   expect(capacity.used).toBe(0)
+})
+
+test('suites that start together do not count the same free memory', async () => {
+  const capacity = createCapacity({ limit: 9, ...plenty })
+  const whys: string[] = []
+  const first = await capacity.acquire(60, signal, () => {})
+  const second = capacity.acquire(60, signal, (why) => whys.push(why))
+  await expect.poll(() => whys).toEqual(['waits for 60 B of memory, 40 B are free'])
+  expect(capacity.used).toBe(1)
+  first[Symbol.dispose]()
+  await second
+})
+
+test('what a cluster has taken is counted by what is free, and others are let in when more becomes free', async () => {
+  let free = 100
+  const capacity = createCapacity({ limit: 9, totalMemory: 100, freeMemory: async () => free })
+  const first = await capacity.acquire(60, signal, () => {})
+  free = 50
+  first.settle()
+  const second = await capacity.acquire(50, signal, () => {})
+  second[Symbol.dispose]()
+  const wait = vi.fn<(why: string) => void>()
+  const third = capacity.acquire(60, signal, wait)
+  await expect.poll(() => wait.mock.calls).toEqual([['waits for 60 B of memory, 50 B are free']])
+  free = 70
+  await third
+})
+
+test('where free memory cannot be measured, a cluster counts as long as it lives', async () => {
+  const capacity = createCapacity({ limit: 9, ...plenty, isMeasured: false })
+  const first = await capacity.acquire(60, signal, () => {})
+  first.settle()
+  const wait = vi.fn<(why: string) => void>()
+  const second = capacity.acquire(60, signal, wait)
+  await expect.poll(() => wait.mock.calls.length).toBe(1)
+  first[Symbol.dispose]()
+  await second
+})
+
+test('waiting that can have no end is an error at once', async () => {
+  const capacity = createCapacity({ limit: 9, totalMemory: 100, freeMemory: async () => 40 })
+  await expect(capacity.acquire(60, signal, () => {})).rejects.toMatchObject({ code: 'ERR_CLUSTER_NOT_ENOUGH_MEMORY' })
+  await capacity.acquire(30, signal, () => {})
+  await expect(capacity.acquire(101, signal, () => {})).rejects.toMatchObject({ code: 'ERR_CLUSTER_NOT_ENOUGH_MEMORY' })
+})
+
+test('asks for room when somebody waits, and not before', async () => {
+  const idle: Disposable[] = []
+  const makeRoom = vi.fn<() => void>(() => idle.pop()?.[Symbol.dispose]())
+  const capacity = createCapacity({ limit: 1, ...plenty, makeRoom })
+  idle.push(await capacity.acquire(1, signal, () => {}))
+  expect(makeRoom).not.toHaveBeenCalled()
+  await capacity.acquire(1, signal, () => {})
+  expect(makeRoom).toHaveBeenCalledOnce()
 })

@@ -10,6 +10,8 @@ export interface HeldLease extends AsyncDisposable {
   readonly lease: Lease
   /** Applies more objects, waits until they are ready, and brings the lease up to date. */
   apply(manifests: (WorkerMessage & { type: 'apply' })['manifests'], timeout: number): Promise<void>
+  /** Says that the suite has failed, so that its cluster is kept if that is wanted. */
+  fail(): void
   /** One step of a bridge, done by the owner of the cluster. */
   bridge<Call extends BridgeCall>(call: Call): Promise<BridgeResults[Call['call']]>
 }
@@ -37,11 +39,13 @@ export async function leaseCluster({ port, token }: BrokerAddress, request: Leas
   }
 
   try {
+    let hasFailed = false
     let lease = await leased({ type: 'lease', token, request })
     return {
       get lease() {
         return lease
       },
+      fail: () => void (hasFailed = true),
       async apply(manifests, timeout) {
         lease = await leased({ type: 'apply', manifests, timeout })
       },
@@ -53,7 +57,7 @@ export async function leaseCluster({ port, token }: BrokerAddress, request: Leas
       },
       async [Symbol.asyncDispose]() {
         try {
-          await call({ type: 'release' })
+          await call({ type: 'release', failed: hasFailed })
         } finally {
           socket.destroy()
         }

@@ -2,6 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
+import { readHostLimits } from '../cluster/host-limits.ts'
 import { findK3d } from '../cluster/k3d.ts'
 import { pruneLeftovers, removeRun } from '../cluster/leftovers.ts'
 import { startLifeline } from '../cluster/lifeline.ts'
@@ -12,7 +13,7 @@ import { checkOptions } from '../stack/options.ts'
 import { ClusterTestError, messageOf } from '../support/errors.ts'
 import { formatList } from '../support/format.ts'
 import type { Progress } from '../support/progress.ts'
-import { createCapacity } from './capacity.ts'
+import { createPool } from './pool.ts'
 import type { LeaseRequest } from './protocol.ts'
 import { type RunningSuite, planSuite, startSuite } from './start-suite.ts'
 
@@ -23,13 +24,22 @@ export interface EngineOptions {
   readonly buildNetwork: string | undefined
   /** Clusters at the same time. @default one for each processor of the Docker engine */
   readonly maxClusters: number | undefined
+  /** Whether the run goes on when its tests have ended, and they may run again. */
+  readonly isWatch: boolean
+  /** Milliseconds that a shared cluster which no suite uses is held ready for the next one. */
+  readonly idleTimeout: number
   readonly progress: (suite: string) => Progress
 }
 
 /** Docker, k3d and the run's identity; what starts clusters. */
 export interface Engine extends AsyncDisposable {
   /** Waits for a slot and sets a suite up. Slot and cluster belong to `held`. */
-  start(request: LeaseRequest, held: AsyncDisposableStack, signal: AbortSignal): Promise<RunningSuite>
+  start(request: LeaseRequest, held: AsyncDisposableStack, signal: AbortSignal): Promise<StartedSuite>
+}
+
+export interface StartedSuite extends RunningSuite {
+  /** Says that the suite has failed. */
+  fail(): void
 }
 
 /** Milliseconds for a suite's set-up unless it says otherwise. */
@@ -42,6 +52,8 @@ export async function startEngine({
   substitutes,
   buildNetwork,
   maxClusters,
+  isWatch,
+  idleTimeout,
   progress,
 }: EngineOptions): Promise<Engine> {
   const docker = await connectDocker()
@@ -62,8 +74,11 @@ export async function startEngine({
     const names = leftovers.flatMap(({ run, clusters }) => (clusters.length > 0 ? clusters : [run]))
     progress('run')({ kind: 'note', step: 'prune', text: `removed what dead runs left: ${formatList(names)}` })
   }
-  const capacity = createCapacity(maxClusters ?? docker.processors)
   const parts = { docker, k3d, owner, folder, nodeImage, substitutes, buildNetwork, trackChild }
+  const { isMeasured } = await readHostLimits(docker.memory)
+  const pool = cleanup.use(
+    createPool({ parts, maxClusters, isMemoryMeasured: isMeasured, isWatch, idleTimeout, progress, onKept: () => lifeline.stay() }),
+  )
   const owned = cleanup.move()
 
   return {
@@ -71,15 +86,18 @@ export async function startEngine({
       checkOptions(request.options)
       const plan = await planSuite(request, folder, signal)
       const report = progress(request.suite)
-      held.use(
-        await capacity.acquire(signal, () => report({ kind: 'note', step: 'cluster', text: `waits for one of ${capacity.limit} slots` })),
-      )
+      await using failed = new AsyncDisposableStack()
+      const place = failed.use(await pool.reserve(request, report, signal))
       // The clock runs from here: waiting for a slot is nobody's fault.
       const timeout = request.options.setupTimeout ?? defaultSetupTimeout
       const deadline = AbortSignal.timeout(timeout)
       try {
-        return held.use(await startSuite(parts, plan, report, AbortSignal.any([signal, deadline])))
+        const suite = await startSuite(parts, plan, place, report, AbortSignal.any([signal, deadline]))
+        failed.use(suite)
+        held.use(failed.move())
+        return Object.assign(suite, { fail: () => place.fail() })
       } catch (error) {
+        if (!signal.aborted) place.fail()
         if (!deadline.aborted || error instanceof ClusterTestError) throw error
         throw new ClusterTestError('ERR_SETUP_TIMEOUT', `The set-up of suite "${request.suite}" took longer than ${timeout} ms.`, {
           cause: error,

@@ -15,6 +15,8 @@ export interface BrokerAddress {
 export interface LeaseRequest {
   /** Name of the suite. */
   readonly suite: string
+  /** Absolute path of the test file. */
+  readonly file: string
   /** Absolute path of the test file's folder. */
   readonly folder: string
   readonly options: SuiteClusterOptions
@@ -26,6 +28,8 @@ export interface LeaseRequest {
 export interface Lease {
   readonly name: string
   readonly namespace: string
+  /** Whether other suites are in the cluster too. */
+  readonly isShared: boolean
   readonly kubeconfigPath: string
   readonly addresses: readonly ServiceAddress[]
 }
@@ -35,7 +39,8 @@ export type WorkerMessage =
   | { readonly type: 'lease'; readonly token: string; readonly request: LeaseRequest }
   | { readonly type: 'apply'; readonly manifests: string | KubeObject | readonly (string | KubeObject)[]; readonly timeout: number }
   | { readonly type: 'bridge'; readonly call: BridgeCall }
-  | { readonly type: 'release' }
+  /** `failed`: a test of the suite did. */
+  | { readonly type: 'release'; readonly failed: boolean }
 
 /** The answer to each message of a worker, in order. */
 export type BrokerMessage =

@@ -3,7 +3,7 @@ import { relative, resolve } from 'node:path'
 
 import { type Bridges, createBridges } from '../bridge/bridges.ts'
 import { checkStandIns, fillStandIns, planStandIns } from '../bridge/stand-in.ts'
-import { type Cluster, startCluster } from '../cluster/cluster.ts'
+import type { Cluster } from '../cluster/cluster.ts'
 import { exposeServices } from '../cluster/exposed-services.ts'
 import { type ServiceAddress, listServices } from '../cluster/gateway.ts'
 import type { K3d } from '../cluster/k3d.ts'
@@ -19,7 +19,6 @@ import { applyManifests } from '../stack/apply.ts'
 import { type ChartPlan, planCharts } from '../stack/charts.ts'
 import type { ImageSubstitutes } from '../stack/image-names.ts'
 import { type LocalImage, planImages, prepareImages } from '../stack/images.ts'
-import { importImages } from '../stack/import-images.ts'
 import { renderKustomize } from '../stack/kustomize.ts'
 import { type Manifest, loadManifests } from '../stack/manifests.ts'
 import type { ImageBuild } from '../stack/options.ts'
@@ -28,10 +27,14 @@ import type { DecryptOptions } from '../stack/sops.ts'
 import { describeReadiness, waitForReady } from '../stack/wait.ts'
 import { describeObject, expectsEndpoints, isWorkload, selects } from '../stack/workloads.ts'
 import { ClusterTestError } from '../support/errors.ts'
+import { randomId, slug } from '../support/identity.ts'
 import { type Progress, runStep } from '../support/progress.ts'
 import { together } from '../support/together.ts'
+import type { PooledCluster } from './pool-entry.ts'
+import type { Place } from './pool.ts'
 import type { LeaseRequest } from './protocol.ts'
 import { type Releases, planReleases } from './releases.ts'
+import { type SuiteSpace, createSuiteSpace, wholeCluster } from './suite-space.ts'
 
 /** What every suite of a run shares. */
 export interface EngineParts {
@@ -51,6 +54,8 @@ export interface EngineParts {
 export interface RunningSuite extends AsyncDisposable {
   readonly cluster: Cluster
   readonly namespace: string
+  /** Whether other suites are in the cluster too. */
+  readonly isShared: boolean
   /** Of all Services that were there after the last apply. */
   readonly addresses: readonly ServiceAddress[]
   readonly bridges: Bridges
@@ -60,6 +65,8 @@ export interface RunningSuite extends AsyncDisposable {
 /** What a suite asks for, read and checked before anything is created. */
 export interface SuitePlan {
   readonly request: LeaseRequest
+  /** Where objects go that name none. */
+  readonly namespace: string
   readonly manifests: readonly Manifest[]
   readonly charts: readonly ChartPlan[]
   /** What the charts render to. */
@@ -77,11 +84,10 @@ interface Seed {
 
 type ManifestSources = string | KubeObject | readonly (string | KubeObject)[]
 
-const namespace = 'default'
-
 /** @throws ClusterTestError for every path that does not exist and every manifest that cannot be one */
 export async function planSuite(request: LeaseRequest, runFolder: string, signal: AbortSignal): Promise<SuitePlan> {
-  const { folder, options, bridged } = request
+  const { folder, options, bridged, suite } = request
+  const namespace = options.cluster === 'shared' ? `${slug(suite, 40)}-${randomId(2)}` : 'default'
   const seeds = Object.entries(options.seed ?? {}).map(([workload, files]) => ({
     workload,
     files: [files].flat().map((file) => resolve(folder, file)),
@@ -101,7 +107,7 @@ export async function planSuite(request: LeaseRequest, runFolder: string, signal
   checkStandIns(everything, { bridged, namespace })
   const { manifests, notes } = planStandIns(everything, { bridged, images, namespace })
   return {
-    ...{ request, seeds, images, charts, notes },
+    ...{ request, namespace, seeds, images, charts, notes },
     manifests: manifests.slice(0, loaded.length),
     rendered: manifests.slice(loaded.length),
   }
@@ -124,35 +130,29 @@ async function checkSeedFile(file: string): Promise<void> {
     })
 }
 
-/** The whole life of a suite, top to bottom. Whatever fails takes everything with it. */
-export async function startSuite(parts: EngineParts, plan: SuitePlan, progress: Progress, signal: AbortSignal): Promise<RunningSuite> {
+/** The whole life of a suite in its cluster, top to bottom. Whatever fails takes everything with it, unless the cluster is kept. */
+export async function startSuite(
+  parts: EngineParts,
+  plan: SuitePlan,
+  place: Place,
+  progress: Progress,
+  signal: AbortSignal,
+): Promise<RunningSuite> {
   const { docker } = parts
-  const { folder, options, suite, bridged } = plan.request
+  const { namespace } = plan
+  const { folder, bridged } = plan.request
   tell(plan.notes)
   await using cleanup = new AsyncDisposableStack()
 
-  const [cluster, stack] = await together(signal, [
-    async (abort) => {
-      const { nodeImage = parts.nodeImage, agents, k3sArgs, ipFamily, nodeEnv, memory } = options
-      return cleanup.use(
-        await startCluster({
-          ...parts,
-          label: suite,
-          image: nodeImage,
-          agents,
-          k3sArgs,
-          ipFamily,
-          nodeEnv,
-          memory,
-          progress,
-          signal: abort,
-        }),
-      )
-    },
+  const [pooled, stack] = await together(signal, [
+    (abort) => place.enter(abort),
     (abort) => prepareImages({ ...parts, plan: plan.images, manifests: [...plan.manifests, ...plan.rendered], progress, signal: abort }),
   ])
-  const services = cleanup.use(exposeServices(docker, cluster))
-  const imported = new Set<string>()
+  const { cluster, importOnce } = pooled
+  const isShared = plan.request.options.cluster === 'shared'
+  const space = isShared ? await shareCluster(pooled, plan, place, cleanup, signal) : wholeCluster(namespace)
+  const services = exposeServices(docker, cluster, (service) => space.isOwn(service))
+  cleanup.defer(() => (place.isKept ? undefined : services[Symbol.asyncDispose]()))
   let exposing: Promise<void> = Promise.resolve()
   await bringUp(
     stack.images,
@@ -169,6 +169,7 @@ export async function startSuite(parts: EngineParts, plan: SuitePlan, progress: 
   return {
     cluster,
     namespace,
+    isShared,
     bridges,
     get addresses() {
       return services.addresses
@@ -189,7 +190,7 @@ export async function startSuite(parts: EngineParts, plan: SuitePlan, progress: 
       })
       await bringUp(more.images, more.manifests, [], abort)
     },
-    [Symbol.asyncDispose]: () => runStep(progress, 'teardown', `cluster "${cluster.name}"`, () => owned.disposeAsync()),
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
   }
 
   function tell(notes: readonly string[]): void {
@@ -203,12 +204,14 @@ export async function startSuite(parts: EngineParts, plan: SuitePlan, progress: 
     abort: AbortSignal,
     releases?: Releases,
   ): Promise<void> {
-    await importOnce(images, abort)
+    await importOnce(images, progress, abort)
     if (manifests.length === 0 && !releases) return
+    await space.claim([...manifests, ...(releases ? plan.rendered : [])], abort)
     const filled = await fillStandIns(manifests, () => readPauseImage(docker, cluster, abort))
     const applied = await runStep(progress, 'apply', `${manifests.length} objects`, () =>
       applyManifests(cluster.kube, filled, namespace, abort),
     )
+    space.record(applied)
     const expected = [...applied, ...(releases?.objects ?? [])]
     const listOwn = async (each: AbortSignal) =>
       (await listServices(cluster, each)).filter((service) => expected.some((object) => isSame(object, service)))
@@ -255,15 +258,6 @@ export async function startSuite(parts: EngineParts, plan: SuitePlan, progress: 
     return prepared.images[0]!.reference
   }
 
-  async function importOnce(images: readonly LocalImage[], abort: AbortSignal): Promise<void> {
-    const missing = images.filter(({ id, reference }) => !imported.has(`${reference} ${id}`))
-    if (missing.length === 0) return
-    const names = missing.length === 1 ? `"${missing[0]!.reference}"` : `${missing.length} images`
-    const nodes = cluster.nodes.length === 1 ? 'the node' : `${cluster.nodes.length} nodes`
-    await runStep(progress, 'import', `${names} into ${nodes}`, () => importImages(docker, cluster, missing, abort))
-    for (const { id, reference } of missing) imported.add(`${reference} ${id}`)
-  }
-
   function waitForAll(applied: readonly KubeObject[], mayCrash: () => boolean, abort: AbortSignal): Promise<void> {
     const workloads = applied.filter(isWorkload)
     const what = workloads.length === 1 ? describeObject(workloads[0]!) : `${workloads.length} workloads`
@@ -271,6 +265,7 @@ export async function startSuite(parts: EngineParts, plan: SuitePlan, progress: 
       waitForReady(cluster.kube, applied, {
         signal: abort,
         mayCrash,
+        namespaces: () => space.namespaces,
         onChange: (pending) => progress({ kind: 'start', step: 'wait', text: pending.map(describeReadiness).join('; ') }),
       }),
     )
@@ -286,7 +281,7 @@ export async function startSuite(parts: EngineParts, plan: SuitePlan, progress: 
   ): Promise<void> {
     const { kind, name } = parseWorkload(workload)
     const object = applied.find((each) => each.kind === kind && each.metadata.name === name)
-    if (object) await waitForReady(cluster.kube, [object], { signal: abort, mayCrash: () => true })
+    if (object) await waitForReady(cluster.kube, [object], { signal: abort, mayCrash: () => true, namespaces: () => space.namespaces })
     await waitForServiceRules(
       docker,
       cluster,
@@ -307,6 +302,31 @@ export async function startSuite(parts: EngineParts, plan: SuitePlan, progress: 
     }
   }
 }
+
+/** A namespace of the suite's own. It goes when the suite does, while others may start. */
+async function shareCluster(
+  pooled: PooledCluster,
+  { request, namespace }: SuitePlan,
+  place: Place,
+  cleanup: AsyncDisposableStack,
+  signal: AbortSignal,
+): Promise<SuiteSpace> {
+  const { cluster, claims } = pooled
+  const { suite, file } = request
+  const owner = { suite, file: relative(process.cwd(), file) }
+  const space = await createSuiteSpace(cluster, { namespace, claims, owner, signal })
+  cleanup.defer(() => {
+    if (place.isKept) return
+    const limit = (stop: AbortSignal) => AbortSignal.any([stop, AbortSignal.timeout(removalTimeout)])
+    const outside = pooled.inBackground((stop) => space.removeOutside(limit(stop)))
+    const namespaces = pooled.inBackground((stop) => space.removeNamespaces(limit(stop)))
+    claims.release(owner, (key) => (key.startsWith('Namespace ') ? namespaces : outside))
+  })
+  return space
+}
+
+/** Milliseconds for the objects of a suite to go: something may hold them by a finalizer. */
+const removalTimeout = 60_000
 
 function isSame({ kind, metadata }: KubeObject, service: Service): boolean {
   return kind === 'Service' && metadata.name === service.metadata?.name && metadata.namespace === service.metadata.namespace

@@ -21,7 +21,7 @@ const facts: HostFacts = {
   node: '24.1.0',
   engine,
   k3d: { version: '5.9.0' },
-  limits: { freeMemory: 8e9, inotifyInstances: 512, inotifyWatches: 524_288, systemFiles: 1e6, openFiles: 4096 },
+  limits: { freeMemory: 8e9, isMeasured: true, inotifyInstances: 512, inotifyWatches: 524_288, systemFiles: 1e6, openFiles: 4096 },
   env: {},
   programs: { helm: '4.0.0', sops: '3.11.0', kubectl: '1.36.0' },
 }
@@ -90,6 +90,7 @@ test('reads the limits of the machine that Docker is on', async () => {
   const { totalmem } = await import('node:os')
   expect(await readHostLimits(totalmem(), async (path) => files[path])).toEqual({
     freeMemory: 2_048_000_000,
+    isMeasured: true,
     inotifyInstances: 128,
     inotifyWatches: 8192,
     systemFiles: 1_000_000,
@@ -97,6 +98,7 @@ test('reads the limits of the machine that Docker is on', async () => {
   })
   expect(await readHostLimits(2 * totalmem(), async (path) => files[path])).toEqual({
     freeMemory: 2 * totalmem(),
+    isMeasured: false,
     inotifyInstances: undefined,
     openFiles: 512,
   })

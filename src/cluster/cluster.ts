@@ -11,10 +11,11 @@ import { cgroupArgs } from './cgroup-args.ts'
 import { type IpFamily, clusterRanges } from './cluster-ranges.ts'
 import { createDockerNetwork } from './docker-network.ts'
 import { enableIPv6 } from './enable-ipv6.ts'
-import { checkHostLimits, defaultClusterMemory, readHostLimits } from './host-limits.ts'
+import { checkHostLimits, readHostLimits } from './host-limits.ts'
 import type { K3d } from './k3d.ts'
+import { type KeptCluster, markKept } from './kept-clusters.ts'
 import { readNodeLogs } from './node-logs.ts'
-import { type Owner, clusterLabel, suiteLabel } from './owner.ts'
+import { type Owner, clusterLabel, clusterName, suiteLabel } from './owner.ts'
 
 export interface StartClusterOptions {
   /** For people: becomes a part of the cluster's name. */
@@ -32,8 +33,6 @@ export interface StartClusterOptions {
   readonly ipFamily?: IpFamily | undefined
   /** Environment of the nodes. @default {} */
   readonly nodeEnv?: Readonly<Record<string, string>> | undefined
-  /** Bytes. @default 700 MB */
-  readonly memory?: number | undefined
   readonly progress: Progress
   readonly signal: AbortSignal
 }
@@ -50,6 +49,11 @@ export interface Cluster extends AsyncDisposable {
   readonly kubeconfigPath: string
   readonly kube: KubeClient
   readonly labels: Readonly<Record<string, string>>
+  /**
+   * Leaves the cluster to whoever wants to look into it, until then. Disposal does nothing any more.
+   * @param expires milliseconds since 1970
+   */
+  keep(expires: number): Promise<KeptCluster>
 }
 
 export interface ClusterNode {
@@ -79,18 +83,17 @@ export async function startCluster(options: StartClusterOptions): Promise<Cluste
     k3sArgs = defaultK3sArgs,
     ipFamily = 'ipv4',
     nodeEnv = {},
-    memory = defaultClusterMemory,
     progress,
     signal,
   } = options
-  checkHostLimits(await readHostLimits(docker.memory), memory)
-  // k3d allows 32 characters (DefaultClusterNameMaxLength, k3d 5.9.0).
-  const name = `vk-${owner.run}-${slug(options.label, 14)}-${randomId(2)}`
+  checkHostLimits(await readHostLimits(docker.memory))
+  const name = clusterName(owner.run, `${slug(options.label, 14)}-${randomId(2)}`)
   const network = name
   const labels = { ...owner.labels, [clusterLabel]: name }
 
   await using cleanup = new AsyncDisposableStack()
-  cleanup.defer(() => deleteCluster(docker, name))
+  let isKept = false
+  cleanup.defer(() => (isKept ? undefined : deleteCluster(docker, name)))
   const ranges = clusterRanges(k3sArgs, ipFamily)
   await createDockerNetwork(docker, { name: network, labels: { ...labels, [suiteLabel]: options.label }, ranges, signal })
   if (ipFamily === 'dual')
@@ -120,6 +123,12 @@ export async function startCluster(options: StartClusterOptions): Promise<Cluste
       kubeconfigPath,
       kube: createKubeClient(kubeconfig),
       labels,
+      async keep(expires) {
+        const kept = await markKept(docker, { name, labels, kubeconfig, expires })
+        isKept = true
+        await owned.disposeAsync()
+        return kept
+      },
       [Symbol.asyncDispose]: () => owned.disposeAsync(),
     }
   })

@@ -1,4 +1,5 @@
 import type { Docker } from '../docker/docker.ts'
+import type { Service } from '../kube/types.ts'
 import type { Cluster } from './cluster.ts'
 import { type ServiceAddress, type ServiceTarget, listTargets, startGateway } from './gateway.ts'
 
@@ -10,7 +11,8 @@ export interface ExposedServices extends AsyncDisposable {
   update(signal: AbortSignal): Promise<void>
 }
 
-export function exposeServices(docker: Docker, cluster: Cluster): ExposedServices {
+/** @param isOwn which Services of the cluster they are */
+export function exposeServices(docker: Docker, cluster: Cluster, isOwn: (service: Service) => boolean = () => true): ExposedServices {
   const gateways = new AsyncDisposableStack()
   let exposed = new Map<string, ServiceAddress>()
   return {
@@ -18,7 +20,7 @@ export function exposeServices(docker: Docker, cluster: Cluster): ExposedService
       return [...exposed.values()]
     },
     async update(signal) {
-      const targets = await listTargets(cluster, signal)
+      const targets = await listTargets(cluster, isOwn, signal)
       const missing = targets.filter((target) => !exposed.has(keyOf(target)))
       // A gateway's ports are fixed when its container is made, so that new ones get a gateway of their own.
       const { addresses } = gateways.use(await startGateway(docker, cluster, missing, signal))

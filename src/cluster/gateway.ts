@@ -105,9 +105,13 @@ export interface ServiceTarget {
   readonly targetPort: number
 }
 
-/** Where all Services of the cluster lead now. A headless one without a ready pod leads nowhere yet. */
-export async function listTargets(cluster: Cluster, signal: AbortSignal): Promise<readonly ServiceTarget[]> {
-  const services = await listServices(cluster, signal)
+/** Where Services of the cluster lead now. A headless one without a ready pod leads nowhere yet. */
+export async function listTargets(
+  cluster: Cluster,
+  isOwn: (service: Service) => boolean,
+  signal: AbortSignal,
+): Promise<readonly ServiceTarget[]> {
+  const services = (await listServices(cluster, signal)).filter(isOwn)
   const slices = services.some(isHeadless) ? await listEndpointSlices(cluster, signal) : []
   return services.flatMap((service) => (isHeadless(service) ? podTargets(service, slices) : serviceTargets(service)))
 }

@@ -16,6 +16,8 @@ export interface HostLimits {
   readonly systemFiles?: number | undefined
   /** Files that this process may have open, `ulimit -n`; undefined where it cannot be read. */
   readonly openFiles?: number | undefined
+  /** Whether free memory falls when a container takes some: not where the engine has a machine of its own. */
+  readonly isMeasured: boolean
 }
 
 /** Resolves to a file's text; undefined for one that does not exist. */
@@ -34,13 +36,14 @@ export async function readHostLimits(engineMemory: number, read: ReadText = read
   // On Docker Desktop, WSL and remote hosts the engine has a machine of its own, and what is free there cannot be read.
   const isHere = Math.abs(totalmem() - engineMemory) < engineMemory / 20
   const openFiles = openFilesOf(await read('/proc/self/limits'))
-  if (!isHere) return { freeMemory: engineMemory, inotifyInstances: undefined, openFiles }
+  if (!isHere) return { freeMemory: engineMemory, isMeasured: false, inotifyInstances: undefined, openFiles }
   const readNumber = async (path: string) => {
     const text = await read(path)
     return text === undefined ? undefined : Number(text)
   }
   return {
     freeMemory: availableMemory(await read('/proc/meminfo')) ?? engineMemory,
+    isMeasured: true,
     inotifyInstances: await readNumber('/proc/sys/fs/inotify/max_user_instances'),
     inotifyWatches: await readNumber('/proc/sys/fs/inotify/max_user_watches'),
     systemFiles: await readNumber('/proc/sys/fs/file-max'),
@@ -48,20 +51,23 @@ export async function readHostLimits(engineMemory: number, read: ReadText = read
   }
 }
 
+/** @throws ClusterTestError `ERR_CLUSTER_NOT_ENOUGH_MEMORY` */
+export function checkMemory(free: number, memory: number): void {
+  if (free >= memory) return
+  throw new ClusterTestError(
+    'ERR_CLUSTER_NOT_ENOUGH_MEMORY',
+    `The cluster needs ${formatBytes(memory)} of memory and ${formatBytes(Math.max(0, free))} are free.`,
+    {
+      hint: 'Stop other clusters and containers, give Docker more memory, or lower the option "memory" if the suite needs less.',
+    },
+  )
+}
+
 /**
  * Refuses a cluster that could not start, before anything is created.
- * @throws ClusterTestError `ERR_CLUSTER_NOT_ENOUGH_MEMORY` or `ERR_CLUSTER_HOST_LIMITS`
+ * @throws ClusterTestError `ERR_CLUSTER_HOST_LIMITS`
  */
-export function checkHostLimits(limits: HostLimits, memory: number): void {
-  if (limits.freeMemory < memory) {
-    throw new ClusterTestError(
-      'ERR_CLUSTER_NOT_ENOUGH_MEMORY',
-      `The cluster needs ${formatBytes(memory)} of memory and ${formatBytes(limits.freeMemory)} are free.`,
-      {
-        hint: 'Stop other clusters and containers, give Docker more memory, or lower the option "memory" if the suite needs less.',
-      },
-    )
-  }
+export function checkHostLimits(limits: Omit<HostLimits, 'freeMemory' | 'isMeasured'>): void {
   // kubelet, containerd and each container runtime shim take several; k3d-io/k3d#1402 shows what happens below.
   if (limits.inotifyInstances !== undefined && limits.inotifyInstances < leastInstances) {
     throw new ClusterTestError(

@@ -1,10 +1,12 @@
 import { spawn } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 
-/** A process of its own that removes everything of a run when the run's process dies, however it dies. */
+/** A process of its own that removes everything of a run when the run's process dies, however it dies, and what it kept when its time is over. */
 export interface Lifeline extends Disposable {
   /** A child of ours that must not outlive us, since it would create what nobody removes. */
   trackChild(event: 'started' | 'ended', pid: number): void
+  /** It is to stay after the run's end, and remove the clusters that are kept when their time is over. */
+  stay(): void
 }
 
 /**
@@ -25,6 +27,7 @@ export function startLifeline(run: string): Lifeline {
   pipe.on('error', () => {})
   return {
     trackChild: (event, pid) => void pipe.write(`${event} ${pid}\n`),
+    stay: () => void pipe.write('stay\n'),
     [Symbol.dispose]: () => void pipe.end('done\n'),
   }
 }

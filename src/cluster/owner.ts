@@ -15,12 +15,19 @@ export const ownerLabel = 'vitest-kubernetes.owner'
 export const clusterLabel = 'vitest-kubernetes.cluster'
 /** Name of the suite, for people; on the cluster's network. */
 export const suiteLabel = 'vitest-kubernetes.suite'
-/** Milliseconds since 1970 until which a cluster is kept. */
+/** Milliseconds since 1970 until which a cluster is kept: of a volume that is made when that is decided, since labels of a container never change. */
 export const expiresLabel = 'vitest-kubernetes.expires'
+/** Path of a kept cluster's kubeconfig on the host that kept it. */
+export const kubeconfigLabel = 'vitest-kubernetes.kubeconfig'
 
 /** Start of the name of a run's private folder, in the folder for temporary files. */
 export function folderPrefix(run: string): string {
   return `vitest-kubernetes-${run}-`
+}
+
+/** k3d allows 32 characters (DefaultClusterNameMaxLength, k3d 5.9.0). */
+export function clusterName(run: string, rest: string): string {
+  return `vk-${run}-${rest}`
 }
 
 export function createOwner(): Owner {

@@ -13,7 +13,10 @@ export interface DockerObjects {
 /** Label filters as Docker takes them, `key=value` or `key`; an object that matches any of them is meant. */
 export type LabelFilters = readonly string[]
 
-export async function listByLabel(docker: Docker, filters: LabelFilters): Promise<DockerObjects> {
+/** Tells of what matches what is meant, by its labels. */
+export type IsMeant = (labels: Readonly<Record<string, string>>) => boolean
+
+export async function listByLabel(docker: Docker, filters: LabelFilters, isMeant: IsMeant = () => true): Promise<DockerObjects> {
   const found = { containers: new Set<string>(), networks: new Set<string>(), volumes: new Set<string>() }
   for (const label of filters) {
     const [containers, networks, volumes] = await Promise.all([
@@ -21,9 +24,9 @@ export async function listByLabel(docker: Docker, filters: LabelFilters): Promis
       docker.engine.listNetworks({ filters: { label: [label] } }),
       docker.engine.listVolumes({ filters: { label: [label] } }),
     ])
-    for (const { Id, Names } of containers) found.containers.add(Names[0]?.slice(1) ?? Id)
-    for (const { Name } of networks) found.networks.add(Name)
-    for (const { Name } of volumes.Volumes ?? []) found.volumes.add(Name)
+    for (const { Id, Names, Labels } of containers) if (isMeant(Labels)) found.containers.add(Names[0]?.slice(1) ?? Id)
+    for (const { Name, Labels } of networks) if (isMeant(Labels ?? {})) found.networks.add(Name)
+    for (const { Name, Labels } of volumes.Volumes ?? []) if (isMeant(Labels ?? {})) found.volumes.add(Name)
   }
   return { containers: [...found.containers], networks: [...found.networks], volumes: [...found.volumes] }
 }
@@ -37,10 +40,14 @@ export function isEmpty({ containers, networks, volumes }: DockerObjects): boole
  * running, half created, being removed by somebody else, or gone already.
  * @throws ClusterTestError `ERR_CLUSTER_LEFTOVERS` that lists what could not be removed
  */
-export async function removeByLabel(docker: Docker, filters: LabelFilters, attempts = 10): Promise<void> {
+export async function removeByLabel(
+  docker: Docker,
+  filters: LabelFilters,
+  { isMeant, attempts = 10 }: { readonly isMeant?: IsMeant; readonly attempts?: number } = {},
+): Promise<void> {
   const failures = new Map<string, unknown>()
   for (let attempt = 1; ; attempt++) {
-    const found = await listByLabel(docker, filters)
+    const found = await listByLabel(docker, filters, isMeant)
     if (isEmpty(found)) return
     if (attempt > attempts) {
       const names = [...found.containers, ...found.networks, ...found.volumes]

@@ -9,20 +9,32 @@ export interface DescribeOptions {
   readonly lines?: number
   /** Which containers' logs. @default 'unhealthy' */
   readonly logs?: 'unhealthy' | 'all'
+  /** Which namespaces. @default all but kube-system */
+  readonly namespaces?: readonly string[] | undefined
 }
 
 /** A report for people: the pods and their states, warnings in order, and the last lines of the logs. Never throws: what cannot be read is said. */
-export async function describeCluster(kube: KubeClient, { lines = 10, logs = 'unhealthy' }: DescribeOptions = {}): Promise<string> {
+export async function describeCluster(
+  kube: KubeClient,
+  { lines = 10, logs = 'unhealthy', namespaces }: DescribeOptions = {},
+): Promise<string> {
   const signal = AbortSignal.timeout(10_000)
   try {
     const [{ items: pods }, { items: events }] = await Promise.all([
       kube.request<KubeList<Pod>>('GET', '/api/v1/pods', { signal }),
       kube.request<KubeList<KubeEvent>>('GET', '/api/v1/events', { signal }),
     ])
-    const own = pods.filter(({ metadata }) => metadata?.namespace !== 'kube-system')
+    const isOwn = (namespace = '') => (namespaces ? namespaces.includes(namespace) : namespace !== 'kube-system')
+    const own = pods.filter(({ metadata }) => isOwn(metadata?.namespace))
     const shown = own.filter((pod) => logs === 'all' || !isHealthy(pod))
     const texts = await Promise.all(shown.map((pod) => describeLogs(kube, pod, lines, signal)))
-    return [section('Pods', own.map(describePod)), section('Warnings', describeEvents(events)), ...texts.flat()].filter(Boolean).join('\n')
+    return [
+      section('Pods', own.map(describePod)),
+      section('Warnings', describeEvents(events.filter(({ metadata }) => isOwn(metadata.namespace)))),
+      ...texts.flat(),
+    ]
+      .filter(Boolean)
+      .join('\n')
   } catch (error) {
     return `The cluster cannot be described: ${messageOf(error)}`
   }
@@ -49,7 +61,7 @@ function describePod(pod: Pod): string {
 function describeEvents(events: readonly KubeEvent[]): string[] {
   const time = ({ lastTimestamp, eventTime, metadata }: KubeEvent) => lastTimestamp ?? eventTime ?? metadata.creationTimestamp ?? ''
   return events
-    .filter(({ type, metadata }) => type === 'Warning' && metadata.namespace !== 'kube-system')
+    .filter(({ type }) => type === 'Warning')
     .toSorted((a, b) => time(a).localeCompare(time(b)))
     .slice(-10)
     .map(

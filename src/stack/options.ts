@@ -45,6 +45,16 @@ export interface StackOptions extends ToolOptions {
 
 /** The cluster of a suite. */
 export interface ClusterOptions {
+  /**
+   * `'shared'`: one cluster for all suites of the run, of whatever file, that say so and whose options of the cluster are equal.
+   * Each has a namespace of its own there, which goes with the suite. Objects outside of it must not be those of another suite.
+   * @default 'own'
+   */
+  readonly cluster?: 'own' | 'shared' | undefined
+  /** Whether the cluster stays after the suite, for you to look into; the commands are printed. `'on-failure'`: when a test or the set-up failed. @default 'never' */
+  readonly keep?: 'never' | 'on-failure' | 'always' | undefined
+  /** Milliseconds until a cluster that was kept is removed. @default 3_600_000 */
+  readonly keepFor?: number | undefined
   /** k3s agents besides the one server. @default 0 */
   readonly agents?: number | undefined
   /** Node image, such as `rancher/k3s:v1.36.3-k3s1`. @default the plugin's, or else k3d's own */
@@ -76,6 +86,9 @@ export const clusterOptionKeys = [
   'secrets',
   'sops',
   'seed',
+  'cluster',
+  'keep',
+  'keepFor',
   'agents',
   'nodeImage',
   'k3sArgs',
@@ -94,6 +107,11 @@ export function checkOptions(options: SuiteClusterOptions): void {
   checkManifests(options.manifests)
   checkTools(options)
   checkSeed(options.seed)
+  checkOption('cluster', "'own' or 'shared'", options.cluster, (value) => value === 'own' || value === 'shared')
+  checkOption('keep', "'never', 'on-failure' or 'always'", options.keep, (value) =>
+    ['never', 'on-failure', 'always'].includes(value as string),
+  )
+  checkOption('keepFor', 'a positive number of milliseconds', options.keepFor, isPositive)
   checkOption('agents', 'a non-negative integer', options.agents, (value) => Number.isInteger(value) && (value as number) >= 0)
   checkOption('nodeImage', 'the name of an image', options.nodeImage, isText)
   checkOption('k3sArgs', 'an array of strings', options.k3sArgs, isTextArray)

@@ -13,6 +13,8 @@ export interface WaitOptions {
   readonly signal: AbortSignal
   /** Whether a crash may still heal by something that goes on beside, such as a seed. @default () => false */
   readonly mayCrash?: () => boolean
+  /** Which namespaces a report shows. @default all */
+  readonly namespaces?: () => readonly string[] | undefined
   /** Called with what is still missing whenever that changes. */
   readonly onChange?: (pending: readonly Readiness[]) => void
 }
@@ -25,7 +27,7 @@ export interface WaitOptions {
 export async function waitForReady(
   kube: KubeClient,
   applied: readonly KubeObject[],
-  { signal, mayCrash = () => false, onChange }: WaitOptions,
+  { signal, mayCrash = () => false, namespaces, onChange }: WaitOptions,
 ): Promise<void> {
   const started = performance.now()
   using stack = new DisposableStack()
@@ -67,7 +69,7 @@ export async function waitForReady(
     pending = judged.filter((each) => each.state !== 'ready')
     if (pending.length === 0) return
     const final = firstFinal(judged, failedSince)
-    if (final) throw await failure(kube, final)
+    if (final) throw await failure(kube, final, namespaces?.())
 
     const text = pending.map(describeReadiness).join('; ')
     if (text !== shown) onChange?.(pending)
@@ -80,7 +82,7 @@ export async function waitForReady(
   if (!(signal.reason instanceof DOMException && signal.reason.name === 'TimeoutError')) throw signal.reason
   throw new ClusterTestError(
     'ERR_WORKLOAD_NOT_READY',
-    `Not ready after ${formatDuration(performance.now() - started)}:\n${pending.map((each) => `  ${describeReadiness(each)}`).join('\n')}\n${await describeCluster(kube)}`,
+    `Not ready after ${formatDuration(performance.now() - started)}:\n${pending.map((each) => `  ${describeReadiness(each)}`).join('\n')}\n${await describeCluster(kube, { namespaces: namespaces?.() })}`,
     {
       cause: signal.reason,
       hint: 'If they only need longer, raise "setupTimeout" of the suite, or "timeout" of cluster.apply.',
@@ -113,10 +115,12 @@ function firstFinal(judged: readonly Readiness[], since: Map<string, number>): R
   })
 }
 
-async function failure(kube: KubeClient, failed: Readiness): Promise<ClusterTestError> {
+async function failure(kube: KubeClient, failed: Readiness, namespaces: readonly string[] | undefined): Promise<ClusterTestError> {
   const code = failed.target.startsWith('service/') ? 'ERR_SERVICE_NO_ENDPOINTS' : 'ERR_WORKLOAD_FAILED'
   const log = failed.pod ? await lastLines(kube, failed) : ''
-  return new ClusterTestError(code, `${describeReadiness(failed)}.${log}\n${await describeCluster(kube)}`, { hint: failed.hint })
+  return new ClusterTestError(code, `${describeReadiness(failed)}.${log}\n${await describeCluster(kube, { namespaces })}`, {
+    hint: failed.hint,
+  })
 }
 
 async function lastLines(kube: KubeClient, { namespace, pod }: Readiness): Promise<string> {

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { dirname } from 'node:path'
 
-import { aroundAll, afterEach, inject, type SuiteOptions, type TestAPI, test as base } from 'vitest'
+import { aroundAll, afterEach, inject, type RunnerTestSuite, type SuiteOptions, type TestAPI, test as base } from 'vitest'
 
 import { installClusterNames } from '../bridge/host-names.ts'
 import type { Bridge } from '../bridge/options.ts'
@@ -77,9 +77,10 @@ export function withCluster(
 
     // Without a limit of vitest's: the broker's deadline ends the set-up, and waiting for a slot must not.
     aroundAll(async (runSuite, {}, suite) => {
-      const folder = dirname(suite.file.filepath)
+      const file = suite.file.filepath
+      const folder = dirname(file)
       const bridged = describeBridged({ bridge }, folder)
-      await using held = await leaseCluster(brokerAddress(), { suite: name, folder, options: clusterOptions, bridged }).catch(
+      await using held = await leaseCluster(brokerAddress(), { suite: name, file, folder, options: clusterOptions, bridged }).catch(
         (error: unknown) => {
           throw locate(error, callSite)
         },
@@ -90,11 +91,17 @@ export function withCluster(
       const cluster = createTestCluster(held, kube, bridging)
       const bridges: Record<string, Bridge> = {}
       for (const [workload, { standIn: _, ...side }] of Object.entries(bridge)) bridges[workload] = await bridging.bridge(workload, side)
-      running = { cluster, bridges, request: createRequest(cluster), report: createFailureReport(name, kube) }
+      running = {
+        cluster,
+        bridges,
+        request: createRequest(cluster),
+        report: createFailureReport(name, kube, held.lease.isShared ? [held.lease.namespace] : undefined),
+      }
       try {
         await runSuite()
       } finally {
         running = undefined
+        if (hasFailed(suite)) held.fail()
       }
     }, 0)
 
@@ -109,6 +116,13 @@ export function withCluster(
         .extend('bridges', () => current().bridges) as unknown as TestAPI<ClusterTestContext>,
     )
   })
+}
+
+/** Whether a test or a hook of the suite has failed so far, with its last retry. */
+function hasFailed(suite: RunnerTestSuite): boolean {
+  return (
+    suite.result?.state === 'fail' || suite.tasks.some((task) => (task.type === 'suite' ? hasFailed(task) : task.result?.state === 'fail'))
+  )
 }
 
 /** Lets the reporter point at the suite in the test file: what failed happened in another process. */
