@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net'
-import { setTimeout as sleep } from 'node:timers/promises'
+import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises'
 
 /** That answers under way get to finish when what serves them ends: about a second, and longer where the machine is so busy that they take longer. */
 const steps = 200
@@ -10,6 +10,8 @@ export async function drain(
   isBusy: (socket: Socket) => boolean,
 ): Promise<void> {
   for (let step = 0; step < steps && sockets.size > 0; step++) {
+    // What has arrived while the machine was busy comes after a timer.
+    await nextTurn()
     for (const socket of sockets.keys()) if (!isBusy(socket)) socket.destroy()
     await sleep(5)
   }

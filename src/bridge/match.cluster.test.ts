@@ -240,7 +240,7 @@ describe.withCluster('match', { images: ['node:24-slim'], agents: 1, manifests: 
       expect(await Promise.all(ids.map((id) => get(url, { agent, headers: { 'x-user': id } })))).toEqual(ids.map((id) => `${id} GET /`))
     expect(await get(url, { agent })).toMatch(/^pod shop-/)
     agent.destroy()
-  })
+  }, 300_000)
 
   test('what cannot be matched is refused at once', async ({ cluster }) => {
     const server = { http: answer('never') }
