@@ -10,8 +10,8 @@ interface ServiceImage {
   /** Folder in `fixtures/images`, and name of the image. */
   readonly name: string
   readonly version: string
-  /** The official repository that manifests and Dockerfiles name. */
-  readonly replaces: string
+  /** The official repositories that manifests and Dockerfiles name. */
+  readonly replaces: readonly string[]
   /** What the image is built from besides its folder. */
   readonly files?: () => Readonly<Record<string, string>>
   readonly prepare?: (kit: Kit, context: string) => Promise<unknown>
@@ -26,13 +26,16 @@ interface Recipe {
 const DEBIAN = { version: '12', release: 'bookworm' }
 
 const SERVICES: readonly ServiceImage[] = [
-  { name: 'postgres', version: '15', replaces: 'postgres' },
-  { name: 'redis', version: '7', replaces: 'redis' },
-  { name: 'busybox', version: '1', replaces: 'busybox' },
+  { name: 'postgres', version: '15', replaces: ['postgres'] },
+  { name: 'redis', version: '7', replaces: ['redis'] },
+  { name: 'mariadb', version: '10.11', replaces: ['mariadb', 'mysql'] },
+  { name: 'rabbitmq', version: '3.10', replaces: ['rabbitmq'] },
+  { name: 'nats', version: '2.9', replaces: ['nats'] },
+  { name: 'busybox', version: '1', replaces: ['busybox'] },
   {
     name: 'nodejs',
     version: '24',
-    replaces: 'node',
+    replaces: ['node'],
     files: () => ({ 'ca-certificates.crt': trustedCertificates() }),
     prepare: (kit, context) => kit.run('npm', ['ci', '--ignore-scripts', '--include=optional'], { cwd: context }),
   },
@@ -44,7 +47,7 @@ export async function ensureServiceImages(kit: Kit): Promise<Record<string, stri
   const exist = await Promise.all(recipes.map(({ tag }) => kit.imageExists(tag)))
   const missing = recipes.filter((_, index) => !exist[index])
   if (missing.length > 0) await buildAll(kit, missing)
-  return Object.fromEntries(recipes.map(({ image, tag }) => [image.replaces, tag]))
+  return Object.fromEntries(recipes.flatMap(({ image, tag }) => image.replaces.map((repository) => [repository, tag])))
 }
 
 async function recipeOf(kit: Kit, image: ServiceImage): Promise<Recipe & { readonly image: ServiceImage }> {

@@ -1,4 +1,3 @@
-import { stat } from 'node:fs/promises'
 import { relative, resolve } from 'node:path'
 
 import { type Bridges, createBridges } from '../bridge/bridges.ts'
@@ -13,8 +12,9 @@ import { waitForServiceRules } from '../cluster/service-rules.ts'
 import type { Docker } from '../docker/docker.ts'
 import type { KubeObject, Service } from '../kube/types.ts'
 import { parseWorkload } from '../kube/workload.ts'
-import { findDatabase } from '../seed/database.ts'
-import { seedSql } from '../seed/seed-sql.ts'
+import { type PlannedSeed, planSeeds } from '../seed/plan-seeds.ts'
+import { resettable, saveStores } from '../seed/reset.ts'
+import { runSeed } from '../seed/run-seed.ts'
 import { applyManifests } from '../stack/apply.ts'
 import { type ChartPlan, planCharts } from '../stack/charts.ts'
 import type { ImageSubstitutes } from '../stack/image-names.ts'
@@ -23,10 +23,11 @@ import { renderKustomize } from '../stack/kustomize.ts'
 import { type Manifest, loadManifests } from '../stack/manifests.ts'
 import type { ImageBuild } from '../stack/options.ts'
 import { loadSecrets } from '../stack/secrets.ts'
+import { checkNames } from '../stack/services/check-services.ts'
+import { serviceManifests } from '../stack/services/service-manifests.ts'
 import type { DecryptOptions } from '../stack/sops.ts'
 import { describeReadiness, waitForReady } from '../stack/wait.ts'
 import { describeObject, expectsEndpoints, isWorkload, selects } from '../stack/workloads.ts'
-import { ClusterTestError } from '../support/errors.ts'
 import { randomId, slug } from '../support/identity.ts'
 import { type Progress, runStep } from '../support/progress.ts'
 import { together } from '../support/together.ts'
@@ -72,30 +73,23 @@ export interface SuitePlan {
   /** What the charts render to. */
   readonly rendered: readonly Manifest[]
   readonly images: Awaited<ReturnType<typeof planImages>>
-  readonly seeds: readonly Seed[]
+  readonly seeds: readonly (readonly PlannedSeed[])[]
   /** What the user has to know of it. */
   readonly notes: readonly string[]
-}
-
-interface Seed {
-  readonly workload: string
-  readonly files: readonly string[]
 }
 
 type ManifestSources = string | KubeObject | readonly (string | KubeObject)[]
 
 /** @throws ClusterTestError for every path that does not exist and every manifest that cannot be one */
 export async function planSuite(request: LeaseRequest, runFolder: string, signal: AbortSignal): Promise<SuitePlan> {
-  const { folder, options, bridged, suite } = request
+  const { options, bridged, suite } = request
+  const folder = resolve(request.folder, options.folder ?? '.')
   const namespace = options.cluster === 'shared' ? `${slug(suite, 40)}-${randomId(2)}` : 'default'
-  const seeds = Object.entries(options.seed ?? {}).map(([workload, files]) => ({
-    workload,
-    files: [files].flat().map((file) => resolve(folder, file)),
-  }))
-  for (const { files } of seeds) for (const file of files) await checkSeedFile(file)
+  const seeds = await planSeeds(options, folder)
   const images = await planImages(options.images, folder)
   const keys = keysOf(request, signal)
-  const loaded = (
+  const ofServices = Object.entries(options.services ?? {}).flatMap(([name, service]) => serviceManifests(name, service, namespace))
+  const ofFiles = (
     await Promise.all([
       loadSecrets(options.secrets, folder, keys),
       loadManifests(options.manifests ?? [], folder, keys),
@@ -103,7 +97,10 @@ export async function planSuite(request: LeaseRequest, runFolder: string, signal
     ])
   ).flat()
   const charts = await planCharts(options.charts, { ...keys, folder, runFolder, namespace })
-  const everything = [...loaded, ...charts.flatMap(({ manifests }) => manifests)]
+  const rendered = charts.flatMap(({ manifests }) => manifests)
+  checkNames([...ofFiles, ...rendered], ofServices, namespace)
+  const loaded = [...ofServices, ...ofFiles]
+  const everything = [...loaded, ...rendered]
   checkStandIns(everything, { bridged, namespace })
   const { manifests, notes } = planStandIns(everything, { bridged, images, namespace })
   return {
@@ -116,18 +113,7 @@ export async function planSuite(request: LeaseRequest, runFolder: string, signal
 /** Where sops finds its keys. */
 function keysOf({ folder, options }: LeaseRequest, signal: AbortSignal): DecryptOptions {
   const ageKeyFile = options.sops?.ageKeyFile
-  return { signal, ...(ageKeyFile === undefined ? {} : { ageKeyFile: resolve(folder, ageKeyFile) }) }
-}
-
-async function checkSeedFile(file: string): Promise<void> {
-  const isFile = await stat(file).then(
-    (stats) => stats.isFile(),
-    () => false,
-  )
-  if (!isFile)
-    throw new ClusterTestError('ERR_SEED_NOT_FOUND', `Seed "${file}" does not exist or is no file.`, {
-      hint: 'Paths in "seed" are relative to the test file.',
-    })
+  return { signal, ...(ageKeyFile === undefined ? {} : { ageKeyFile: resolve(folder, options.folder ?? '.', ageKeyFile) }) }
 }
 
 /** The whole life of a suite in its cluster, top to bottom. Whatever fails takes everything with it, unless the cluster is kept. */
@@ -161,6 +147,7 @@ export async function startSuite(
     signal,
     await releasesOf(stack.manifests.slice(plan.manifests.length)),
   )
+  await saveStores(resettable(plan.request.options), { kube: cluster.kube, namespace, signal })
 
   const addresses = () => services.addresses
   // The last one in: bridges end before what they lead to.
@@ -200,7 +187,7 @@ export async function startSuite(
   async function bringUp(
     images: readonly LocalImage[],
     manifests: readonly Manifest[],
-    seeds: readonly Seed[],
+    seeds: readonly (readonly PlannedSeed[])[],
     abort: AbortSignal,
     releases?: Releases,
   ): Promise<void> {
@@ -220,14 +207,11 @@ export async function startSuite(
       (each) => waitForAll(expected, () => isSeeding || releases?.mayCrash() === true, each),
       async (each) => releases?.install(each),
       async (each) => {
-        await together(
-          each,
-          seeds.map(
-            ({ workload, files }) =>
-              (one: AbortSignal) =>
-                seed(workload, files, expected, listOwn, one),
-          ),
-        )
+        for (const stage of seeds)
+          await together(
+            each,
+            stage.map((planned) => (one: AbortSignal) => seed(planned, expected, listOwn, one)),
+          )
         isSeeding = false
       },
     ])
@@ -273,13 +257,12 @@ export async function startSuite(
 
   /** As soon as the workload itself is ready: others may need its data before they are. */
   async function seed(
-    workload: string,
-    files: readonly string[],
+    planned: PlannedSeed,
     applied: readonly KubeObject[],
     listOwn: (signal: AbortSignal) => Promise<readonly Service[]>,
     abort: AbortSignal,
   ): Promise<void> {
-    const { kind, name } = parseWorkload(workload)
+    const { kind, name } = parseWorkload(planned.workload)
     const object = applied.find((each) => each.kind === kind && each.metadata.name === name)
     if (object) await waitForReady(cluster.kube, [object], { signal: abort, mayCrash: () => true, namespaces: () => space.namespaces })
     await waitForServiceRules(
@@ -289,17 +272,16 @@ export async function startSuite(
       abort,
     )
     await exposeOnce(abort)
-    const database = await findDatabase(workload, { kube: cluster.kube, namespace, addresses: services.addresses, signal: abort })
-    for (const file of files) {
-      const shown = relative(folder, file)
-      await runStep(
-        progress,
-        'seed',
-        `${shown} into ${workload}`,
-        () => seedSql(database, file, shown, abort),
-        ({ statements, rows }) => `${shown} into ${workload}: ${statements} statements, ${rows} rows`,
-      )
-    }
+    await runSeed(planned, { kube: cluster.kube, namespace, addresses: services.addresses, applyJob, progress, signal: abort })
+  }
+
+  async function applyJob(manifests: readonly Manifest[], abort: AbortSignal): Promise<void> {
+    const job = await prepareImages({ ...parts, plan: plan.images, manifests, progress, signal: abort })
+    await importOnce(job.images, progress, abort)
+    await space.claim(job.manifests, abort)
+    const applied = await applyManifests(cluster.kube, job.manifests, namespace, abort)
+    space.record(applied)
+    await waitForReady(cluster.kube, applied, { signal: abort, namespaces: () => space.namespaces })
   }
 }
 

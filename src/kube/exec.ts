@@ -1,4 +1,5 @@
 import { Writable, Readable } from 'node:stream'
+import { setTimeout as sleep } from 'node:timers/promises'
 
 import { Exec, type V1Status } from '@kubernetes/client-node'
 
@@ -25,7 +26,7 @@ export async function execInContainer(
   client: KubeClient,
   target: ExecTarget,
   command: readonly string[],
-  options: { input?: string | undefined; signal: AbortSignal },
+  options: { input?: string | AsyncIterable<Uint8Array> | undefined; signal: AbortSignal },
 ): Promise<ExecResult> {
   const { namespace, pod, container } = target
   const stdout = collector()
@@ -34,8 +35,14 @@ export async function execInContainer(
   const what = `Command "${command.join(' ')}" in container "${container}" of pod "${pod}"`
   const fail = (why: string, cause?: unknown) => new ClusterTestError('ERR_KUBE_EXEC_FAILED', `${what} ${why}`, { cause })
 
-  const stdin = options.input === undefined ? null : Readable.from([Buffer.from(options.input)])
-  let socket
+  let socket: Awaited<ReturnType<Exec['exec']>> | undefined
+  const stdin =
+    options.input === undefined
+      ? null
+      : Readable.from(
+          paced(options.input, () => socket?.bufferedAmount ?? Infinity),
+          { objectMode: false },
+        )
   try {
     socket = await new Exec(client.config).exec(
       namespace,
@@ -53,9 +60,10 @@ export async function execInContainer(
   }
   socket.onclose = () => reject(fail('lost its connection before it ended.'))
   socket.onerror = (event: { message: string }) => reject(fail(`lost its connection: ${event.message}.`))
+  const open = socket
   const abort = () => {
     reject(options.signal.reason)
-    socket.close()
+    open.close()
   }
   if (options.signal.aborted) abort()
   options.signal.addEventListener('abort', abort, { once: true })
@@ -66,7 +74,18 @@ export async function execInContainer(
     return { stdout: stdout.text(), stderr: stderr.text(), exitCode }
   } finally {
     options.signal.removeEventListener('abort', abort)
+    stdin?.destroy()
     socket.close()
+  }
+}
+
+/** Bytes that may wait in the socket: client-node sends what it is given, and would hold a whole dump in memory. */
+const highWaterMark = 1 << 20
+
+async function* paced(input: string | AsyncIterable<Uint8Array>, waiting: () => number): AsyncGenerator<Uint8Array> {
+  for await (const chunk of typeof input === 'string' ? [Buffer.from(input)] : input) {
+    while (waiting() > highWaterMark) await sleep(2)
+    yield chunk
   }
 }
 

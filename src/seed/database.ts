@@ -48,18 +48,28 @@ export async function findDatabase(
     )
   }
   const { POSTGRES_USER: user = 'postgres', POSTGRES_PASSWORD: password = '', POSTGRES_DB: database = user } = env
-  const { host, hostPort: port } = await addressOf(workload, pod, { kube, namespace, addresses, signal })
+  const { host, hostPort: port } = await addressOf(
+    workload,
+    pod,
+    { kube, namespace, addresses, signal },
+    ({ port, portName }) => port === 5432 || /postg|sql|db/.test(portName),
+  )
   return { host, port, user, password, database }
 }
 
-async function addressOf(workload: string, pod: Pod, { kube, namespace, addresses, signal }: FindDatabaseOptions): Promise<ServiceAddress> {
+export async function addressOf(
+  workload: string,
+  pod: Pod,
+  { kube, namespace, addresses, signal }: FindDatabaseOptions,
+  isMeant: (address: ServiceAddress) => boolean = () => false,
+): Promise<ServiceAddress> {
   const { items } = await kube.request<KubeList<Service>>('GET', `/api/v1/namespaces/${namespace}/services`, { signal })
   const labels = pod.metadata?.labels ?? {}
   const services = items.filter(
     ({ spec }) => spec?.selector && Object.entries(spec.selector).every(([key, value]) => labels[key] === value),
   )
   const found = addresses.filter((each) => each.namespace === namespace && services.some(({ metadata }) => metadata?.name === each.service))
-  const address = found.find(({ port, portName }) => port === 5432 || /postg|sql|db/.test(portName)) ?? found[0]
+  const address = found.find(isMeant) ?? found[0]
   if (address) return address
   throw new ClusterTestError(
     'ERR_SEED_NO_DATABASE',

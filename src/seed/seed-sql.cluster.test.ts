@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs'
+import { createReadStream, mkdtempSync, rmSync } from 'node:fs'
 import { writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -41,14 +41,14 @@ describe.withCluster('seed', { manifests: '../../fixtures/manifests/postgres.yam
   const seed = async (cluster: { address(service: string): { host: string; port: number } }, script: string) => {
     await writeFile(file('script.sql'), script)
     const address = { ...cluster.address('postgres'), user: 'geographer', password: `p@ss: 'word' "$1"`, database: 'atlas' }
-    return seedSql(address, file('script.sql'), 'script.sql', AbortSignal.timeout(60_000))
+    return seedSql(address, createReadStream(file('script.sql')), 'script.sql', AbortSignal.timeout(60_000))
   }
 
   test('INSERT statements give the same rows', async ({ cluster }) => {
     await cluster.sql(postgres, 'alter table city rename to copied')
     await writeCitiesSql(file('insert.sql'), 'insert')
     const address = { ...cluster.address('postgres'), user: 'geographer', password: `p@ss: 'word' "$1"`, database: 'atlas' }
-    const result = await seedSql(address, file('insert.sql'), 'insert.sql', AbortSignal.timeout(60_000))
+    const result = await seedSql(address, createReadStream(file('insert.sql')), 'insert.sql', AbortSignal.timeout(60_000))
     expect(result).toEqual({ statements: 1 + Math.ceil(readCities().length / 100), rows: readCities().length })
     const columns = 'id, name, country, population, longitude, latitude'
     expect(
@@ -92,7 +92,7 @@ describe.withCluster('seed', { manifests: '../../fixtures/manifests/postgres.yam
 
   test('a wrong password is an error at once, not a wait', async ({ cluster }) => {
     const address = { ...cluster.address('postgres'), user: 'geographer', password: 'wrong', database: 'atlas' }
-    await expect(seedSql(address, file('copy.sql'), 'copy.sql', AbortSignal.timeout(60_000))).rejects.toMatchObject({
+    await expect(seedSql(address, createReadStream(file('copy.sql')), 'copy.sql', AbortSignal.timeout(60_000))).rejects.toMatchObject({
       code: 'ERR_SEED_FAILED',
       message: expect.stringContaining('refused the connection: password authentication failed for user "geographer"'),
     })

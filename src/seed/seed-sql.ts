@@ -1,4 +1,3 @@
-import { createReadStream } from 'node:fs'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 
@@ -16,10 +15,15 @@ export interface SeedResult {
 }
 
 /**
- * Runs an SQL file statement by statement, while it is read. `shown` is its name in messages.
+ * Runs SQL statement by statement, while it is read. `shown` is its name in messages.
  * @throws ClusterTestError `ERR_SEED_FAILED` with file, line, statement and the server's message
  */
-export async function seedSql(address: DatabaseAddress, file: string, shown: string, signal: AbortSignal): Promise<SeedResult> {
+export async function seedSql(
+  address: DatabaseAddress,
+  source: AsyncIterable<Uint8Array>,
+  shown: string,
+  signal: AbortSignal,
+): Promise<SeedResult> {
   await using client = await connectDatabase(address, signal)
   // Saves a flush to disk for each statement; a server that crashes meanwhile has failed the seed anyway.
   await client.query('set synchronous_commit = off')
@@ -29,7 +33,7 @@ export async function seedSql(address: DatabaseAddress, file: string, shown: str
   let statements = 0
   let rows = 0
   try {
-    for await (const statement of splitStatements(createReadStream(file, { encoding: 'utf8', highWaterMark: 1 << 18 }))) {
+    for await (const statement of splitStatements(decode(source))) {
       signal.throwIfAborted()
       statements++
       rows += await run(client, statement, shown)
@@ -45,6 +49,12 @@ export async function seedSql(address: DatabaseAddress, file: string, shown: str
     signal.removeEventListener('abort', abort)
   }
   return { statements, rows }
+}
+
+async function* decode(source: AsyncIterable<Uint8Array>): AsyncGenerator<string> {
+  const decoder = new TextDecoder()
+  for await (const chunk of source) yield decoder.decode(chunk, { stream: true })
+  yield decoder.decode()
 }
 
 async function run(client: Client, { text, line, number, data }: SqlStatement, file: string): Promise<number> {

@@ -1,8 +1,11 @@
 import { type IpFamily, clusterRanges } from '../cluster/cluster-ranges.ts'
 import type { KubeObject } from '../kube/types.ts'
-import { parseWorkload } from '../kube/workload.ts'
 import { checkKeys, checkOption, invalid, isDuration, isPositive, isRecord, isText, isTextArray, isTextRecord } from './check-option.ts'
+import { checkSeed } from './check-seed.ts'
 import { checkTools } from './check-tools.ts'
+import type { SeedOption } from './seed-options.ts'
+import { checkServices } from './services/check-services.ts'
+import type { ServiceDefinition } from './services/definition.ts'
 import type { ToolOptions } from './tool-options.ts'
 
 /** How to build an image. */
@@ -27,7 +30,7 @@ export interface ImageBuild {
  *   seed: { 'statefulset/postgres': './seed/shop.sql' },
  * } satisfies StackOptions
  */
-export interface StackOptions extends ToolOptions {
+export interface StackOptions<Cluster = never> extends ToolOptions {
   /**
    * Images that the cluster gets from this machine instead of a registry. A folder (starting with `.` or `/`) is built,
    * and used wherever a manifest names an image of the folder's name, whatever its tag or registry: `./orders` is
@@ -39,8 +42,22 @@ export interface StackOptions extends ToolOptions {
   readonly images?: readonly string[] | Readonly<Record<string, string | ImageBuild>> | undefined
   /** YAML or JSON files, folders of such, globs, or objects. Applied by server-side apply, Namespaces and CustomResourceDefinitions first. @default [] */
   readonly manifests?: string | KubeObject | readonly (string | KubeObject)[] | undefined
-  /** SQL files for databases, by workload, in order. They run once the database answers queries, as the user and on the database that its env names. @default {} */
-  readonly seed?: Readonly<Record<string, string | readonly string[]>> | undefined
+  /**
+   * Databases, caches, queues and the like by the name of their Service, as `postgres()`, `redis()` … and `service()` define
+   * them. Tests find their addresses in `cluster.services`, pods in a Secret of the service's name.
+   * @default {}
+   * @example services: { db: postgres({ database: 'shop' }), cache: redis() }
+   */
+  readonly services?: Readonly<Record<string, ServiceDefinition>> | undefined
+  /** What the relative paths of the stack are relative to. @default the folder of the test file; of the file that calls `defineStack` */
+  readonly folder?: string | undefined
+  /**
+   * Data, by service or workload: SQL files, dumps, Redis commands and RDB files, requests, commands and Jobs, in order. They run
+   * once the service answers. Functions run in the worker, after all that: `[{ db: './shop.sql' }, async ({ cluster }) => { … }]`.
+   * @default {}
+   * @example seed: { db: ['./schema.sql', './rows.dump'], 'deployment/orders': { http: '/admin/import', file: './orders.json' } }
+   */
+  readonly seed?: SeedOption<Cluster> | undefined
 }
 
 /** The cluster of a suite. */
@@ -75,7 +92,7 @@ export interface ClusterOptions {
   readonly setupTimeout?: number | undefined
 }
 
-export interface SuiteClusterOptions extends StackOptions, ClusterOptions {}
+export interface SuiteClusterOptions<Cluster = never> extends StackOptions<Cluster>, ClusterOptions {}
 
 /** The keys of our own among a suite's options; the others are vitest's. */
 export const clusterOptionKeys = [
@@ -85,6 +102,8 @@ export const clusterOptionKeys = [
   'charts',
   'secrets',
   'sops',
+  'services',
+  'folder',
   'seed',
   'cluster',
   'keep',
@@ -103,10 +122,7 @@ export const clusterOptionKeys = [
  * @throws ClusterTestError `ERR_OPTIONS_INVALID` that names the option and the value
  */
 export function checkOptions(options: SuiteClusterOptions): void {
-  checkImages(options.images)
-  checkManifests(options.manifests)
-  checkTools(options)
-  checkSeed(options.seed)
+  checkStack(options)
   checkOption('cluster', "'own' or 'shared'", options.cluster, (value) => value === 'own' || value === 'shared')
   checkOption('keep', "'never', 'on-failure' or 'always'", options.keep, (value) =>
     ['never', 'on-failure', 'always'].includes(value as string),
@@ -120,6 +136,16 @@ export function checkOptions(options: SuiteClusterOptions): void {
   checkOption('nodeEnv', 'an object of strings', options.nodeEnv, isTextRecord)
   checkOption('memory', 'a positive number of bytes', options.memory, isPositive)
   checkOption('setupTimeout', 'a positive number of milliseconds below 2 ** 31', options.setupTimeout, isDuration)
+}
+
+/** The part of `checkOptions` that is about the stack. */
+export function checkStack(options: StackOptions): void {
+  checkImages(options.images)
+  checkManifests(options.manifests)
+  checkTools(options)
+  checkServices(options.services)
+  checkOption('folder', 'a path', options.folder, isText)
+  checkSeed(options.seed, options.services)
 }
 
 function checkImages(images: unknown): void {
@@ -143,13 +169,4 @@ function checkManifests(manifests: unknown): void {
     if (!isText(manifest) && !isRecord(manifest))
       throw invalid(Array.isArray(manifests) ? `manifests[${index}]` : 'manifests', 'a path, a glob or an object', manifest)
   })
-}
-
-function checkSeed(seed: unknown): void {
-  if (seed === undefined) return
-  if (!isRecord(seed)) throw invalid('seed', 'an object from workload to SQL files', seed)
-  for (const [workload, files] of Object.entries(seed)) {
-    parseWorkload(workload)
-    if (!isText(files) && !isTextArray(files)) throw invalid(`seed["${workload}"]`, 'the path of an SQL file, or an array of such', files)
-  }
 }

@@ -2,6 +2,9 @@ import { createSocket } from 'node:dgram'
 
 import { expectTypeOf, test as plain } from 'vitest'
 
+import { postgres } from '../stack/services/postgres.ts'
+import { redis } from '../stack/services/redis.ts'
+import { defineStack } from './define-stack.ts'
 import { describe } from './describe.ts'
 import type { TestCluster } from './test-cluster.ts'
 
@@ -18,6 +21,32 @@ plain('describe.withCluster infers from its options', () => {
       expectTypeOf(cluster.url('orders', 'http')).toEqualTypeOf<string>()
     })
   })
+})
+
+plain('the services of a stack, and functions among its seeds', () => {
+  const stack = defineStack({
+    services: { db: postgres(), cache: redis() },
+    seed: [
+      { db: './a.sql' },
+      async ({ cluster }) => {
+        expectTypeOf(cluster.services.db.database).toEqualTypeOf<string>()
+        await cluster.reset('db')
+      },
+    ],
+  })
+  describe.withCluster('x', { ...stack, timeout: 1000 }, (test) => {
+    test('x', async ({ cluster }) => {
+      expectTypeOf(cluster.services.db.inCluster.url).toEqualTypeOf<string>()
+      expectTypeOf(cluster.services.cache.password).toEqualTypeOf<string | undefined>()
+      // @ts-expect-error no such service
+      expectTypeOf(cluster.services.bd)
+    })
+  })
+  describe.withCluster('x', { services: { db: postgres() }, seed: ({ cluster }) => cluster.sql('db', 'select 1') }, (test) => {
+    test('x', ({ cluster }) => expectTypeOf(cluster.services.db.port).toEqualTypeOf<number>())
+  })
+  // @ts-expect-error a service is made by a function
+  describe.withCluster('x', { services: { db: { image: 'postgres' } } }, () => {})
 })
 
 plain('every chain of describe has it', () => {

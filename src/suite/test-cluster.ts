@@ -11,10 +11,15 @@ import { readPodLog } from '../kube/logs.ts'
 import type { KubeObject } from '../kube/types.ts'
 import { listPods, readWorkload } from '../kube/workload.ts'
 import { connectDatabase, findDatabase } from '../seed/database.ts'
+import { resetStores, resettable } from '../seed/reset.ts'
+import type { StackOptions } from '../stack/options.ts'
+import { workloadOf } from '../stack/services/check-services.ts'
+import type { ServiceConnections } from '../stack/services/connection.ts'
 import { ClusterTestError } from '../support/errors.ts'
 import { formatList } from '../support/format.ts'
 import { bracketed } from '../support/ip-range.ts'
 import type { Bridging } from './bridging.ts'
+import { connectServices } from './connect-services.ts'
 
 /** A name that an editor completes, and any other. */
 type Known<Names extends string> = Names | (string & {})
@@ -51,13 +56,18 @@ export interface ClusterEnvOptions extends InNamespace, Omit<EnvOptions, 'from'>
 }
 
 /** The cluster of a suite, as its tests see it. */
-export interface TestCluster<Seeded extends string = never> {
+export interface TestCluster<Seeded extends string = never, Services extends object = object> {
   /** k3d's name of the cluster. */
   readonly name: string
   /** Where objects live that name no namespace. */
   readonly namespace: string
   /** Absolute path of the cluster's kubeconfig, for kubectl and other tools: `kubectl --kubeconfig …`. */
   readonly kubeconfigPath: string
+  /**
+   * How to connect to the services of the option `services`, by name.
+   * @example const client = new pg.Client(cluster.services.db.url)
+   */
+  readonly services: ServiceConnections<Services>
   /**
    * Base URL of a Service from this machine: `http://127.0.0.1:…`, `https` for a port 443 or one named `https…`.
    * @param service `name` or `name.namespace`
@@ -68,15 +78,23 @@ export interface TestCluster<Seeded extends string = never> {
   /** Host and port of a Service from this machine, for anything that is not HTTP. Takes and throws what `url` does. */
   address(service: string, port?: number | string): { readonly host: string; readonly port: number }
   /**
-   * Runs one SQL statement on a PostgreSQL workload, as the user and on the database that its env names.
+   * Runs one SQL statement on a PostgreSQL service or workload, as the user and on the database that its env names.
    * @example await cluster.sql('statefulset/postgres', 'select quantity from stock where sku = $1', ['A-1'])
    */
   sql<Row extends object = Record<string, unknown>>(
-    workload: Known<Seeded>,
+    workload: Known<Seeded | Extract<keyof Services, string>>,
     statement: string,
     values?: readonly unknown[],
     options?: InNamespace,
   ): Promise<Row[]>
+  /**
+   * Puts stores back to what they held before the first test: PostgreSQL, MariaDB, MySQL and Redis, each whole or not at all, with
+   * the same next ids, and without closing anybody's connection. Tables that a test made or dropped are not its business.
+   * @param store a service of the stack, or a workload that files were loaded into. @default all of them, at the same time
+   * @throws ClusterTestError `ERR_SEED_RESET_FAILED`, and then nothing has changed
+   * @example beforeEach(({ cluster }) => cluster.reset('db'))
+   */
+  reset(store?: Known<Seeded | Extract<keyof Services, string>>, options?: { readonly timeout?: number }): Promise<void>
   /**
    * Runs a command in the first ready pod of a workload.
    * @throws ClusterTestError `ERR_KUBE_EXEC_FAILED` for an exit code other than 0, unless `reject` is false
@@ -115,14 +133,21 @@ export interface TestCluster<Seeded extends string = never> {
 /** supertest against a Service: `request('orders').get('/healthz')`. Takes and throws what `cluster.url` does. */
 export type RequestService = (service: string, port?: number | string) => Agent
 
-export function createTestCluster<Seeded extends string>(held: HeldLease, kube: KubeClient, bridging: Bridging): TestCluster<Seeded> {
+export function createTestCluster<Seeded extends string>(
+  held: HeldLease,
+  kube: KubeClient,
+  bridging: Bridging,
+  stack: StackOptions = {},
+): TestCluster<Seeded> {
   const { name, namespace: suiteNamespace, kubeconfigPath } = held.lease
+  const { services = {} } = stack
   const find = (service: string, port?: number | string) => findAddress(held.lease.addresses, suiteNamespace, service, port)
 
   return {
     name,
     namespace: suiteNamespace,
     kubeconfigPath,
+    services: connectServices(services, find, suiteNamespace),
     url(service, port) {
       const found = find(service, port)
       const scheme = found.port === 443 || found.portName.startsWith('https') ? 'https' : 'http'
@@ -139,13 +164,26 @@ export function createTestCluster<Seeded extends string>(held: HeldLease, kube: 
       { namespace = suiteNamespace }: InNamespace = {},
     ) {
       const signal = AbortSignal.timeout(30_000)
-      const database = await findDatabase(workload, { kube, namespace, addresses: held.lease.addresses, signal })
+      const database = await findDatabase(workloadOf(workload, services), { kube, namespace, addresses: held.lease.addresses, signal })
       await using client = await connectDatabase(database, signal)
       return (await client.query<Row & Record<string, unknown>>(statement, [...values])).rows
     },
+    async reset(store, { timeout = 60_000 } = {}) {
+      const known = resettable(stack)
+      const workload = store === undefined ? undefined : workloadOf(store, services)
+      if (workload !== undefined && !known.includes(workload))
+        throw new ClusterTestError('ERR_OPTIONS_INVALID', `"${store}" cannot be reset.`, {
+          hint: `Services of PostgreSQL, MariaDB, MySQL and Redis can, and what the option "seed" loads files into: here ${formatList(known)}.`,
+        })
+      await resetStores(workload === undefined ? known : [workload], {
+        kube,
+        namespace: suiteNamespace,
+        signal: AbortSignal.timeout(timeout),
+      })
+    },
     async exec(workload, command, { container, input, namespace = suiteNamespace, reject = true, timeout = 60_000 } = {}) {
       const signal = AbortSignal.timeout(timeout)
-      const pod = await firstPod(namespace, workload)
+      const pod = await firstPod(namespace, workloadOf(workload, services))
       const target = { namespace, pod: pod.metadata!.name!, container: containerOf(pod.spec!.containers, container, workload) }
       const result = await execInContainer(kube, target, command, { input, signal })
       if (result.exitCode === 0 || !reject) return result
@@ -156,7 +194,7 @@ export function createTestCluster<Seeded extends string>(held: HeldLease, kube: 
       )
     },
     async logs(workload, { container, namespace = suiteNamespace, tail, previous } = {}) {
-      const pods = await listPods(kube, namespace, workload)
+      const pods = await listPods(kube, namespace, workloadOf(workload, services))
       const texts = await Promise.all(
         pods.map((pod) =>
           readPodLog(kube, namespace, pod.metadata!.name!, {

@@ -9,21 +9,29 @@ import { leaseCluster } from '../broker/client.ts'
 import type { BrokerAddress } from '../broker/protocol.ts'
 import { createKubeClient } from '../kube/client.ts'
 import { type SuiteClusterOptions, checkOptions, clusterOptionKeys } from '../stack/options.ts'
+import { declaredSeeds } from '../stack/seed-options.ts'
+import type { ServiceDefinition } from '../stack/services/definition.ts'
 import { ClusterTestError } from '../support/errors.ts'
 import { createBridging } from './bridging.ts'
+import type { SeedOf, WithoutSeed } from './define-stack.ts'
 import { createFailureReport } from './failure-report.ts'
+import { runSeedFunctions } from './run-seed-functions.ts'
 import { type SuiteBridges, checkSuiteBridges, describeBridged } from './suite-bridges.ts'
 import { type RequestService, type TestCluster, createRequest, createTestCluster } from './test-cluster.ts'
 
 /** What the tests of a suite receive besides vitest's own context. */
-export interface ClusterTestContext<Seeded extends string = never> {
-  readonly cluster: TestCluster<Seeded>
+export interface ClusterTestContext<Seeded extends string = never, Services extends object = object> {
+  readonly cluster: TestCluster<Seeded, Services>
   readonly request: RequestService
   /** Those of the suite's option `bridge`, by workload. */
   readonly bridges: Readonly<Record<string, Bridge>>
 }
 
-type SeededBy<Options> = Options extends { readonly seed: infer Seed } ? Extract<keyof Seed, string> : never
+type ServicesOf<Options> = Options extends { readonly services: infer Services extends object } ? Services : object
+type SeededBy<Options> = Options extends { readonly seed: infer Seed }
+  ? KeysOf<Seed extends readonly unknown[] ? Seed[number] : Seed>
+  : never
+type KeysOf<Stage> = Stage extends (...args: never) => unknown ? never : Extract<keyof Stage, string>
 
 export interface WithCluster {
   /**
@@ -38,10 +46,13 @@ export interface WithCluster {
    *   })
    * })
    */
-  withCluster<const Options extends SuiteClusterOptions & SuiteBridges>(
+  withCluster<
+    const Options extends WithoutSeed<SuiteClusterOptions> & SuiteBridges,
+    const Services extends Readonly<Record<string, ServiceDefinition>> = Record<string, never>,
+  >(
     name: string,
-    options: SuiteOptions & Options,
-    fn: (test: TestAPI<ClusterTestContext<SeededBy<Options>>>) => void,
+    options: SuiteOptions & Options & SeedOf<Services>,
+    fn: (test: TestAPI<ClusterTestContext<SeededBy<Options>, ServicesOf<Options>>>) => void,
   ): void
 }
 
@@ -80,17 +91,22 @@ export function withCluster(
       const file = suite.file.filepath
       const folder = dirname(file)
       const bridged = describeBridged({ bridge }, folder)
-      await using held = await leaseCluster(brokerAddress(), { suite: name, file, folder, options: clusterOptions, bridged }).catch(
-        (error: unknown) => {
-          throw locate(error, callSite)
-        },
-      )
+      await using held = await leaseCluster(brokerAddress(), {
+        suite: name,
+        file,
+        folder,
+        options: { ...clusterOptions, seed: declaredSeeds(clusterOptions.seed) },
+        bridged,
+      }).catch((error: unknown) => {
+        throw locate(error, callSite)
+      })
       const kube = createKubeClient(await readFile(held.lease.kubeconfigPath, 'utf8'))
       using _names = installClusterNames(() => held.lease.addresses, held.lease.namespace)
       await using bridging = createBridging(held, folder)
-      const cluster = createTestCluster(held, kube, bridging)
+      const cluster = createTestCluster(held, kube, bridging, clusterOptions)
       const bridges: Record<string, Bridge> = {}
       for (const [workload, { standIn: _, ...side }] of Object.entries(bridge)) bridges[workload] = await bridging.bridge(workload, side)
+      await runSeedFunctions(clusterOptions, cluster, kube)
       running = {
         cluster,
         bridges,

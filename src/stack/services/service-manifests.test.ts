@@ -1,0 +1,53 @@
+import { expect, test } from 'vitest'
+
+import { describeConnection } from './connection.ts'
+import { nats } from './nats.ts'
+import { postgres } from './postgres.ts'
+import { rabbitmq } from './rabbitmq.ts'
+import { redis } from './redis.ts'
+import { serviceManifests } from './service-manifests.ts'
+import { service } from './service.ts'
+
+const outside = { host: '127.0.0.1', port: 40_000 }
+
+test('a connection has what clients ask for, in and out of the cluster', () => {
+  expect(describeConnection(postgres({ password: "p@ss: 'word'" }), outside, { host: 'db.default', port: 5432 })).toEqual({
+    url: "postgres://app:p%40ss%3A%20'word'@127.0.0.1:40000/app",
+    host: '127.0.0.1',
+    port: 40_000,
+    user: 'app',
+    password: "p@ss: 'word'",
+    database: 'app',
+    inCluster: { url: "postgres://app:p%40ss%3A%20'word'@db.default:5432/app", host: 'db.default', port: 5432 },
+  })
+  const urlOf = (definition: Parameters<typeof describeConnection>[0]) => describeConnection(definition, outside, outside).url
+  expect(urlOf(redis())).toBe('redis://127.0.0.1:40000')
+  expect(urlOf(redis({ password: 'a/b' }))).toBe('redis://:a%2Fb@127.0.0.1:40000')
+  expect(urlOf(rabbitmq())).toBe('amqp://app:app@127.0.0.1:40000')
+  expect(urlOf(rabbitmq({ vhost: 'a/b' }))).toBe('amqp://app:app@127.0.0.1:40000/a%2Fb')
+  expect(urlOf(nats({ user: 'u', password: 'p' }))).toBe('nats://u:p@127.0.0.1:40000')
+  expect(urlOf(service({ image: 'x', port: 80 }))).toBe('http://127.0.0.1:40000')
+})
+
+test('passwords stand in the Secret only', () => {
+  for (const definition of [
+    postgres({ password: 'pa55word' }),
+    redis({ password: 'pa55word' }),
+    nats({ user: 'u', password: 'pa55word' }),
+    rabbitmq({ password: 'pa55word' }),
+  ]) {
+    const objects = serviceManifests('db', definition, 'default').map(({ object }) => object)
+    expect(objects.map(({ kind }) => kind)).toEqual(['Secret', 'Service', 'StatefulSet'])
+    expect(JSON.stringify(objects[0])).toContain('pa55word')
+    expect(JSON.stringify(objects.slice(1))).not.toContain('pa55word')
+  }
+})
+
+test('persistent storage is a claim, throwaway storage goes with the pod', () => {
+  const specOf = (storage: 'persistent' | 'throwaway') =>
+    JSON.stringify(serviceManifests('db', postgres({ storage, size: '2Gi' }), 'default')[2]!.object)
+  expect(specOf('persistent')).toContain('"requests":{"storage":"2Gi"}')
+  expect(specOf('persistent')).not.toContain('emptyDir')
+  expect(specOf('persistent')).not.toContain('fsync')
+  expect(specOf('throwaway')).toContain('"emptyDir":{}')
+})
