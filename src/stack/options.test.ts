@@ -49,7 +49,7 @@ test.for([
   [{ seed: { postgres: './a.sql' } }, 'Expected a workload as "kind/name", got "postgres".'],
   [
     { seed: { 'sts/postgres': 5 } },
-    'Expected option `seed["sts/postgres"]` to be the path of an SQL file, or an array of such, got 5 (number).',
+    'Expected option `seed["sts/postgres"]` to be the path of a file, { exec }, { http } or { job }, got 5 (number).',
   ],
   [{ cluster: 'mine' }, `Expected option \`cluster\` to be 'own' or 'shared', got "mine" (string).`],
   [{ keep: true }, "Expected option `keep` to be 'never', 'on-failure' or 'always', got true (boolean)."],
