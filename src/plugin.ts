@@ -1,11 +1,14 @@
+import { join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 import type {} from 'vitest/config'
 import type { Vite, Vitest } from 'vitest/node'
 
 import { type Broker, startBroker } from './broker/broker.ts'
+import { createReporter } from './broker/reporter.ts'
 import { handleSignals } from './broker/signals.ts'
 import { createTerminalProgress } from './broker/terminal.ts'
+import { createRecorder } from './report/recorder.ts'
 import { parseSubstitutes } from './stack/image-names.ts'
 import { ClusterTestError } from './support/errors.ts'
 
@@ -22,6 +25,12 @@ export interface KubernetesPluginOptions {
   readonly maxClusters?: number
   /** Milliseconds that a cluster which no suite uses is held ready for the next one: a shared one, and in watch mode every one. @default 300_000 */
   readonly idleTimeout?: number
+  /**
+   * Folder of the reports, relative to vitest's root: a page of the run (`report.html`), its figures (`timings.json`), and the state of
+   * the cluster of each suite that failed. Runs replace what is in it. `false` for none, and no table of timings in the terminal either.
+   * @default '.vitest/kubernetes'
+   */
+  readonly report?: string | false
   /** Clean up on Ctrl-C, SIGTERM and SIGHUP. @default true */
   readonly handleSignals?: boolean
 }
@@ -38,7 +47,7 @@ export function kubernetes(options: KubernetesPluginOptions = {}): Vite.Plugin {
     name: 'vitest-kubernetes',
     async configureVitest({ vitest, project }) {
       const broker = await brokerOf(vitest, options)
-      project.provide('vitest-kubernetes', broker.address)
+      project.provide('vitest-kubernetes', { ...broker.address, junit: hasReporter(vitest, 'junit') })
       project.config.setupFiles.push(setupFile)
     },
   }
@@ -68,6 +77,12 @@ async function createBroker(vitest: Vitest, options: KubernetesPluginOptions): P
     )
   }
   const { env } = process
+  const { report = join('.vitest', 'kubernetes') } = options
+  const recorder = createRecorder(report === false ? undefined : resolve(vitest.config.root, report))
+  if (report !== false) {
+    const log = (text: string) => vitest.logger.log(text)
+    vitest.config.reporters.push(createReporter(recorder, { root: vitest.config.root, env, log }))
+  }
   const broker = await startBroker({
     k3d: options.k3d ?? (env.VITEST_KUBERNETES_K3D || 'k3d'),
     nodeImage: options.nodeImage ?? (env.VITEST_KUBERNETES_NODE_IMAGE || undefined),
@@ -77,6 +92,7 @@ async function createBroker(vitest: Vitest, options: KubernetesPluginOptions): P
     isWatch: vitest.config.watch,
     idleTimeout,
     progress: createTerminalProgress((line) => vitest.logger.log(line)),
+    recorder,
   })
   let signalled: NodeJS.Signals | undefined
   const signals =
@@ -97,6 +113,10 @@ async function createBroker(vitest: Vitest, options: KubernetesPluginOptions): P
     if (signalled) process.exitCode = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 }[signalled as 'SIGINT']
   })
   return broker
+}
+
+function hasReporter({ config }: Vitest, name: string): boolean {
+  return config.reporters.some((reporter) => (Array.isArray(reporter) ? reporter[0] : reporter) === name)
 }
 
 const setupFile = fileURLToPath(new URL(`./suite/setup${import.meta.url.endsWith('.ts') ? '.ts' : '.js'}`, import.meta.url))

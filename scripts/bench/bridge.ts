@@ -8,6 +8,7 @@ import { startBroker } from '../../src/broker/broker.ts'
 import { leaseCluster } from '../../src/broker/client.ts'
 import { connectDocker } from '../../src/docker/docker.ts'
 import { execInDocker } from '../../src/docker/exec.ts'
+import { createRecorder } from '../../src/report/recorder.ts'
 import { parseSubstitutes } from '../../src/stack/image-names.ts'
 import { createBridging } from '../../src/suite/bridging.ts'
 import { nodeApp } from '../../src/testing/node-app.ts'
@@ -34,10 +35,12 @@ await using broker = await startBroker({
   maxClusters: 1,
   isWatch: false,
   idleTimeout: 0,
+  recorder: createRecorder(undefined),
   progress: () => () => {},
 })
 await using held = await leaseCluster(broker.address, {
   suite: 'bench',
+  id: 'bench',
   file: import.meta.filename,
   folder: import.meta.dirname,
   options: { images: ['node:24-slim'], manifests: nodeApp('shop', options, server) },

@@ -2,6 +2,7 @@ import { rm } from 'node:fs/promises'
 import { constants } from 'node:os'
 import { delimiter, join } from 'node:path'
 
+import { ensureChromium } from './chromium.ts'
 import { ensureDockerEngine } from './docker-engine.ts'
 import { runInForeground } from './foreground.ts'
 import { ensureK3d } from './k3d.ts'
@@ -50,6 +51,7 @@ async function setUp(kit: Kit): Promise<NodeJS.ProcessEnv> {
   await rm(scratchFolder(kit.cache), { recursive: true, force: true })
   const engine = await ensureDockerEngine(kit)
   if (command === undefined) kit.log(`Docker Engine ${engine}`)
+  if (!withoutTools) await ensureChromium(kit)
   const k3dFolder = await ensureK3d(kit)
   const pathWith = (folders: readonly string[]) =>
     [join(CHECKOUT, 'node_modules/.bin'), process.env['PATH'], k3dFolder, ...folders]

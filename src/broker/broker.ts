@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto'
+import { createHash, randomBytes, timingSafeEqual } from 'node:crypto'
 import { type AddressInfo, type Socket, createServer } from 'node:net'
 
 import { ClusterTestError, serializeError } from '../support/errors.ts'
@@ -9,7 +9,7 @@ import type { RunningSuite } from './start-suite.ts'
 
 /** The one owner of all clusters of a run. */
 export interface Broker extends AsyncDisposable {
-  readonly address: BrokerAddress
+  readonly address: Omit<BrokerAddress, 'junit'>
   /** Cancels every set-up under way, for Ctrl-C. The suites that run end by themselves. */
   cancel(reason: Error): void
 }
@@ -29,6 +29,15 @@ async function applyWithin(suite: RunningSuite, { manifests, timeout }: ApplyMes
   }
 }
 
+/** Takes as long for a wrong token as for the right one. */
+function isEqual(given: unknown, token: string): boolean {
+  return typeof given === 'string' && timingSafeEqual(sha256(given), sha256(token))
+}
+
+function sha256(text: string): Buffer {
+  return createHash('sha256').update(text).digest()
+}
+
 /** Opens the socket. The engine, and with it all of Docker's and Kubernetes' clients, is loaded when the first suite asks for a cluster. */
 export async function startBroker(options: EngineOptions): Promise<Broker> {
   const token = randomBytes(24).toString('base64url')
@@ -42,14 +51,14 @@ export async function startBroker(options: EngineOptions): Promise<Broker> {
     socket.once('close', () => closed.abort(new ClusterTestError('ERR_BROKER_CONNECTION_LOST', 'The worker is gone.')))
     const signal = AbortSignal.any([cancelled.signal, closed.signal])
     const reply = (message: BrokerMessage) => sendMessage(socket, message)
-    const replyLease = ({ cluster: { name, kubeconfigPath }, namespace, isShared, addresses }: RunningSuite) =>
-      reply({ type: 'lease', lease: { name, kubeconfigPath, namespace, isShared, addresses } })
+    const replyLease = ({ cluster: { name, kubeconfigPath }, namespace, isShared, addresses, bundle, setup }: RunningSuite) =>
+      reply({ type: 'lease', lease: { name, kubeconfigPath, namespace, isShared, addresses, bundle, setup } })
     let held = new AsyncDisposableStack()
     let suite: StartedSuite | undefined
     try {
       for await (const message of readMessages<WorkerMessage>(socket)) {
         try {
-          if (message.type === 'lease' && message.token === token) {
+          if (message.type === 'lease' && isEqual(message.token, token)) {
             engine ??= import('./engine.ts')
               .then(({ startEngine }) => startEngine(options))
               .catch((error: unknown) => {
@@ -64,8 +73,11 @@ export async function startBroker(options: EngineOptions): Promise<Broker> {
             replyLease(suite)
           } else if (message.type === 'bridge' && suite) {
             reply({ type: 'bridge', result: await suite.bridges.handle(message.call, signal) })
+          } else if (message.type === 'test-failed' && suite) {
+            suite.testFailed(message.requests)
           } else if (message.type === 'release') {
             if (message.failed) suite?.fail()
+            await suite?.finish(message.failed, message.requests)
             suite = undefined
             await held.disposeAsync()
             held = new AsyncDisposableStack()

@@ -1,6 +1,7 @@
 import { type Socket, connect } from 'node:net'
 
 import type { BridgeCall, BridgeResults } from '../bridge/requests.ts'
+import type { RequestRecord } from '../report/model.ts'
 import { ClusterTestError, deserializeError } from '../support/errors.ts'
 import { readMessages, sendMessage } from './json-lines.ts'
 import type { BrokerAddress, BrokerMessage, Lease, LeaseRequest, WorkerMessage } from './protocol.ts'
@@ -12,12 +13,16 @@ export interface HeldLease extends AsyncDisposable {
   apply(manifests: (WorkerMessage & { type: 'apply' })['manifests'], timeout: number): Promise<void>
   /** Says that the suite has failed, so that its cluster is kept if that is wanted. */
   fail(): void
+  /** Says that a test has failed, so that the state of the cluster is written down, and does not wait for that. */
+  testFailed(requests: readonly RequestRecord[]): void
+  /** Requests that are told at the end of the lease. */
+  remember(requests: readonly RequestRecord[]): void
   /** One step of a bridge, done by the owner of the cluster. */
   bridge<Call extends BridgeCall>(call: Call): Promise<BridgeResults[Call['call']]>
 }
 
 /** Asks the broker for a cluster and resolves when its stack is ready. Disposal resolves when everything is gone. */
-export async function leaseCluster({ port, token }: BrokerAddress, request: LeaseRequest): Promise<HeldLease> {
+export async function leaseCluster({ port, token }: Omit<BrokerAddress, 'junit'>, request: LeaseRequest): Promise<HeldLease> {
   const socket = await open(port)
   const answers = readMessages<BrokerMessage>(socket)
   const call = async (message: WorkerMessage): Promise<BrokerMessage> => {
@@ -40,12 +45,15 @@ export async function leaseCluster({ port, token }: BrokerAddress, request: Leas
 
   try {
     let hasFailed = false
+    let requests: readonly RequestRecord[] = []
     let lease = await leased({ type: 'lease', token, request })
     return {
       get lease() {
         return lease
       },
       fail: () => void (hasFailed = true),
+      testFailed: (requests) => sendMessage(socket, { type: 'test-failed', requests } satisfies WorkerMessage),
+      remember: (received) => void (requests = received),
       async apply(manifests, timeout) {
         lease = await leased({ type: 'apply', manifests, timeout })
       },
@@ -57,7 +65,7 @@ export async function leaseCluster({ port, token }: BrokerAddress, request: Leas
       },
       async [Symbol.asyncDispose]() {
         try {
-          await call({ type: 'release', failed: hasFailed })
+          await call({ type: 'release', failed: hasFailed, requests })
         } finally {
           socket.destroy()
         }

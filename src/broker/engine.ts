@@ -8,6 +8,7 @@ import { pruneLeftovers, removeRun } from '../cluster/leftovers.ts'
 import { startLifeline } from '../cluster/lifeline.ts'
 import { createOwner, folderPrefix } from '../cluster/owner.ts'
 import { connectDocker } from '../docker/docker.ts'
+import type { Recorder, SuiteRecorder } from '../report/recorder.ts'
 import type { ImageSubstitutes } from '../stack/image-names.ts'
 import { checkOptions } from '../stack/options.ts'
 import { ClusterTestError, messageOf } from '../support/errors.ts'
@@ -29,6 +30,8 @@ export interface EngineOptions {
   /** Milliseconds that a shared cluster which no suite uses is held ready for the next one. */
   readonly idleTimeout: number
   readonly progress: (suite: string) => Progress
+  /** What reports are made of. */
+  readonly recorder: Recorder
 }
 
 /** Docker, k3d and the run's identity; what starts clusters. */
@@ -55,6 +58,7 @@ export async function startEngine({
   isWatch,
   idleTimeout,
   progress,
+  recorder: runRecorder,
 }: EngineOptions): Promise<Engine> {
   const docker = await connectDocker()
   const owner = createOwner()
@@ -83,28 +87,51 @@ export async function startEngine({
 
   return {
     async start(request, held, signal) {
-      checkOptions(request.options)
-      const plan = await planSuite(request, folder, signal)
-      const report = progress(request.suite)
-      await using failed = new AsyncDisposableStack()
-      const place = failed.use(await pool.reserve(request, report, signal))
-      // The clock runs from here: waiting for a slot is nobody's fault.
-      const timeout = request.options.setupTimeout ?? defaultSetupTimeout
-      const deadline = AbortSignal.timeout(timeout)
+      const { id, suite, file } = request
+      const recorder = await runRecorder.suite({ id, name: suite, file })
+      // The first one in: the suite has ended when all that it held is gone.
+      held.defer(() => void (recorder.record.ended ??= Date.now()))
       try {
-        const suite = await startSuite(parts, plan, place, report, AbortSignal.any([signal, deadline]))
-        failed.use(suite)
-        held.use(failed.move())
-        return Object.assign(suite, { fail: () => place.fail() })
+        return await start(request, recorder, held, signal)
       } catch (error) {
-        if (!signal.aborted) place.fail()
-        if (!deadline.aborted || error instanceof ClusterTestError) throw error
-        throw new ClusterTestError('ERR_SETUP_TIMEOUT', `The set-up of suite "${request.suite}" took longer than ${timeout} ms.`, {
-          cause: error,
-          hint: 'Raise the option "setupTimeout" of the suite; the lines above show what took the time.',
-        })
+        recorder.record.failure = recorder.redact(messageOf(error))
+        recorder.record.ended = Date.now()
+        throw error
       }
     },
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
+  }
+
+  async function start(
+    request: LeaseRequest,
+    recorder: SuiteRecorder,
+    held: AsyncDisposableStack,
+    signal: AbortSignal,
+  ): Promise<StartedSuite> {
+    checkOptions(request.options)
+    const plan = await planSuite(request, folder, signal)
+    const toTerminal = progress(request.suite)
+    const report: Progress = (event) => {
+      toTerminal(event)
+      recorder.progress(event)
+    }
+    await using failed = new AsyncDisposableStack()
+    const place = failed.use(await pool.reserve(request, report, signal))
+    // The clock runs from here: waiting for a slot is nobody's fault.
+    const timeout = request.options.setupTimeout ?? defaultSetupTimeout
+    const deadline = AbortSignal.timeout(timeout)
+    try {
+      const suite = await startSuite(parts, plan, place, { progress: report, recorder }, AbortSignal.any([signal, deadline]))
+      failed.use(suite)
+      held.use(failed.move())
+      return Object.assign(suite, { fail: () => place.fail() })
+    } catch (error) {
+      if (!signal.aborted) place.fail()
+      if (!deadline.aborted || error instanceof ClusterTestError) throw error
+      throw new ClusterTestError('ERR_SETUP_TIMEOUT', `The set-up of suite "${request.suite}" took longer than ${timeout} ms.`, {
+        cause: error,
+        hint: 'Raise the option "setupTimeout" of the suite; the lines above show what took the time.',
+      })
+    }
   }
 }

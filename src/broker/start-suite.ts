@@ -1,6 +1,6 @@
 import { relative, resolve } from 'node:path'
 
-import { type Bridges, createBridges } from '../bridge/bridges.ts'
+import { createBridges } from '../bridge/bridges.ts'
 import { checkStandIns, fillStandIns, planStandIns } from '../bridge/stand-in.ts'
 import type { Cluster } from '../cluster/cluster.ts'
 import { exposeServices } from '../cluster/exposed-services.ts'
@@ -12,6 +12,11 @@ import { waitForServiceRules } from '../cluster/service-rules.ts'
 import type { Docker } from '../docker/docker.ts'
 import type { KubeObject, Service } from '../kube/types.ts'
 import { parseWorkload } from '../kube/workload.ts'
+import { startDiagnosis } from '../report/diagnosis.ts'
+import type { RequestRecord } from '../report/model.ts'
+import { type RecordedBridges, recordBridges } from '../report/record-bridges.ts'
+import type { SuiteRecorder } from '../report/recorder.ts'
+import { formatTimes } from '../report/timings.ts'
 import { type PlannedSeed, planSeeds } from '../seed/plan-seeds.ts'
 import { resettable, saveStores } from '../seed/reset.ts'
 import { runSeed } from '../seed/run-seed.ts'
@@ -59,8 +64,16 @@ export interface RunningSuite extends AsyncDisposable {
   readonly isShared: boolean
   /** Of all Services that were there after the last apply. */
   readonly addresses: readonly ServiceAddress[]
-  readonly bridges: Bridges
+  readonly bridges: Pick<RecordedBridges, 'handle'>
+  /** Folder of the suite's bundle, once something has failed. */
+  readonly bundle: string | undefined
+  /** What the set-up took, for people. */
+  readonly setup: string
   apply(sources: ManifestSources, signal: AbortSignal): Promise<void>
+  /** Told of each test that fails; the state of the cluster is written down at the first one. */
+  testFailed(requests: readonly RequestRecord[]): void
+  /** Told when all tests have ended, before the disposal. */
+  finish(failed: boolean, requests: readonly RequestRecord[]): Promise<void>
 }
 
 /** What a suite asks for, read and checked before anything is created. */
@@ -121,7 +134,7 @@ export async function startSuite(
   parts: EngineParts,
   plan: SuitePlan,
   place: Place,
-  progress: Progress,
+  { progress, recorder }: { readonly progress: Progress; readonly recorder: SuiteRecorder },
   signal: AbortSignal,
 ): Promise<RunningSuite> {
   const { docker } = parts
@@ -137,6 +150,11 @@ export async function startSuite(
   const { cluster, importOnce } = pooled
   const isShared = plan.request.options.cluster === 'shared'
   const space = isShared ? await shareCluster(pooled, plan, place, cleanup, signal) : wholeCluster(namespace)
+  const written: KubeObject[] = []
+  let recorded: RecordedBridges | undefined
+  const outputs = async () => (await recorded?.outputs()) ?? []
+  const namespaces = () => space.namespaces
+  const diagnosis = cleanup.use(await startDiagnosis({ docker, cluster, recorder, namespaces, manifests: written, outputs }, signal))
   const services = exposeServices(docker, cluster, (service) => space.isOwn(service))
   cleanup.defer(() => (place.isKept ? undefined : services[Symbol.asyncDispose]()))
   let exposing: Promise<void> = Promise.resolve()
@@ -152,12 +170,16 @@ export async function startSuite(
   const addresses = () => services.addresses
   // The last one in: bridges end before what they lead to.
   const bridges = cleanup.use(createBridges({ ...parts, cluster, namespace, addresses, prepareImage: prepareLocalImage, progress }))
+  recorded = recordBridges(bridges, recorder)
   const owned = cleanup.move()
+  recorder.record.ready = Date.now()
   return {
     cluster,
     namespace,
     isShared,
-    bridges,
+    bridges: recorded,
+    bundle: recorder.folder,
+    setup: formatTimes(recorder.record),
     get addresses() {
       return services.addresses
     },
@@ -177,6 +199,15 @@ export async function startSuite(
       })
       await bringUp(more.images, more.manifests, [], abort)
     },
+    testFailed(requests) {
+      recorder.addRequests(requests)
+      void diagnosis.collect()
+    },
+    async finish(failed, requests) {
+      recorder.addRequests(requests)
+      recorder.record.finished = Date.now()
+      if (failed && !signal.aborted) await diagnosis.collect()
+    },
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   }
 
@@ -195,6 +226,7 @@ export async function startSuite(
     if (manifests.length === 0 && !releases) return
     await space.claim([...manifests, ...(releases ? plan.rendered : [])], abort)
     const filled = await fillStandIns(manifests, () => readPauseImage(docker, cluster, abort))
+    noteManifests(filled.map(({ object }) => object))
     const applied = await runStep(progress, 'apply', `${manifests.length} objects`, () =>
       applyManifests(cluster.kube, filled, namespace, abort),
     )
@@ -228,6 +260,11 @@ export async function startSuite(
     if (plan.charts.length === 0) return undefined
     const filled = await fillStandIns(prepared, () => readPauseImage(docker, cluster, signal))
     return planReleases({ charts: plan.charts, planned: plan.rendered, prepared: filled, cluster, trackChild: parts.trackChild, progress })
+  }
+
+  function noteManifests(objects: readonly KubeObject[]): void {
+    written.push(...objects)
+    for (const { metadata } of objects) for (const name of [metadata.name, metadata.namespace]) if (name) recorder.addName(name)
   }
 
   /** One after the other, since seeds of several workloads run at the same time. */

@@ -103,7 +103,7 @@ export async function startCluster(options: StartClusterOptions): Promise<Cluste
     try {
       const nodeArgs = cgroupArgs(docker.cgroupVersion, { image: image ?? k3d.defaultImage, agents, k3sArgs })
       const allArgs = [...ranges.k3sArgs, ...nodeArgs]
-      await k3d.create({ name, image, network, agents, labels, k3sArgs: allArgs, env: nodeEnv, timeout: createTimeout }, signal)
+      await k3d.create({ name, image, network, agents, labels, k3sArgs: allArgs, env: nodeEnv, folder, timeout: createTimeout }, signal)
     } catch (error) {
       signal.throwIfAborted()
       throw await withNodeLogs(docker, name, error)

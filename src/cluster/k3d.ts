@@ -1,3 +1,5 @@
+import { Readable } from 'node:stream'
+
 import type { Docker } from '../docker/docker.ts'
 import { ClusterTestError } from '../support/errors.ts'
 import { CommandError, type RunCommandOptions, runCommand } from '../support/run-command.ts'
@@ -12,6 +14,8 @@ export interface K3dCreateOptions {
   readonly k3sArgs: readonly string[]
   /** Of the nodes. */
   readonly env: Readonly<Record<string, string>>
+  /** Private folder: k3d leaves a copy of its config file behind. */
+  readonly folder: string
   /** Milliseconds that k3d waits for the servers. */
   readonly timeout: number
 }
@@ -30,14 +34,14 @@ export interface K3d {
  * @throws ClusterTestError `ERR_CLUSTER_K3D_NOT_FOUND`
  */
 export async function findK3d(docker: Pick<Docker, 'env'>, command = 'k3d', onChild?: RunCommandOptions['onChild']): Promise<K3d> {
-  const run = (args: readonly string[], signal?: AbortSignal) =>
-    runCommand(command, args, { env: docker.env, signal, ...(onChild ? { onChild } : {}) })
+  const run = (args: readonly string[], { env, ...options }: RunCommandOptions = {}) =>
+    runCommand(command, args, { env: { ...docker.env, ...env }, ...options, ...(onChild ? { onChild } : {}) })
   const versions = await versionOf(command, run)
 
   return {
     version: /v?(\d+\.\d+\.\d+\S*)/.exec(versions)?.[1] ?? 'unknown',
     defaultImage: `rancher/k3s:${/^k3s version (\S+)/m.exec(versions)?.[1] ?? 'unknown'}`,
-    async create({ name, image, network, agents, labels, k3sArgs, env, timeout }, signal) {
+    async create({ name, image, network, agents, labels, k3sArgs, env, folder, timeout }, signal) {
       // k3d refuses a node filter that matches no node.
       const nodes = agents > 0 ? 'server:*;agent:*' : 'server:*'
       const args = [
@@ -47,11 +51,15 @@ export async function findK3d(docker: Pick<Docker, 'env'>, command = 'k3d', onCh
         ...['--kubeconfig-update-default=false', '--kubeconfig-switch-context=false', '--timeout', `${Math.ceil(timeout / 1000)}s`],
         ...(image ? ['--image', image] : []),
         ...Object.entries(labels).flatMap(([key, value]) => ['--runtime-label', `${key}=${value}@${nodes}`]),
-        ...Object.entries(env).flatMap(([key, value]) => ['--env', `${key}=${escapeFilter(value)}@${nodes}`]),
+        ...['--config', '-'],
         ...k3sArgs.flatMap((arg) => ['--k3s-arg', /@/.test(arg) ? arg : `${arg}@server:*`]),
       ]
       try {
-        await run(args, signal)
+        await run(args, {
+          signal,
+          input: Readable.from([nodeConfig]),
+          env: { [nodeEnvVariable]: JSON.stringify(envConfig(env, nodes)), TMPDIR: folder },
+        })
       } catch (error) {
         if (!(error instanceof CommandError)) throw error
         throw new ClusterTestError('ERR_CLUSTER_CREATE_FAILED', `k3d could not create cluster "${name}":\n${error.output.trim()}`, {
@@ -63,9 +71,16 @@ export async function findK3d(docker: Pick<Docker, 'env'>, command = 'k3d', onCh
   }
 }
 
-/** What follows an @ would be a filter. */
-function escapeFilter(value: string): string {
-  return value.replaceAll('@', String.raw`\@`).replace(/\\$/, String.raw`\\`)
+const nodeEnvVariable = 'VITEST_KUBERNETES_NODE_ENV'
+
+/**
+ * A proxy's address may hold a password, and arguments can be read by every user of the machine. k3d puts variables of its
+ * own environment into the file (`InitViperWithConfigFile`, k3d 5.9.0); what it puts there is JSON, and so YAML.
+ */
+const nodeConfig = `apiVersion: k3d.io/v1alpha5\nkind: Simple\nenv: \${${nodeEnvVariable}}\n`
+
+function envConfig(env: Readonly<Record<string, string>>, nodes: string): object[] {
+  return Object.entries(env).map(([key, value]) => ({ envVar: `${key}=${value}`, nodeFilters: nodes.split(';') }))
 }
 
 async function versionOf(command: string, run: (args: readonly string[]) => Promise<string>): Promise<string> {

@@ -1,8 +1,13 @@
 import type { KubeClient } from '../kube/client.ts'
 import { readPodLog } from '../kube/logs.ts'
-import type { KubeEvent, KubeList, Pod } from '../kube/types.ts'
+import { type Namespaced, isInNamespaces } from '../kube/namespaces.ts'
+import { podState, restartsOf } from '../kube/pod-state.ts'
+import { readSecretValues } from '../kube/secrets.ts'
+import type { KubeEvent, KubeList, KubeObject, Pod } from '../kube/types.ts'
 import { isPodReady } from '../kube/workload.ts'
 import { messageOf } from '../support/errors.ts'
+import { type Redact, createRedact } from '../support/redact.ts'
+import { type Change, listChanges } from './changes.ts'
 
 export interface DescribeOptions {
   /** Lines of each log. @default 10 */
@@ -13,30 +18,61 @@ export interface DescribeOptions {
   readonly namespaces?: readonly string[] | undefined
 }
 
-/** A report for people: the pods and their states, warnings in order, and the last lines of the logs. Never throws: what cannot be read is said. */
+/** Changes that are shown: the last ones. */
+const shownChanges = 25
+
+/**
+ * A report for people: nodes in trouble, the pods with their restarts and images, what changed last, and the last lines of the logs.
+ * Values of Secrets are redacted. Never throws: what cannot be read is said.
+ */
 export async function describeCluster(
   kube: KubeClient,
   { lines = 10, logs = 'unhealthy', namespaces }: DescribeOptions = {},
 ): Promise<string> {
   const signal = AbortSignal.timeout(10_000)
+  const list = async <T>(path: string) => (await kube.request<KubeList<T>>('GET', path, { signal })).items
   try {
-    const [{ items: pods }, { items: events }] = await Promise.all([
-      kube.request<KubeList<Pod>>('GET', '/api/v1/pods', { signal }),
-      kube.request<KubeList<KubeEvent>>('GET', '/api/v1/events', { signal }),
+    const [secrets, pods, events, nodes, ...workloads] = await Promise.all([
+      readSecretValues(kube, signal),
+      list<Pod>('/api/v1/pods'),
+      list<KubeEvent>('/api/v1/events'),
+      list<Node>('/api/v1/nodes'),
+      ...workloadKinds.map(async (kind) =>
+        (await list<KubeObject>(`/apis/apps/v1/${kind.toLowerCase()}s`)).map((each) => ({ ...each, kind })),
+      ),
     ])
-    const isOwn = (namespace = '') => (namespaces ? namespaces.includes(namespace) : namespace !== 'kube-system')
-    const own = pods.filter(({ metadata }) => isOwn(metadata?.namespace))
+    const isOwn = (object: Namespaced) => isInNamespaces(object, namespaces)
+    const own = pods.filter(isOwn)
     const shown = own.filter((pod) => logs === 'all' || !isHealthy(pod))
     const texts = await Promise.all(shown.map((pod) => describeLogs(kube, pod, lines, signal)))
-    return [
-      section('Pods', own.map(describePod)),
-      section('Warnings', describeEvents(events.filter(({ metadata }) => isOwn(metadata.namespace)))),
+    const changes = listChanges({ pods: own, events: events.filter(isOwn), workloads: workloads.flat().filter(isOwn) })
+    const report = [
+      section('Nodes', nodes.flatMap(describeNode)),
+      section('Pods', own.flatMap(describePod)),
+      section('What changed last', changes.slice(-shownChanges).map(describeChange)),
       ...texts.flat(),
     ]
-      .filter(Boolean)
-      .join('\n')
+    const names = new Set([...own, ...workloads.flat()].flatMap(({ metadata }) => [metadata?.name, metadata?.namespace]))
+    return createRedact(secrets, (value) => names.has(value))(report.filter(Boolean).join('\n'))
   } catch (error) {
     return `The cluster cannot be described: ${messageOf(error)}`
+  }
+}
+
+/** Takes the values of the cluster's Secrets out. Where they cannot be read, nothing can. */
+export async function redactFor(kube: KubeClient): Promise<Redact> {
+  const signal = AbortSignal.timeout(5_000)
+  return createRedact(await readSecretValues(kube, signal).catch(() => []))
+}
+
+/** Items of a list do not repeat their kind. */
+const workloadKinds = ['Deployment', 'StatefulSet', 'DaemonSet'] as const
+
+interface Node {
+  readonly metadata: { readonly name: string }
+  readonly spec?: { readonly unschedulable?: boolean }
+  readonly status?: {
+    readonly conditions?: readonly { readonly type: string; readonly status: string; readonly reason?: string; readonly message?: string }[]
   }
 }
 
@@ -44,42 +80,61 @@ function section(title: string, lines: readonly string[]): string {
   return lines.length > 0 ? `${title}:\n${lines.map((line) => `  ${line}`).join('\n')}` : ''
 }
 
+/** Nothing of a node that is well: ready, and without pressure of any kind. */
+function describeNode({ metadata, spec, status }: Node): string[] {
+  const bad = (status?.conditions ?? []).filter(({ type, status: is }) => (type === 'Ready' ? is !== 'True' : is !== 'False'))
+  const lines = bad.map(({ type, status: is, reason, message }) => `${metadata.name}  ${type} is ${is}, ${reason}: ${message}`)
+  return spec?.unschedulable ? [...lines, `${metadata.name}  takes no new pods (cordoned)`] : lines
+}
+
 function isHealthy(pod: Pod): boolean {
   return pod.status?.phase === 'Succeeded' || isPodReady(pod)
 }
 
-function describePod(pod: Pod): string {
+function describePod(pod: Pod): string[] {
   const statuses = pod.status?.containerStatuses ?? []
-  const restarts = statuses.reduce((sum, { restartCount }) => sum + restartCount, 0)
-  const waiting = [...(pod.status?.initContainerStatuses ?? []), ...statuses].find(({ state }) => state?.waiting)?.state?.waiting?.reason
-  const terminated = statuses.find(({ state }) => state?.terminated)?.state?.terminated
-  const state = waiting ?? (terminated ? `${terminated.reason} (exit code ${terminated.exitCode})` : pod.status?.phase)
+  const restarts = restartsOf(pod)
   const ready = `${statuses.filter(({ ready }) => ready).length}/${pod.spec?.containers.length ?? 0}`
-  return `${pod.metadata?.namespace}/${pod.metadata?.name}  ${ready} ready  ${state}${restarts > 0 ? `  ${restarts} restarts` : ''}`
+  const state = podState(pod).replace('Ready', 'Running')
+  const exit = statuses.find(({ state }) => state?.terminated)?.state?.terminated
+  const line = `${pod.metadata?.namespace}/${pod.metadata?.name}  ${ready} ready  ${state}${exit ? ` (exit code ${exit.exitCode})` : ''}${restarts > 0 ? `  ${restarts} restarts` : ''}`
+  return [line, ...[...(pod.status?.initContainerStatuses ?? []), ...statuses].flatMap(describeContainer)]
 }
 
-function describeEvents(events: readonly KubeEvent[]): string[] {
-  const time = ({ lastTimestamp, eventTime, metadata }: KubeEvent) => lastTimestamp ?? eventTime ?? metadata.creationTimestamp ?? ''
-  return events
-    .filter(({ type }) => type === 'Warning')
-    .toSorted((a, b) => time(a).localeCompare(time(b)))
-    .slice(-10)
-    .map(
-      ({ involvedObject, reason, message, count }) =>
-        `${involvedObject.kind?.toLowerCase()}/${involvedObject.name}  ${reason}: ${message?.trim()}${(count ?? 1) > 1 ? ` (${count} times)` : ''}`,
-    )
+type ContainerStatus = NonNullable<NonNullable<Pod['status']>['containerStatuses']>[number]
+
+/** Which image really runs, and how the last run ended. */
+function describeContainer({ name, image, imageID, lastState, restartCount }: ContainerStatus): string[] {
+  const id = imageID ? `  ${imageID.replace(/^.*@/, '').slice(0, 19)}` : ''
+  const last = lastState?.terminated
+  const ended = last
+    ? `  ended with exit code ${last.exitCode} (${last.reason})${restartCount > 1 ? ` the last of ${restartCount} times` : ''}`
+    : ''
+  return [`  ${name}  ${image}${id}${ended}`]
+}
+
+function describeChange({ at, what }: Change): string {
+  return `${new Date(at).toISOString().slice(11, 19)}  ${what}`
 }
 
 async function describeLogs(kube: KubeClient, pod: Pod, lines: number, signal: AbortSignal): Promise<string[]> {
   const { name = '', namespace = '' } = pod.metadata ?? {}
-  const started = (pod.status?.containerStatuses ?? []).filter(({ state }) => state?.running || state?.terminated)
+  const { initContainerStatuses = [], containerStatuses = [] } = pod.status ?? {}
+  // One that has done its work has nothing to say.
+  const failedInit = initContainerStatuses.filter(({ state }) => state?.running || (state?.terminated && state.terminated.exitCode !== 0))
+  const wanted = [...failedInit, ...containerStatuses].flatMap(({ name: container, state, restartCount }) => [
+    ...(restartCount > 0 ? [{ container, previous: true }] : []),
+    // Of a container that waits for its restart, both are the log of the same run.
+    ...(state?.running || (state?.terminated && restartCount === 0) ? [{ container, previous: false }] : []),
+  ])
   return Promise.all(
-    started.map(async ({ name: container }) => {
+    wanted.map(async ({ container, previous }) => {
+      const title = `Log of ${namespace}/${name}, container "${container}"${previous ? ' before its restart' : ''}`
       try {
-        const log = await readPodLog(kube, namespace, name, { container, tail: lines, signal })
-        return section(`Log of ${namespace}/${name}, container "${container}"`, log.trimEnd().split('\n').filter(Boolean))
+        const log = await readPodLog(kube, namespace, name, { container, previous, tail: lines, signal })
+        return section(title, log.trimEnd().split('\n').filter(Boolean))
       } catch (error) {
-        return section(`Log of ${namespace}/${name}, container "${container}"`, [`cannot be read: ${messageOf(error)}`])
+        return section(title, [`cannot be read: ${messageOf(error)}`])
       }
     }),
   )

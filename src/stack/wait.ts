@@ -6,7 +6,7 @@ import type { EndpointSlice, KubeEvent, KubeObject, Pod } from '../kube/types.ts
 import { type WatchedList, watchList } from '../kube/watch-list.ts'
 import { ClusterTestError, messageOf } from '../support/errors.ts'
 import { formatDuration } from '../support/format.ts'
-import { describeCluster } from './diagnose.ts'
+import { describeCluster, redactFor } from './diagnose.ts'
 import { type ClusterState, type Readiness, judgeReadiness } from './readiness.ts'
 
 export interface WaitOptions {
@@ -118,7 +118,9 @@ function firstFinal(judged: readonly Readiness[], since: Map<string, number>): R
 async function failure(kube: KubeClient, failed: Readiness, namespaces: readonly string[] | undefined): Promise<ClusterTestError> {
   const code = failed.target.startsWith('service/') ? 'ERR_SERVICE_NO_ENDPOINTS' : 'ERR_WORKLOAD_FAILED'
   const log = failed.pod ? await lastLines(kube, failed) : ''
-  return new ClusterTestError(code, `${describeReadiness(failed)}.${log}\n${await describeCluster(kube, { namespaces })}`, {
+  // The reason may be what the container has said at its end.
+  const redact = await redactFor(kube)
+  return new ClusterTestError(code, `${redact(`${describeReadiness(failed)}.${log}`)}\n${await describeCluster(kube, { namespaces })}`, {
     hint: failed.hint,
   })
 }

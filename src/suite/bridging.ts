@@ -2,12 +2,13 @@ import { resolve } from 'node:path'
 
 import { checkEnv } from '../bridge/check-env.ts'
 import { encodeMatch } from '../bridge/match.ts'
-import type { Bridge, BridgeOptions, LocalContainerOptions, Member, RunOptions } from '../bridge/options.ts'
+import type { Bridge, BridgeOptions, LocalContainerOptions, Member, ReceivedRequest, RunOptions } from '../bridge/options.ts'
 import { createReceived } from '../bridge/received.ts'
 import type { BridgeRequest, LocalSide, MemberRequest, OpenMember } from '../bridge/requests.ts'
 import type { Forward } from '../bridge/rules.ts'
 import type { HeldLease } from '../broker/client.ts'
 import type { StartedTestContainer } from '../docker/test-container.ts'
+import type { RequestRecord } from '../report/model.ts'
 import { checkOption } from '../stack/check-option.ts'
 import { ClusterTestError, messageOf } from '../support/errors.ts'
 import { serverPorts, startServers } from './local-servers.ts'
@@ -16,23 +17,38 @@ import { serverPorts, startServers } from './local-servers.ts'
 export interface Bridging extends AsyncDisposable {
   bridge(workload: string, options: BridgeOptions): Promise<Bridge>
   run(options: RunOptions): Promise<Member>
+  /** What the servers in this process have received since this was last called. The last ones only. */
+  requests(): readonly RequestRecord[]
 }
+
+/** Requests that are remembered for reports. */
+const requestLimit = 500
 
 /** @param folder of the test file: paths are relative to it */
 export function createBridging(held: HeldLease, folder: string): Bridging {
   const owned = new AsyncDisposableStack()
+  const requests: RequestRecord[] = []
+  const remember = (workload: string, { method, url }: ReceivedRequest) => {
+    requests.push({ at: Date.now(), workload, method, url })
+    if (requests.length > requestLimit) requests.shift()
+  }
 
   return {
+    requests: () => requests.splice(0),
     async bridge(workload, options) {
       await using cleanup = new AsyncDisposableStack()
       const request = requestOf(workload, options, folder)
       const open = await held.bridge({ call: 'open', request })
       cleanup.defer(async () => void (await held.bridge({ call: 'close', id: open.id })))
       const received = createReceived(workload)
+      const noted = (each: ReceivedRequest) => {
+        received.add(each)
+        remember(workload, each)
+      }
       let container: StartedTestContainer | undefined
       let forwards: readonly Forward[] | undefined
       if (options.server) {
-        forwards = await startServers(options.server, open, workload, (each) => received.add(each), cleanup)
+        forwards = await startServers(options.server, open, workload, noted, cleanup)
       } else if (open.member) {
         container = await startContainer(options, open.member, folder, workload, cleanup)
       }

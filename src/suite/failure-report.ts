@@ -1,31 +1,39 @@
+import { relative } from 'node:path'
+
 import { type RunnerTestCase, type TestArtifactBase, recordArtifact } from 'vitest'
 
+import type { HeldLease } from '../broker/client.ts'
 import type { KubeClient } from '../kube/client.ts'
+import type { RequestRecord } from '../report/model.ts'
 import { describeCluster } from '../stack/diagnose.ts'
 
 const artifactType = 'vitest-kubernetes:diagnostics'
 
-/** The state of the cluster when a test failed: pods, warnings and last log lines. */
+/** The state of the cluster when a test failed: pods, what happened last, and last log lines. */
 export interface DiagnosticsArtifact extends TestArtifactBase {
   readonly type: typeof artifactType
   readonly report: string
+  /** Absolute path of the folder with the whole state of the cluster at the suite's first failure; undefined when no reports are written. */
+  readonly bundle: string | undefined
 }
 
-/**
- * Prints the report of the first failing test of a suite, and records it with every one that fails.
- * @param namespaces those of the suite; undefined for all
- */
+/** Prints the report of the first failing test of a suite, and records it with every one that fails. */
 export function createFailureReport(
   suite: string,
   kube: KubeClient,
-  namespaces: readonly string[] | undefined,
-): (task: unknown) => Promise<string> {
+  { lease, testFailed }: Pick<HeldLease, 'lease' | 'testFailed'>,
+  requests: () => readonly RequestRecord[],
+): (task: RunnerTestCase) => Promise<string> {
+  const { bundle } = lease
+  const namespaces = lease.isShared ? [lease.namespace] : undefined
   let isPrinted = false
   return async (task) => {
-    const report = await describeCluster(kube, { logs: 'all', lines: 10, namespaces })
-    if (!isPrinted) console.error(`State of the cluster of suite "${suite}" when "${(task as RunnerTestCase).name}" failed:\n${report}`)
+    testFailed(requests())
+    const report = await describeCluster(kube, { logs: 'all', namespaces })
+    const more = bundle ? `\nEverything else: ${relative(process.cwd(), bundle)}` : ''
+    if (!isPrinted) console.error(`State of the cluster of suite "${suite}" when "${task.name}" failed:\n${report}${more}`)
     isPrinted = true
-    await recordArtifact(task as RunnerTestCase, { type: artifactType, report })
+    await recordArtifact(task, { type: artifactType, report, bundle })
     return report
   }
 }

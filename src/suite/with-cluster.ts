@@ -1,7 +1,17 @@
 import { readFile } from 'node:fs/promises'
 import { dirname } from 'node:path'
 
-import { aroundAll, afterEach, inject, type RunnerTestSuite, type SuiteOptions, type TestAPI, test as base } from 'vitest'
+import {
+  aroundAll,
+  afterEach,
+  beforeEach,
+  inject,
+  type RunnerTestCase,
+  type RunnerTestSuite,
+  type SuiteOptions,
+  type TestAPI,
+  test as base,
+} from 'vitest'
 
 import { installClusterNames } from '../bridge/host-names.ts'
 import type { Bridge } from '../bridge/options.ts'
@@ -78,7 +88,7 @@ export function withCluster(
   const callSite = new Error()
   Error.captureStackTrace(callSite, withCluster)
   this(name, suiteOptions, () => {
-    let running: (ClusterTestContext & { report(task: unknown): Promise<string> }) | undefined
+    let running: (ClusterTestContext & { setup: string; report(task: RunnerTestCase): Promise<string> }) | undefined
     const current = () => {
       if (running) return running
       throw new ClusterTestError('ERR_OPTIONS_INVALID', `The cluster of suite "${name}" is not running.`, {
@@ -93,6 +103,7 @@ export function withCluster(
       const bridged = describeBridged({ bridge }, folder)
       await using held = await leaseCluster(brokerAddress(), {
         suite: name,
+        id: suite.id,
         file,
         folder,
         options: { ...clusterOptions, seed: declaredSeeds(clusterOptions.seed) },
@@ -110,18 +121,28 @@ export function withCluster(
       running = {
         cluster,
         bridges,
+        setup: held.lease.setup,
         request: createRequest(cluster),
-        report: createFailureReport(name, kube, held.lease.isShared ? [held.lease.namespace] : undefined),
+        report: createFailureReport(name, kube, held, () => bridging.requests()),
       }
       try {
         await runSuite()
       } finally {
         running = undefined
         if (hasFailed(suite)) held.fail()
+        held.remember(bridging.requests())
       }
     }, 0)
 
-    afterEach(async ({ task }) => {
+    let isAnnotated = false
+    // JUnit's report has no place for a suite's properties: they stand at its first test.
+    beforeEach(async ({ annotate }) => {
+      if (isAnnotated || !running || !brokerAddress().junit) return
+      isAnnotated = true
+      await annotate(running.setup, 'kubernetes.setup')
+    })
+
+    afterEach(async ({ task }: { task: RunnerTestCase }) => {
       if (task.result?.state === 'fail') await running?.report(task)
     })
 
