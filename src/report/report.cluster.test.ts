@@ -47,7 +47,7 @@ test('writes down the state of the cluster of the suite that failed', async () =
   )
   expect(await read(`${bundle}/logs/default/restarts/app.previous.log`)).toBe('no licence\n')
   expect(await read(`${bundle}/bridges.txt`)).toMatch(
-    /deployment\/stock answered by server\n.*deployment\/stock {2}GET \/stock\/A-1\?from=shop\n/,
+    /deployment\/stock answered by server(?: until \S+)?\n.*deployment\/stock {2}GET \/stock\/A-1\?from=shop\n/,
   )
   expect(await read(`${bundle}/report.txt`)).toMatch(
     /default\/restarts {2}1\/1 ready {2}Running {2}1 restarts\n {4}app {2}\S+ {2}sha256:\w+ {2}ended with exit code 7 \(Error\)/,
