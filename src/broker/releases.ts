@@ -42,7 +42,7 @@ export function planReleases({ charts, planned, prepared, cluster, trackChild, p
           const onNote = (text: string) => progress({ kind: 'note', step: 'chart', text })
           const first = charts.slice(0, charts.indexOf(chart)).flatMap(({ manifests }) => manifests).length
           const part = (list: readonly Manifest[]) => list.slice(first, first + chart.manifests.length)
-          const postRender = compare(chart, part(planned), part(prepared))
+          const postRender = compareRendered(chart, part(planned), part(prepared))
           const options = { ...cluster, postRender, onNote, onChild: trackChild, signal: abort }
           await runStep(progress, 'chart', `release "${chart.release}"`, () => installChart(chart, options))
           unfinished.delete(chart)
@@ -53,7 +53,11 @@ export function planReleases({ charts, planned, prepared, cluster, trackChild, p
 }
 
 /** What the preparation has changed, as the post-renderer can do it to whatever Helm renders in the end. */
-function compare({ namespace, manifests }: ChartPlan, planned: readonly Manifest[], prepared: readonly Manifest[]): PostRender {
+export function compareRendered(
+  { namespace, manifests }: Pick<ChartPlan, 'namespace' | 'manifests'>,
+  planned: readonly Manifest[],
+  prepared: readonly Manifest[],
+): PostRender {
   const images: Record<string, PostRender['images'][string]> = {}
   const podSpecs: Record<string, unknown> = {}
   for (const [index, { object }] of manifests.entries()) {

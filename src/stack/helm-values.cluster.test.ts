@@ -1,10 +1,11 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
 import { afterEach, beforeEach, expect, test } from 'vitest'
 
 import { planCharts } from './charts.ts'
+import { parseYaml } from './parse-yaml.ts'
 import type { ChartOptions } from './tool-options.ts'
 
 let folder: string
@@ -63,6 +64,28 @@ test('merges files as Helm does, and reads them as Helm does', async () => {
     quoted: 'no',
   })
   expect(number).toBe('12345678901')
+})
+
+test('reads every scalar of YAML as the parser of kubectl and Helm does', async () => {
+  const scalars = ['no', 'No', 'NO', 'n', 'N', 'y', 'Y', 'yes', 'on', 'On', 'off', 'OFF', 'true', 'True', 'TRUE', 'null', 'Null', '~', '']
+  scalars.push('0644', '0o644', '08080', '0x1F', '0b101', '1_000', '-0', '+5', '1e3', '1E3', '1.10', '1.', '.5', '12e03', '190:20:30')
+  scalars.push('2026-01-02', '2026-01-02T03:04:05Z', '"no"', "'0644'", '!!str 0644', '!!binary aGVsbG8=', '<<', '=', '12345678901')
+  const text =
+    scalars.map((scalar, index) => `k${index}: ${scalar}\n`).join('') + 'yes: 1\n? 0644\n: 2\nlist: [no, on, 010]\nmultiline: |\n  a\n  b\n'
+  await mkdir(join(folder, 'chart/templates'), { recursive: true })
+  await writeFile(join(folder, 'chart/Chart.yaml'), 'apiVersion: v2\nname: scalars\nversion: 0.1.0\n')
+  await writeFile(join(folder, 'chart/values.yaml'), text)
+  await writeFile(
+    join(folder, 'chart/templates/shop.yaml'),
+    'apiVersion: v1\nkind: ConfigMap\nmetadata: { name: shop-values }\ndata: { values.json: {{ .Values | toJson | quote }} }\n',
+  )
+  const { values } = await render({ chart: join(folder, 'chart') })
+  const ours = parseYaml(text, 'values', 'File')[0]!.value as Record<string, unknown>
+  // A null takes a default of a chart away, its own included.
+  const expected = Object.fromEntries(Object.entries(ours).filter(([, value]) => value !== null))
+  const named = (each: Record<string, unknown>) =>
+    Object.fromEntries(Object.entries(each).map(([key, value]) => [scalars[Number(key.slice(1))] ?? key, value]))
+  expect(named(expected)).toEqual(named(values))
 })
 
 test.for([
