@@ -28,6 +28,7 @@ export default defineConfig({
           sequence: { groupOrder: 1 },
         },
       },
+      { test: { name: 'stack', include: ['examples/stack/**/*.test.ts'], testTimeout: 60_000, sequence: { groupOrder: 1 } } },
       { test: { name: 'quickstart', include: ['examples/quickstart/**/*.test.ts'], testTimeout: 60_000, sequence: { groupOrder: 1 } } },
     ],
   },
