@@ -21,7 +21,7 @@ import { type PlannedSeed, planSeeds } from '../seed/plan-seeds.ts'
 import { resettable, saveStores } from '../seed/reset.ts'
 import { runSeed } from '../seed/run-seed.ts'
 import { applyManifests } from '../stack/apply.ts'
-import { type ChartPlan, planCharts } from '../stack/charts.ts'
+import { type ChartPlan, namespacesOf, planCharts } from '../stack/charts.ts'
 import type { ImageSubstitutes } from '../stack/image-names.ts'
 import { type LocalImage, planImages, prepareImages } from '../stack/images.ts'
 import { renderKustomize } from '../stack/kustomize.ts'
@@ -112,7 +112,7 @@ export async function planSuite(request: LeaseRequest, runFolder: string, signal
   const charts = await planCharts(options.charts, { ...keys, folder, runFolder, namespace })
   const rendered = charts.flatMap(({ manifests }) => manifests)
   checkNames([...ofFiles, ...rendered], ofServices, namespace)
-  const loaded = [...ofServices, ...ofFiles]
+  const loaded = [...ofServices, ...ofFiles, ...namespacesOf(options.charts, ofFiles)]
   const everything = [...loaded, ...rendered]
   checkStandIns(everything, { bridged, namespace })
   const { manifests, notes } = planStandIns(everything, { bridged, images, namespace })

@@ -14,7 +14,6 @@ import type { ChartOptions } from './tool-options.ts'
 
 const options = {
   images: { hello: { build: '../../fixtures/charts/hello' }, busybox: 'busybox:1.37' },
-  manifests: { apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'shops' } },
   kustomize: '../../fixtures/kustomize/overlays/test',
   secrets: { 'shop-keys': '../../fixtures/sops/shop.enc.env' },
   sops: { ageKeyFile: '../../fixtures/sops/test.agekey' },
@@ -92,6 +91,13 @@ describe.withCluster('charts', options, (test) => {
     })
     expect(await install(cluster, 'failing', {}, signal)).toEqual(['release "failing" was left failed: uninstalled'])
     expect(await install(cluster, 'failing', { command: 'echo again' }, signal)).toEqual([])
+  })
+
+  test('a release that takes too long is reported with the state of the cluster', async ({ cluster }) => {
+    await expect(install(cluster, 'slow', { command: 'sleep 60' }, AbortSignal.timeout(8_000))).rejects.toMatchObject({
+      code: 'ERR_HELM_FAILED',
+      message: expect.stringMatching(/^The time was up before release "slow" was installed.*\nPods:\n.*\nHint: If it only needs longer/s),
+    })
   })
 
   test.for([

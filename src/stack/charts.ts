@@ -63,6 +63,15 @@ async function planChart(release: string, chart: ChartOptions, helm: Helm, optio
   return { release, namespace, options: chart, path, values, manifests, helm }
 }
 
+/** The namespaces of releases that nothing else declares: applied like manifests, they are there for Secrets too, and go with the suite. */
+export function namespacesOf(charts: ToolOptions['charts'] = {}, manifests: readonly Manifest[]): readonly Manifest[] {
+  const declared = new Set(manifests.filter(({ object }) => object.kind === 'Namespace').map(({ object }) => object.metadata.name))
+  const wanted = Object.values(charts).flatMap((chart) => (typeof chart === 'string' ? [] : [chart.namespace ?? []].flat()))
+  return [...new Set(wanted)]
+    .filter((name) => !declared.has(name) && name !== 'default' && !name.startsWith('kube-'))
+    .map((name) => ({ object: { apiVersion: 'v1', kind: 'Namespace', metadata: { name } }, origin: `namespace "${name}" of "charts"` }))
+}
+
 function isLocal(chart: string): boolean {
   return chart.startsWith('.') || isAbsolute(chart)
 }

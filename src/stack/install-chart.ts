@@ -1,6 +1,8 @@
 import type { KubeClient } from '../kube/client.ts'
+import { ClusterTestError } from '../support/errors.ts'
 import { CommandError, type RunCommandOptions } from '../support/run-command.ts'
 import { type ChartPlan, explainHelm } from './charts.ts'
+import { describeCluster } from './diagnose.ts'
 import { postRenderer } from './helm.ts'
 import { readHookLogs } from './hook-logs.ts'
 import type { PostRender } from './post-render.ts'
@@ -29,13 +31,24 @@ export async function installChart(plan: ChartPlan, options: InstallChartOptions
   try {
     await helm.run(args, { input: values.json, postRender, signal, ...(onChild && { onChild }) })
   } catch (error) {
-    const logs = signal.aborted ? '' : await readHookLogs(options.kube, plan)
+    if (signal.aborted) throw await timedOut(plan, options)
+    const logs = await readHookLogs(options.kube, plan)
     throw explainHelm(error, `Release "${release}" could not be installed in namespace "${namespace}"`, values, logs)
   }
 }
 
 /** Milliseconds: the signal ends the wait. */
 const longest = 24 * 60 * 60 * 1000
+
+/** With the state of the cluster, unless the wait was ended by something else. */
+async function timedOut({ release }: ChartPlan, { kube, signal }: InstallChartOptions): Promise<unknown> {
+  if (!(signal.reason instanceof DOMException && signal.reason.name === 'TimeoutError')) return signal.reason
+  const message = `The time was up before release "${release}" was installed: Helm waits for its hooks and workloads.`
+  return new ClusterTestError('ERR_HELM_FAILED', `${message}\n${await describeCluster(kube)}`, {
+    cause: signal.reason,
+    hint: 'If it only needs longer, raise "setupTimeout" of the suite. If its pods wait for a hook that comes after, set `wait: false`.',
+  })
+}
 
 interface Revision {
   readonly revision: number
