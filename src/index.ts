@@ -26,6 +26,7 @@ export type { ExpectedRequest, RequestMatch, TextMatch } from './bridge/match.ts
 export type { ClusterTestContext } from './suite/with-cluster.ts'
 export type { ClusterEnvOptions, ClusterLogOptions, ExecOptions, InNamespace, RequestService, TestCluster } from './suite/test-cluster.ts'
 export type { DiagnosticsArtifact } from './suite/failure-report.ts'
+export type { ReadyCheck, ReadyOption } from './stack/ready-options.ts'
 export type { DeclaredSeed, SeedExec, SeedFunction, SeedHttp, SeedJob, SeedOption, SeedStep } from './stack/seed-options.ts'
 export type { ClusterOptions, ImageBuild, StackOptions, SuiteClusterOptions } from './stack/options.ts'
 export type { KubeObject } from './kube/types.ts'

@@ -27,6 +27,7 @@ import { type LocalImage, planImages, prepareImages } from '../stack/images.ts'
 import { renderKustomize } from '../stack/kustomize.ts'
 import { type Manifest, loadManifests } from '../stack/manifests.ts'
 import type { ImageBuild } from '../stack/options.ts'
+import { waitForChecks } from '../stack/ready-checks.ts'
 import { loadSecrets } from '../stack/secrets.ts'
 import { checkNames } from '../stack/services/check-services.ts'
 import { serviceManifests } from '../stack/services/service-manifests.ts'
@@ -165,6 +166,13 @@ export async function startSuite(
     signal,
     await releasesOf(stack.manifests.slice(plan.manifests.length)),
   )
+  await waitForChecks(plan.request.options.ready ?? {}, {
+    kube: cluster.kube,
+    namespace,
+    addresses: () => services.addresses,
+    progress,
+    signal,
+  })
   await saveStores(resettable(plan.request.options), { kube: cluster.kube, namespace, signal })
 
   const addresses = () => services.addresses

@@ -6,6 +6,7 @@ import { from as copyFrom } from 'pg-copy-streams'
 
 import { ClusterTestError, messageOf } from '../support/errors.ts'
 import { type DatabaseAddress, connectDatabase } from './database.ts'
+import { type SqlBatch, batchStatements } from './sql-batches.ts'
 import { type SqlStatement, SqlSyntaxError, splitStatements } from './sql-statements.ts'
 
 export interface SeedResult {
@@ -15,7 +16,7 @@ export interface SeedResult {
 }
 
 /**
- * Runs SQL statement by statement, while it is read. `shown` is its name in messages.
+ * Runs SQL while it is read, one batch of statements on its way while the next one is put together. `shown` is its name in messages.
  * @throws ClusterTestError `ERR_SEED_FAILED` with file, line, statement and the server's message
  */
 export async function seedSql(
@@ -32,13 +33,21 @@ export async function seedSql(
   signal.addEventListener('abort', abort, { once: true })
   let statements = 0
   let rows = 0
+  let sent = Promise.resolve(0)
   try {
-    for await (const statement of splitStatements(decode(source))) {
+    for await (const batch of batchStatements(splitStatements(decode(source)))) {
+      rows += await sent
       signal.throwIfAborted()
-      statements++
-      rows += await run(client, statement, shown)
+      statements += batch.statements.length
+      sent = runBatch(client, batch, shown)
+      // Waited for before the next one; until then its error is nobody's.
+      sent.catch(() => {})
+      if (batch.statements[0]!.data) await sent
     }
+    rows += await sent
   } catch (error) {
+    // What is wrong with the file stands behind what was sent before.
+    if (error instanceof SqlSyntaxError) await sent
     signal.throwIfAborted()
     if (!(error instanceof SqlSyntaxError)) throw error
     throw new ClusterTestError('ERR_SEED_FAILED', `Seed "${shown}", line ${error.line}: ${error.message}`, {
@@ -55,6 +64,24 @@ async function* decode(source: AsyncIterable<Uint8Array>): AsyncGenerator<string
   const decoder = new TextDecoder()
   for await (const chunk of source) yield decoder.decode(chunk, { stream: true })
   yield decoder.decode()
+}
+
+/** As one query, which the server takes back as a whole when a statement fails: then one by one, to find out which. */
+async function runBatch(client: Client, { statements, isInTransaction }: SqlBatch, file: string): Promise<number> {
+  if (statements.length === 1) return run(client, statements[0]!, file)
+  const name = 'vitest_kubernetes_batch'
+  const texts = statements.map(({ text }) => text)
+  if (isInTransaction) texts.splice(0, 0, `savepoint ${name}`)
+  if (isInTransaction) texts.push(`release ${name}`)
+  try {
+    const results = (await client.query(texts.join('\n;\n'))) as unknown as readonly { readonly rowCount: number | null }[]
+    return results.reduce((sum, { rowCount }) => sum + (rowCount ?? 0), 0)
+  } catch {
+    if (isInTransaction) await client.query(`rollback to ${name}; release ${name}`)
+    let rows = 0
+    for (const statement of statements) rows += await run(client, statement, file)
+    return rows
+  }
 }
 
 async function run(client: Client, { text, line, number, data }: SqlStatement, file: string): Promise<number> {

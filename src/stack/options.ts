@@ -1,8 +1,10 @@
 import { type IpFamily, clusterRanges } from '../cluster/cluster-ranges.ts'
 import type { KubeObject } from '../kube/types.ts'
 import { checkKeys, checkOption, invalid, isDuration, isPositive, isRecord, isText, isTextArray, isTextRecord } from './check-option.ts'
+import { checkReady } from './check-ready.ts'
 import { checkSeed } from './check-seed.ts'
 import { checkTools } from './check-tools.ts'
+import type { ReadyOption } from './ready-options.ts'
 import type { SeedOption } from './seed-options.ts'
 import { checkServices } from './services/check-services.ts'
 import type { ServiceDefinition } from './services/definition.ts'
@@ -58,6 +60,13 @@ export interface StackOptions<Cluster = never> extends ToolOptions {
    * @example seed: { db: ['./schema.sql', './rows.dump'], 'deployment/orders': { http: '/admin/import', file: './orders.json' } }
    */
   readonly seed?: SeedOption<Cluster> | undefined
+  /**
+   * What else has to hold before the first test, once all workloads are ready and the declared seeds are done: answers of HTTP and
+   * GraphQL, ports, conditions and fields of objects.
+   * @default {}
+   * @example ready: { 'deployment/gateway': { graphql: '/graphql', type: 'Order' }, 'pvc/files': { field: 'status.phase', equals: 'Bound' } }
+   */
+  readonly ready?: ReadyOption | undefined
 }
 
 /** The cluster of a suite. */
@@ -105,6 +114,7 @@ export const clusterOptionKeys = [
   'services',
   'folder',
   'seed',
+  'ready',
   'cluster',
   'keep',
   'keepFor',
@@ -146,6 +156,7 @@ export function checkStack(options: StackOptions): void {
   checkServices(options.services)
   checkOption('folder', 'a path', options.folder, isText)
   checkSeed(options.seed, options.services)
+  checkReady(options.ready)
 }
 
 function checkImages(images: unknown): void {

@@ -1,0 +1,42 @@
+import { ClusterTestError } from '../support/errors.ts'
+import { checkKeys, checkOption, invalid, isDuration, isRecord, isText } from './check-option.ts'
+import { readyTarget } from './ready-target.ts'
+
+/** @throws ClusterTestError `ERR_OPTIONS_INVALID` for a check that is none, and for a key that names no object */
+export function checkReady(ready: unknown): void {
+  if (ready === undefined) return
+  if (!isRecord(ready)) throw invalid('ready', 'an object from service or "kind/name" to checks', ready)
+  for (const [key, value] of Object.entries(ready)) {
+    const { kind } = readyTarget(key)
+    const checks: readonly unknown[] = Array.isArray(value) ? value : [value]
+    for (const check of checks) checkOne(`ready["${key}"]`, kind, check)
+  }
+}
+
+const keys = {
+  http: ['status', 'text', 'port'],
+  tcp: [],
+  graphql: ['type', 'port'],
+  condition: ['status'],
+  field: ['equals'],
+} as const
+
+function checkOne(option: string, kind: string, check: unknown): void {
+  const known = isRecord(check) ? (Object.keys(keys) as (keyof typeof keys)[]).find((key) => key in check) : undefined
+  if (!isRecord(check) || !known) throw invalid(option, '{ http }, { tcp }, { graphql }, { condition } or { field, equals }', check)
+  checkKeys(option, check, [known, 'timeout', ...keys[known]])
+  const isPath = (value: unknown) => isText(value) && value.startsWith('/')
+  checkOption(`${option}.http`, 'a path that starts with "/"', check['http'], isPath)
+  checkOption(`${option}.graphql`, 'a path that starts with "/"', check['graphql'], isPath)
+  for (const key of ['tcp', 'port'])
+    checkOption(`${option}.${key}`, 'a number or a name', check[key], (value) => isText(value) || Number.isInteger(value))
+  for (const key of ['text', 'type', 'condition', 'field']) checkOption(`${option}.${key}`, 'a text', check[key], isText)
+  if (known === 'http') checkOption(`${option}.status`, 'a status of HTTP', check['status'], Number.isInteger)
+  else checkOption(`${option}.status`, 'a text', check['status'], isText)
+  checkOption(`${option}.timeout`, 'a positive number of milliseconds', check['timeout'], isDuration)
+  const needsAddress = known === 'http' || known === 'tcp' || known === 'graphql'
+  if (needsAddress && !['Service', 'Deployment', 'StatefulSet', 'DaemonSet', 'Pod'].includes(kind))
+    throw new ClusterTestError('ERR_OPTIONS_INVALID', `Option \`${option}\` asks a ${kind} for an answer.`, {
+      hint: 'Ask a Service or a workload; { condition } and { field } look at any object.',
+    })
+}
