@@ -5,26 +5,30 @@ import { importImages } from '../stack/import-images.ts'
 import { type Progress, runStep } from '../support/progress.ts'
 
 /** Brings images into the nodes of a cluster, each of them once. */
-export type ImportOnce = (images: readonly LocalImage[], progress: Progress, signal: AbortSignal) => Promise<void>
+export interface ImportOnce {
+  (images: readonly LocalImage[], progress: Progress, signal: AbortSignal): Promise<void>
+  /** What the nodes have got: id by name. */
+  readonly imported: ReadonlyMap<string, string>
+}
 
 /** One import after the other: what two suites of a shared cluster both need is there for the second one. */
 export function createImportOnce(docker: Docker, cluster: Cluster): ImportOnce {
-  const imported = new Set<string>()
-  const keyOf = ({ id, reference }: LocalImage) => `${reference} ${id}`
+  const imported = new Map<string, string>()
   let last: Promise<unknown> = Promise.resolve()
 
   const run = async (images: readonly LocalImage[], progress: Progress, signal: AbortSignal): Promise<void> => {
-    const missing = images.filter((image) => !imported.has(keyOf(image)))
+    const missing = images.filter(({ id, reference }) => imported.get(reference) !== id)
     if (missing.length === 0) return
     const names = missing.length === 1 ? `"${missing[0]!.reference}"` : `${missing.length} images`
     const nodes = cluster.nodes.length === 1 ? 'the node' : `${cluster.nodes.length} nodes`
     await runStep(progress, 'import', `${names} into ${nodes}`, () => importImages(docker, cluster, missing, signal))
-    for (const image of missing) imported.add(keyOf(image))
+    for (const { id, reference } of missing) imported.set(reference, id)
   }
 
-  return (images, progress, signal) => {
+  const importOnce = (images: readonly LocalImage[], progress: Progress, signal: AbortSignal) => {
     const turn = last.then(() => run(images, progress, signal))
     last = turn.catch(() => undefined)
     return turn
   }
+  return Object.assign(importOnce, { imported })
 }

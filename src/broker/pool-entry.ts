@@ -1,6 +1,9 @@
+import { resolve } from 'node:path'
+
 import { type Cluster, startCluster } from '../cluster/cluster.ts'
 import { defaultClusterMemory } from '../cluster/host-limits.ts'
 import { type Baseline, takeBaseline } from '../cluster/reset.ts'
+import { nodeVolumes, resolveMounts } from '../stack/mounts.ts'
 import { ClusterTestError, messageOf } from '../support/errors.ts'
 import { type Progress, runStep } from '../support/progress.ts'
 import type { Capacity, Slot } from './capacity.ts'
@@ -103,9 +106,9 @@ export function createEntry(key: string, request: LeaseRequest, options: EntryOp
 }
 
 /** What makes clusters equal. */
-export function clusterOf({ options }: LeaseRequest) {
-  const { nodeImage: image, agents, k3sArgs, ipFamily, nodeEnv } = options
-  return { image, agents, k3sArgs, ipFamily, nodeEnv }
+export function clusterOf({ folder, options }: LeaseRequest) {
+  const { nodeImage: image, agents, k3sArgs, ipFamily, nodeEnv, mount } = options
+  return { image, agents, k3sArgs, ipFamily, volumes: nodeVolumes(resolveMounts(mount, resolve(folder, options.folder ?? '.'))), nodeEnv }
 }
 
 function startFor(request: LeaseRequest, parts: EngineParts, progress: Progress, signal: AbortSignal): Promise<Cluster> {

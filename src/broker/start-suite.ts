@@ -26,6 +26,7 @@ import type { ImageSubstitutes } from '../stack/image-names.ts'
 import { type LocalImage, planImages, prepareImages } from '../stack/images.ts'
 import { renderKustomize } from '../stack/kustomize.ts'
 import { type Manifest, loadManifests } from '../stack/manifests.ts'
+import { type HostMount, addMounts, checkMounts, planMounts } from '../stack/mounts.ts'
 import type { ImageBuild } from '../stack/options.ts'
 import { waitForChecks } from '../stack/ready-checks.ts'
 import { loadSecrets } from '../stack/secrets.ts'
@@ -88,6 +89,7 @@ export interface SuitePlan {
   readonly rendered: readonly Manifest[]
   readonly images: Awaited<ReturnType<typeof planImages>>
   readonly seeds: readonly (readonly PlannedSeed[])[]
+  readonly mounts: readonly HostMount[]
   /** What the user has to know of it. */
   readonly notes: readonly string[]
 }
@@ -115,10 +117,12 @@ export async function planSuite(request: LeaseRequest, runFolder: string, signal
   checkNames([...ofFiles, ...rendered], ofServices, namespace)
   const loaded = [...ofServices, ...ofFiles, ...namespacesOf(options.charts, ofFiles)]
   const everything = [...loaded, ...rendered]
+  const mounts = await planMounts(options.mount, folder)
+  checkMounts(mounts, everything)
   checkStandIns(everything, { bridged, namespace })
-  const { manifests, notes } = planStandIns(everything, { bridged, images, namespace })
+  const { manifests, notes } = planStandIns(addMounts(everything, mounts), { bridged, images, namespace })
   return {
-    ...{ request, namespace, seeds, images, charts, notes },
+    ...{ request, namespace, seeds, images, mounts, charts, notes },
     manifests: manifests.slice(0, loaded.length),
     rendered: manifests.slice(loaded.length),
   }
@@ -192,7 +196,8 @@ export async function startSuite(
       return services.addresses
     },
     async apply(sources, abort) {
-      const { manifests, notes } = planStandIns(await loadManifests(sources, folder, keysOf(plan.request, abort)), {
+      const loaded = await loadManifests(sources, folder, keysOf(plan.request, abort))
+      const { manifests, notes } = planStandIns(addMounts(loaded, plan.mounts), {
         bridged,
         images: plan.images,
         namespace,
@@ -202,6 +207,7 @@ export async function startSuite(
         ...parts,
         plan: plan.images,
         manifests,
+        imported: importOnce.imported,
         progress,
         signal: abort,
       })

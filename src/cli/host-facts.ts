@@ -51,9 +51,9 @@ export async function readHostFacts(env: HostFacts['env']): Promise<HostFacts> {
     isUp ? attempt(() => readEngine(docker)) : docker,
     attempt(() => findK3d({ env: isUp ? docker.env : {} }, env['VITEST_KUBERNETES_K3D'] || 'k3d')),
     readHostLimits(isUp ? docker.memory : totalmem()),
-    readVersion(env['VITEST_KUBERNETES_HELM'] || 'helm', ['version', '--short']),
-    readVersion(env['VITEST_KUBERNETES_SOPS'] || 'sops', ['--version']),
-    readVersion(env['VITEST_KUBERNETES_KUBECTL'] || 'kubectl', ['version', '--client']),
+    readVersion('helm', ['version', '--short']),
+    readVersion('sops', ['--version']),
+    readVersion('kubectl', ['version', '--client']),
   ])
   return { node: process.versions.node, engine, k3d, limits, env, programs: { helm, sops, kubectl } }
 }

@@ -1,8 +1,7 @@
 import { readInventory } from '../cluster/inventory.ts'
+import { removeKept } from '../cluster/kept-clusters.ts'
 import { removeRun } from '../cluster/leftovers.ts'
-import { clusterLabel } from '../cluster/owner.ts'
 import { connectDocker } from '../docker/docker.ts'
-import { removeByLabel } from '../docker/remove.ts'
 import { formatList } from '../support/format.ts'
 import { type Command, jsonOption } from './command.ts'
 import { checkRuns, planPrune } from './plan-prune.ts'
@@ -25,7 +24,7 @@ export const prune = {
     const isDryRun = Boolean(values['dry-run'])
     const say = (line: string) => (values['json'] ? undefined : print(line))
     for (const { run, clusters, kept } of plan) {
-      for (const cluster of isDryRun ? [] : clusters) await removeByLabel(docker, [`k3d.cluster=${cluster}`, `${clusterLabel}=${cluster}`])
+      for (const cluster of isDryRun ? [] : clusters) await removeKept(docker, { name: cluster })
       if (!isDryRun && kept.length === 0) await removeRun(docker, run)
       if (clusters.length > 0 || kept.length === 0) say(`${isDryRun ? 'would remove' : 'removed'} run ${run}: ${formatList(clusters)}`)
       if (kept.length > 0) say(`kept ${formatList(kept)} of run ${run}: --all removes it before its time`)

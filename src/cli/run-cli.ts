@@ -11,6 +11,7 @@ export const commands: Readonly<Record<string, () => Promise<Command>>> = {
   list: async () => (await import('./list.ts')).list,
   logs: async () => (await import('./logs.ts')).logs,
   prune: async () => (await import('./prune.ts')).prune,
+  images: async () => (await import('./images.ts')).images,
   doctor: async () => (await import('./doctor.ts')).doctor,
 }
 

@@ -31,6 +31,8 @@ export interface StartClusterOptions {
   readonly k3sArgs?: readonly string[] | undefined
   /** @default 'ipv4' */
   readonly ipFamily?: IpFamily | undefined
+  /** Folders of this machine on every node: `/host/path:/node/path`. @default [] */
+  readonly volumes?: readonly string[] | undefined
   /** Environment of the nodes. @default {} */
   readonly nodeEnv?: Readonly<Record<string, string>> | undefined
   readonly progress: Progress
@@ -82,6 +84,7 @@ export async function startCluster(options: StartClusterOptions): Promise<Cluste
     agents = 0,
     k3sArgs = defaultK3sArgs,
     ipFamily = 'ipv4',
+    volumes = [],
     nodeEnv = {},
     progress,
     signal,
@@ -103,7 +106,10 @@ export async function startCluster(options: StartClusterOptions): Promise<Cluste
     try {
       const nodeArgs = cgroupArgs(docker.cgroupVersion, { image: image ?? k3d.defaultImage, agents, k3sArgs })
       const allArgs = [...ranges.k3sArgs, ...nodeArgs]
-      await k3d.create({ name, image, network, agents, labels, k3sArgs: allArgs, env: nodeEnv, folder, timeout: createTimeout }, signal)
+      await k3d.create(
+        { name, image, network, agents, labels, k3sArgs: allArgs, volumes, env: nodeEnv, folder, timeout: createTimeout },
+        signal,
+      )
     } catch (error) {
       signal.throwIfAborted()
       throw await withNodeLogs(docker, name, error)

@@ -12,6 +12,8 @@ export interface K3dCreateOptions {
   readonly agents: number
   readonly labels: Readonly<Record<string, string>>
   readonly k3sArgs: readonly string[]
+  /** Folders of the host on every node: `/host/path:/node/path`. */
+  readonly volumes: readonly string[]
   /** Of the nodes. */
   readonly env: Readonly<Record<string, string>>
   /** Private folder: k3d leaves a copy of its config file behind. */
@@ -41,7 +43,7 @@ export async function findK3d(docker: Pick<Docker, 'env'>, command = 'k3d', onCh
   return {
     version: /v?(\d+\.\d+\.\d+\S*)/.exec(versions)?.[1] ?? 'unknown',
     defaultImage: `rancher/k3s:${/^k3s version (\S+)/m.exec(versions)?.[1] ?? 'unknown'}`,
-    async create({ name, image, network, agents, labels, k3sArgs, env, folder, timeout }, signal) {
+    async create({ name, image, network, agents, labels, k3sArgs, volumes, env, folder, timeout }, signal) {
       // k3d refuses a node filter that matches no node.
       const nodes = agents > 0 ? 'server:*;agent:*' : 'server:*'
       const args = [
@@ -52,6 +54,7 @@ export async function findK3d(docker: Pick<Docker, 'env'>, command = 'k3d', onCh
         ...(image ? ['--image', image] : []),
         ...Object.entries(labels).flatMap(([key, value]) => ['--runtime-label', `${key}=${value}@${nodes}`]),
         ...['--config', '-'],
+        ...volumes.flatMap((volume) => ['--volume', `${escapeFilter(volume)}@${nodes}`]),
         ...k3sArgs.flatMap((arg) => ['--k3s-arg', /@/.test(arg) ? arg : `${arg}@server:*`]),
       ]
       try {
@@ -69,6 +72,11 @@ export async function findK3d(docker: Pick<Docker, 'env'>, command = 'k3d', onCh
     },
     kubeconfig: (name) => run(['kubeconfig', 'get', name]),
   }
+}
+
+/** What follows an @ would be a filter. */
+function escapeFilter(value: string): string {
+  return value.replaceAll('@', String.raw`\@`)
 }
 
 const nodeEnvVariable = 'VITEST_KUBERNETES_NODE_ENV'

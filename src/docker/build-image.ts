@@ -1,12 +1,10 @@
-import { readFile, readdir } from 'node:fs/promises'
+import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 
-import dockerIgnore from '@balena/dockerignore'
-import { pack } from 'tar-fs'
-
 import { ClusterTestError, messageOf } from '../support/errors.ts'
+import { dockerfileInContext, packContext } from './build-context.ts'
 import type { Docker } from './docker.ts'
-import { type ImageInfo, followStream, inspectImage } from './images.ts'
+import { type ImageInfo, followStream, inspectImage, pullImage } from './images.ts'
 
 export interface BuildOptions {
   /** Absolute path of the build context. */
@@ -33,9 +31,11 @@ export interface BuildOptions {
 export async function buildImage(docker: Docker, options: BuildOptions): Promise<ImageInfo> {
   const { context, dockerfile = 'Dockerfile', target, buildArgs, tag, labels, network, substitute, onLine, signal } = options
   const source = await readDockerfile(context, dockerfile)
+  const content = substituteBases(source, substitute)
   const lines: string[] = []
   try {
-    const stream = await docker.engine.buildImage(await packContext(context, substituteBases(source, substitute)), {
+    await pullBases(docker, content, (line) => lines.push(line), signal)
+    const stream = await docker.engine.buildImage(await packContext(context, dockerfile, content), {
       t: tag,
       dockerfile: dockerfileInContext,
       ...(target ? { target } : {}),
@@ -74,9 +74,6 @@ export async function buildImage(docker: Docker, options: BuildOptions): Promise
   return info
 }
 
-/** The Dockerfile travels under a name of its own, since its FROM lines may differ from the file's. */
-const dockerfileInContext = '.vitest-kubernetes.Dockerfile'
-
 async function readDockerfile(context: string, dockerfile: string): Promise<string> {
   try {
     return await readFile(join(context, dockerfile), 'utf8')
@@ -88,37 +85,27 @@ async function readDockerfile(context: string, dockerfile: string): Promise<stri
   }
 }
 
-async function packContext(context: string, dockerfile: string): Promise<NodeJS.ReadableStream> {
-  return pack(context, {
-    entries: await listContext(context),
-    finalize: false,
-    finish: (tar) => {
-      tar.entry({ name: dockerfileInContext }, dockerfile)
-      tar.finalize()
-    },
-  }) as unknown as NodeJS.ReadableStream
+/** The engine pulls what it lacks without anybody's credentials: what is private has to be there before. */
+async function pullBases(docker: Docker, dockerfile: string, onLine: (line: string) => void, signal: AbortSignal): Promise<void> {
+  for (const image of basesOf(dockerfile)) {
+    if (await inspectImage(docker, image)) continue
+    onLine(`Step 0 : FROM ${image}`)
+    await pullImage(docker, image, signal).catch((error: unknown) => {
+      // What is tried next is not what the user does, who named the image in a Dockerfile.
+      throw error instanceof ClusterTestError && error.cause instanceof Error ? error.cause : error
+    })
+  }
 }
 
-/** The files of a build context, without what `.dockerignore` names. */
-async function listContext(context: string): Promise<string[]> {
-  const rules = await readFile(join(context, '.dockerignore'), 'utf8').catch((error: NodeJS.ErrnoException) => {
-    if (error.code === 'ENOENT') return ''
-    throw error
-  })
-  const ignored = dockerIgnore.default({ ignorecase: false }).add(rules)
-  // A folder that a later "!" rule may look into has to be walked.
-  const mayReinclude = /^\s*!/m.test(rules)
-  const files: string[] = []
-  const walk = async (folder: string): Promise<void> => {
-    for (const entry of await readdir(join(context, folder), { withFileTypes: true })) {
-      const path = join(folder, entry.name)
-      const skipped = ignored.ignores(path)
-      if (entry.isDirectory() && (!skipped || mayReinclude)) await walk(path)
-      else if (!skipped && !entry.isDirectory()) files.push(path)
-    }
+/** Images of FROM lines, without stages, `scratch` and what depends on ARGs. */
+export function basesOf(dockerfile: string): readonly string[] {
+  const stages = new Set(['scratch'])
+  const bases = new Set<string>()
+  for (const [, image = '', stage] of dockerfile.matchAll(/^\s*FROM\s+(?:--\S+\s+)*(\S+)(?:[^\S\n]+AS[^\S\n]+(\S+))?/gim)) {
+    if (!stages.has(image.toLowerCase()) && !image.includes('$')) bases.add(image)
+    if (stage) stages.add(stage.toLowerCase())
   }
-  await walk('')
-  return files
+  return [...bases]
 }
 
 /** Rewrites the images of FROM lines and of the ARG defaults ahead of them; names of earlier stages stay. */

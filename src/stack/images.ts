@@ -3,10 +3,12 @@ import { basename, isAbsolute, resolve } from 'node:path'
 
 import { buildImage } from '../docker/build-image.ts'
 import type { Docker } from '../docker/docker.ts'
+import { formatLayers, readImageLayers } from '../docker/image-layers.ts'
 import { inspectImage, pullImage } from '../docker/images.ts'
 import { ClusterTestError } from '../support/errors.ts'
 import { formatBytes, formatList } from '../support/format.ts'
 import { randomId } from '../support/identity.ts'
+import { parseSize } from '../support/parse-size.ts'
 import { type Progress, runStep } from '../support/progress.ts'
 import { type ImageSubstitutes, parseImageName, substituteImage } from './image-names.ts'
 import type { Manifest } from './manifests.ts'
@@ -70,6 +72,8 @@ export interface PrepareImagesOptions {
   readonly manifests: readonly Manifest[]
   readonly substitutes: ImageSubstitutes
   readonly buildNetwork: string | undefined
+  /** What the nodes have got before: id by name. */
+  readonly imported?: ReadonlyMap<string, string>
   readonly progress: Progress
   readonly signal: AbortSignal
 }
@@ -81,7 +85,7 @@ export interface PrepareImagesOptions {
 export async function prepareImages(
   options: PrepareImagesOptions,
 ): Promise<{ readonly images: readonly LocalImage[]; readonly manifests: readonly Manifest[] }> {
-  const { docker, plan, manifests, substitutes, progress, signal } = options
+  const { docker, plan, manifests, substitutes, imported, progress, signal } = options
   const replaced = new Set<string>()
   const substitute = (image: string) => {
     const to = substituteImage(substitutes, image)
@@ -110,24 +114,31 @@ export async function prepareImages(
   if (replaced.size > 0) progress({ kind: 'note', step: 'image', text: `substituted: ${formatList([...replaced])}` })
 
   const images: LocalImage[] = []
+  const renamed = new Map<string, string>()
   for (const reference of wanted) {
-    // A node finds an image that is pinned by its digest under that alone, and an archive does not carry it: the node pulls it.
-    const info = parseImageName(reference).digest ? undefined : await inspectImage(docker, reference)
-    if (info) images.push({ reference, id: info.id })
+    const info = await inspectImage(docker, reference)
+    if (!info) continue
+    const earlier = imported?.get(reference)
+    // An archive does not carry digests, so a node would not find an image by its own: Docker has checked it.
+    const isPinned = parseImageName(reference).digest !== undefined
+    if (isPinned || (earlier !== undefined && earlier !== info.id)) renamed.set(reference, await tagByContent(docker, reference, info.id))
+    images.push({ reference: renamed.get(reference) ?? reference, id: info.id })
   }
   const local = new Set(images.map(({ reference }) => reference))
   return {
     images,
     manifests: rewritten.map((manifest) => ({
       ...manifest,
-      object: mapContainers(manifest.object, (container) => keepFromPulling(container, local, manifest)),
+      object: mapContainers(manifest.object, (container) =>
+        keepFromPulling({ ...container, image: renamed.get(container.image) ?? container.image }, local, manifest),
+      ),
     })),
   }
 }
 
 /** Resolves to the name of what was built, with a tag of its content. */
 function buildOne(
-  { name, build, context, dockerfile, target, buildArgs }: ImagePlan['builds'][number],
+  { name, build, context, dockerfile, target, buildArgs, maxSize }: ImagePlan['builds'][number],
   substitute: (image: string) => string,
   { docker, buildNetwork, progress, signal }: PrepareImagesOptions,
 ): Promise<string> {
@@ -141,13 +152,42 @@ function buildOne(
       network: buildNetwork,
       onLine: () => {},
     })
-    const tag = `vk-${info.id.replace('sha256:', '').slice(0, 12)}`
-    await docker.engine.getImage(draft).tag({ repo: name, tag })
-    await docker.engine.getImage(draft).remove({ noprune: true })
-    return { reference: `${name}:${tag}`, size: info.size }
+    try {
+      await checkSize(docker, { name, build, maxSize, reference: draft, size: info.size })
+      return { reference: await tagByContent(docker, draft, info.id, name), size: info.size }
+    } finally {
+      await docker.engine.getImage(draft).remove({ noprune: true })
+    }
   }
   const describe = ({ reference, size }: Awaited<ReturnType<typeof work>>) => `build "${build}" as ${reference}, ${formatBytes(size)}`
   return runStep(progress, 'image', `build "${build}"`, work, describe).then(({ reference }) => reference)
+}
+
+/** The same name with other content would leave the pods as they are: their spec does not change. */
+async function tagByContent(docker: Docker, reference: string, id: string, name = parseImageName(reference).repository): Promise<string> {
+  const tag = `vk-${id.replace('sha256:', '').slice(0, 12)}`
+  await docker.engine.getImage(reference).tag({ repo: name, tag })
+  return `${name}:${tag}`
+}
+
+async function checkSize(
+  docker: Docker,
+  image: {
+    readonly name: string
+    readonly build: string
+    readonly maxSize: ImageBuild['maxSize']
+    readonly reference: string
+    readonly size: number
+  },
+): Promise<void> {
+  const limit = parseSize(image.maxSize)
+  if (limit === undefined || image.size <= limit) return
+  const table = formatLayers(await readImageLayers(docker, image.reference))
+  throw new ClusterTestError(
+    'ERR_IMAGE_TOO_LARGE',
+    `Image "${image.name}" is ${formatBytes(image.size)}, and its maxSize is ${formatBytes(limit)}:\n${table.replaceAll(/^/gm, '  ')}`,
+    { hint: `See its biggest files and what could go: npx vitest-kubernetes images ${image.build}` },
+  )
 }
 
 /** A node that has the image must not ask a registry for it: Kubernetes does so for `:latest` unless told otherwise. */

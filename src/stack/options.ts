@@ -1,5 +1,7 @@
 import { type IpFamily, clusterRanges } from '../cluster/cluster-ranges.ts'
 import type { KubeObject } from '../kube/types.ts'
+import { parseSize } from '../support/parse-size.ts'
+import { checkMount } from './check-mount.ts'
 import { checkKeys, checkOption, invalid, isDuration, isPositive, isRecord, isText, isTextArray, isTextRecord } from './check-option.ts'
 import { checkReady } from './check-ready.ts'
 import { checkSeed } from './check-seed.ts'
@@ -20,6 +22,8 @@ export interface ImageBuild {
   readonly target?: string | undefined
   /** Values for the Dockerfile's ARGs. */
   readonly buildArgs?: Readonly<Record<string, string>> | undefined
+  /** Fails the build of an image that is larger, with a table of its layers: `'160MB'`, or bytes. @default no limit */
+  readonly maxSize?: string | number | undefined
 }
 
 /**
@@ -67,6 +71,22 @@ export interface StackOptions<Cluster = never> extends ToolOptions {
    * @example ready: { 'deployment/gateway': { graphql: '/graphql', type: 'Order' }, 'pvc/files': { field: 'status.phase', equals: 'Bound' } }
    */
   readonly ready?: ReadyOption | undefined
+  /**
+   * Folders of this machine in the pods of workloads of the manifests, for live reload: what changes here changes there, on every node.
+   * By workload, from folder to path in the container: `{ 'deployment/orders': { './orders/src': '/app/src' } }`.
+   * @default {}
+   */
+  readonly mount?: Readonly<Record<string, Readonly<Record<string, string | MountTarget>>>> | undefined
+}
+
+/** Where a folder of this machine goes in a pod. */
+export interface MountTarget {
+  /** Absolute path in the container. */
+  readonly path: string
+  /** @default all containers of the pod, but for init containers */
+  readonly container?: string | undefined
+  /** @default false */
+  readonly readOnly?: boolean | undefined
 }
 
 /** The cluster of a suite. */
@@ -118,6 +138,7 @@ export const clusterOptionKeys = [
   'cluster',
   'keep',
   'keepFor',
+  'mount',
   'agents',
   'nodeImage',
   'k3sArgs',
@@ -138,6 +159,7 @@ export function checkOptions(options: SuiteClusterOptions): void {
     ['never', 'on-failure', 'always'].includes(value as string),
   )
   checkOption('keepFor', 'a positive number of milliseconds', options.keepFor, isPositive)
+  checkMount(options.mount)
   checkOption('agents', 'a non-negative integer', options.agents, (value) => Number.isInteger(value) && (value as number) >= 0)
   checkOption('nodeImage', 'the name of an image', options.nodeImage, isText)
   checkOption('k3sArgs', 'an array of strings', options.k3sArgs, isTextArray)
@@ -169,7 +191,8 @@ function checkImages(images: unknown): void {
     checkOption(`${option}.build`, 'a folder', image.build ?? null, isText)
     checkOption(`${option}.dockerfile`, 'a path', image.dockerfile, isText)
     checkOption(`${option}.target`, 'the name of a stage', image.target, isText)
-    checkKeys(option, image, ['build', 'dockerfile', 'target', 'buildArgs'])
+    checkOption(`${option}.maxSize`, "a size such as '160MB', or a number of bytes", image.maxSize, (size) => parseSize(size) !== undefined)
+    checkKeys(option, image, ['build', 'dockerfile', 'target', 'buildArgs', 'maxSize'])
     checkOption(`${option}.buildArgs`, 'an object of strings', image.buildArgs, isTextRecord)
   }
 }

@@ -1,0 +1,93 @@
+import { stat } from 'node:fs/promises'
+import { dirname, resolve } from 'node:path'
+import { pathToFileURL } from 'node:url'
+
+import { buildImage } from '../docker/build-image.ts'
+import type { Docker } from '../docker/docker.ts'
+import { inspectImage, pullImage } from '../docker/images.ts'
+import { parseSubstitutes, substituteImage } from '../stack/image-names.ts'
+import { planImages } from '../stack/images.ts'
+import type { ImageBuild, StackOptions } from '../stack/options.ts'
+import { ClusterTestError, messageOf } from '../support/errors.ts'
+import { randomId } from '../support/identity.ts'
+import type { CliContext } from './command.ts'
+
+/** An image to look at: of Docker, or to build. */
+export interface WantedImage {
+  readonly name: string
+  readonly maxSize?: string | number | undefined
+  readonly build?: (ImageBuild & { readonly context: string }) | undefined
+}
+
+/** @throws ClusterTestError `ERR_OPTIONS_INVALID` when nothing is named, or the file exports no stack */
+export async function wantedImages(names: readonly string[], stackFile: string | undefined, cwd: string): Promise<readonly WantedImage[]> {
+  const fromStack = stackFile === undefined ? [] : await imagesOfStack(resolve(cwd, stackFile))
+  const fromNames = await wantedOf(await Promise.all(names.map((name) => asFolder(name, cwd))), cwd)
+  const all = [...fromStack, ...fromNames]
+  if (all.length > 0) return all
+  throw new ClusterTestError(
+    'ERR_OPTIONS_INVALID',
+    stackFile === undefined ? 'No image is named.' : `The stack of "${stackFile}" has no images.`,
+    {
+      hint: 'Name folders with a Dockerfile (vitest-kubernetes images ./orders), images, or a file with a stack (--stack stack.ts).',
+    },
+  )
+}
+
+/** Resolves to the name of the image in Docker. What is built has no name but one of its content. */
+export async function buildWanted(docker: Docker, { name, build }: WantedImage, { env, note }: CliContext): Promise<string> {
+  const substitutes = parseSubstitutes(env['VITEST_KUBERNETES_IMAGES'])
+  const signal = new AbortController().signal
+  if (!build) {
+    const image = substituteImage(substitutes, name)
+    if (!(await inspectImage(docker, image))) await pullImage(docker, image, signal)
+    return image
+  }
+  note(`build ${name} …`)
+  const draft = `vitest-kubernetes/build:${randomId(8)}`
+  const { id } = await buildImage(docker, {
+    ...build,
+    tag: draft,
+    labels: { 'vitest-kubernetes.image': name },
+    network: env['VITEST_KUBERNETES_BUILD_NETWORK'] || undefined,
+    substitute: (image) => substituteImage(substitutes, image),
+    onLine: () => {},
+    signal,
+  })
+  await docker.engine.getImage(draft).tag({ repo: name, tag: `vk-${id.replace('sha256:', '').slice(0, 12)}` })
+  await docker.engine.getImage(draft).remove({ noprune: true })
+  return id
+}
+
+/** `orders` is a folder where there is one with a Dockerfile. */
+async function asFolder(name: string, cwd: string): Promise<string> {
+  const isThere = await stat(resolve(cwd, name, 'Dockerfile')).then(
+    () => true,
+    () => false,
+  )
+  return isThere ? resolve(cwd, name) : name
+}
+
+async function wantedOf(images: StackOptions['images'], folder: string): Promise<readonly WantedImage[]> {
+  const { builds, pulls } = await planImages(images, folder)
+  return [
+    ...builds.map((build) => ({ name: build.name, maxSize: build.maxSize, build })),
+    ...pulls.map(({ reference }) => ({ name: reference })),
+  ]
+}
+
+async function imagesOfStack(file: string): Promise<readonly WantedImage[]> {
+  const exported = await import(pathToFileURL(file).href).then(
+    (module: Record<string, unknown>) => module,
+    (error: unknown) => {
+      throw new ClusterTestError('ERR_OPTIONS_INVALID', `"${file}" cannot be loaded: ${messageOf(error)}`, { cause: error })
+    },
+  )
+  const isStack = (value: unknown): value is StackOptions => typeof value === 'object' && value !== null && 'images' in value
+  const stacks = Object.values(exported).filter(isStack)
+  if (stacks.length === 0)
+    throw new ClusterTestError('ERR_OPTIONS_INVALID', `"${file}" exports no stack with images.`, {
+      hint: 'Export it: export const shop = { images: [...], … }, or by default.',
+    })
+  return (await Promise.all(stacks.map(({ images, folder = '.' }) => wantedOf(images, resolve(dirname(file), folder))))).flat()
+}

@@ -1,0 +1,39 @@
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+
+import { expect, test } from 'vitest'
+
+import { listContext } from './build-context.ts'
+import { basesOf } from './build-image.ts'
+
+test('lists what .dockerignore leaves, folders included', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'vitest-kubernetes-test-'))
+  try {
+    for (const path of ['a.txt', 'docs/a.md', 'docs/keep/b.md', 'src/deep/x.test.ts', 'src/index.ts', 'src/temp/y']) {
+      await mkdir(dirname(join(folder, path)), { recursive: true })
+      await writeFile(join(folder, path), '')
+    }
+    await mkdir(join(folder, 'empty'))
+    const list = (rules: string) => listContext(folder, rules)
+    expect(await list('')).toHaveLength(12)
+    expect(await list('docs\n!docs/keep\n**/*.test.ts\n/src/temp/\n')).toEqual([
+      'a.txt',
+      'docs/keep',
+      'docs/keep/b.md',
+      'empty',
+      'src',
+      'src/deep',
+      'src/index.ts',
+    ])
+    expect(await list('# a comment\n\n*\n!*.txt\n')).toEqual(['a.txt'])
+  } finally {
+    await rm(folder, { recursive: true })
+  }
+})
+
+test('knows the images that a Dockerfile begins with', () => {
+  const dockerfile =
+    'ARG BASE=x\nFROM --platform=linux/amd64 node:24 AS build\nFROM build\nFROM $BASE\nFROM scratch\nfrom redis:8 as Cache\nFROM cache\nFROM node:24\n'
+  expect(basesOf(dockerfile)).toEqual(['node:24', 'redis:8'])
+})

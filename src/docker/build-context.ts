@@ -1,0 +1,58 @@
+import { readFile, readdir } from 'node:fs/promises'
+import { join, posix, sep } from 'node:path'
+
+import dockerIgnore from '@balena/dockerignore'
+import { pack } from 'tar-fs'
+
+/** The Dockerfile travels under a name of its own, since its FROM lines may differ from the file's. */
+export const dockerfileInContext = '.vitest-kubernetes.Dockerfile'
+
+/**
+ * The build context as `docker build` sends it: without what `.dockerignore` names, empty folders included, everything root's.
+ * @param dockerfile path in the context; a file of its name with `.dockerignore` behind it goes before the general one
+ * @param content of the Dockerfile to build
+ */
+export async function packContext(context: string, dockerfile: string, content: string): Promise<NodeJS.ReadableStream> {
+  const rules = (await readIfThere(join(context, `${dockerfile}.dockerignore`))) ?? (await readIfThere(join(context, '.dockerignore')))
+  const entries = await listContext(context, rules ?? '')
+  return pack(context, {
+    entries: entries.filter((path) => path !== '.dockerignore'),
+    // tar-fs would add all that a folder has.
+    ignore: () => true,
+    map: (header) => Object.assign(header, { uid: 0, gid: 0 }),
+    finalize: false,
+    finish: (tar) => {
+      // The engine takes the files out again that its rules name of these two, so that no COPY gets what is ours.
+      const own = rules === undefined || !entries.includes('.dockerignore') ? ['.dockerignore', dockerfileInContext] : [dockerfileInContext]
+      tar.entry({ name: '.dockerignore' }, [rules ?? '', ...own, ''].join('\n'))
+      tar.entry({ name: dockerfileInContext }, content)
+      tar.finalize()
+    },
+  }) as unknown as NodeJS.ReadableStream
+}
+
+/** Folders and files of a build context, in the order of their names, without what the rules of `.dockerignore` leave out. */
+export async function listContext(context: string, rules: string): Promise<string[]> {
+  const ignored = dockerIgnore.default({ ignorecase: false }).add(rules.replace(/^\uFEFF/, ''))
+  // A folder that a later "!" rule may look into has to be walked.
+  const mayReinclude = /^\s*!/m.test(rules)
+  const paths: string[] = []
+  const walk = async (folder: string): Promise<void> => {
+    const entries = await readdir(join(context, folder), { withFileTypes: true })
+    for (const entry of entries.toSorted((a, b) => (a.name < b.name ? -1 : 1))) {
+      const path = join(folder, entry.name)
+      const isSkipped = ignored.ignores(path)
+      if (!isSkipped) paths.push(path.replaceAll(sep, posix.sep))
+      if (entry.isDirectory() && (!isSkipped || mayReinclude)) await walk(path)
+    }
+  }
+  await walk('')
+  return paths
+}
+
+async function readIfThere(path: string): Promise<string | undefined> {
+  return readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT' || error.code === 'ENOTDIR') return undefined
+    throw error
+  })
+}
