@@ -6,6 +6,7 @@ import type { Vite, Vitest } from 'vitest/node'
 
 import { type Broker, startBroker } from './broker/broker.ts'
 import { createReporter } from './broker/reporter.ts'
+import { rerunOnChange } from './broker/rerun.ts'
 import { handleSignals } from './broker/signals.ts'
 import { createTerminalProgress } from './broker/terminal.ts'
 import { createRecorder } from './report/recorder.ts'
@@ -90,6 +91,7 @@ async function createBroker(vitest: Vitest, options: KubernetesPluginOptions): P
     buildNetwork: options.buildNetwork ?? (env.VITEST_KUBERNETES_BUILD_NETWORK || undefined),
     maxClusters: options.maxClusters,
     isWatch: vitest.config.watch,
+    ...(vitest.config.watch && { onRequest: rerunOnChange(vitest) }),
     idleTimeout,
     progress: createTerminalProgress((line) => vitest.logger.log(line)),
     recorder,
@@ -100,6 +102,8 @@ async function createBroker(vitest: Vitest, options: KubernetesPluginOptions): P
       ? undefined
       : handleSignals(async (signal) => {
           signalled = signal
+          if (broker.isUsed)
+            vitest.logger.log(`${signal}: removing the clusters. Once more ends vitest at once, and they are removed all the same.`)
           broker.cancel(new ClusterTestError('ERR_SETUP_CANCELLED', `The run was cancelled by ${signal}.`))
           await vitest.cancelCurrentRun('keyboard-input')
           await vitest.exit(true)

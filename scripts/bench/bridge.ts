@@ -44,6 +44,7 @@ await using held = await leaseCluster(broker.address, {
   file: import.meta.filename,
   folder: import.meta.dirname,
   options: { images: ['node:24-slim'], manifests: nodeApp('shop', options, server) },
+  sources: [],
   bridged: [],
 })
 const bridging = createBridging(held, import.meta.dirname)

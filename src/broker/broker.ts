@@ -10,6 +10,8 @@ import type { RunningSuite } from './start-suite.ts'
 /** The one owner of all clusters of a run. */
 export interface Broker extends AsyncDisposable {
   readonly address: Omit<BrokerAddress, 'junit'>
+  /** Whether a suite has asked for a cluster. */
+  readonly isUsed: boolean
   /** Cancels every set-up under way, for Ctrl-C. The suites that run end by themselves. */
   cancel(reason: Error): void
 }
@@ -59,6 +61,7 @@ export async function startBroker(options: EngineOptions): Promise<Broker> {
       for await (const message of readMessages<WorkerMessage>(socket)) {
         try {
           if (message.type === 'lease' && isEqual(message.token, token)) {
+            options.onRequest?.(message.request)
             engine ??= import('./engine.ts')
               .then(({ startEngine }) => startEngine(options))
               .catch((error: unknown) => {
@@ -114,6 +117,9 @@ export async function startBroker(options: EngineOptions): Promise<Broker> {
 
   return {
     address: { port: (server.address() as AddressInfo).port, token },
+    get isUsed() {
+      return engine !== undefined
+    },
     cancel: (reason) => cancelled.abort(reason),
     async [Symbol.asyncDispose]() {
       cancelled.abort(new ClusterTestError('ERR_SETUP_CANCELLED', 'The run ends.'))

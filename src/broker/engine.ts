@@ -32,6 +32,8 @@ export interface EngineOptions {
   readonly progress: (suite: string) => Progress
   /** What reports are made of. */
   readonly recorder: Recorder
+  /** Told of every suite that asks for a cluster, before anything else. */
+  readonly onRequest?: (request: LeaseRequest) => void
 }
 
 /** Docker, k3d and the run's identity; what starts clusters. */

@@ -35,6 +35,8 @@ export interface Entry {
   /** The first one starts it; the others get the same. */
   start(): Promise<PooledCluster>
   isRunning: boolean
+  /** What keeps it from being started. */
+  waitsFor: string | undefined
   /** Whether a suite that came after an idle time may use it. */
   usable: Promise<boolean>
   /** Ends it when nobody comes; undefined while somebody is there. */
@@ -52,23 +54,29 @@ export interface EntryOptions {
   readonly onEnd: () => void
 }
 
-export function createEntry(key: string, request: LeaseRequest, options: EntryOptions): Entry {
+/** `report` is its first user's. */
+export function createEntry(key: string, request: LeaseRequest, report: Progress, options: EntryOptions): Entry {
   const { capacity, progress, onEnd } = options
   const isShared = request.options.cluster === 'shared'
   const stop = new AbortController()
-  const users = new Set<Progress>()
+  const users = new Set([report])
   const background = createBackground(stop.signal, progress('run'))
   const { memory = defaultClusterMemory } = request.options
-  const tell = (text: string) => users.forEach((report) => report({ kind: 'note', step: 'cluster', text }))
-  const slot = capacity.acquire(memory, stop.signal, tell)
+  const tell = (text: string) => {
+    entry.waitsFor = text
+    for (const each of users) each({ kind: 'note', step: 'cluster', text })
+  }
+  // In a moment, when there is an entry to tell of it.
+  const slot = Promise.resolve().then(() => capacity.acquire(memory, stop.signal, tell))
   // Everybody who waits for it hears of it, and whoever comes later tries again.
   slot.catch(onEnd)
   let started: Promise<PooledCluster> | undefined
 
   const start = async (): Promise<PooledCluster> => {
-    const [report = progress('run')] = users
+    entry.waitsFor = undefined
+    const [first = progress('run')] = users
     await using cleanup = new AsyncDisposableStack()
-    const cluster = cleanup.use(await startFor(request, options.parts, report, stop.signal))
+    const cluster = cleanup.use(await startFor(request, options.parts, first, stop.signal))
     const baseline = options.isWatch && !isShared ? await takeBaseline(cluster.kube, stop.signal) : undefined
     ;(await slot).settle()
     entry.isRunning = true
@@ -82,20 +90,30 @@ export function createEntry(key: string, request: LeaseRequest, options: EntryOp
   }
 
   const entry: Entry = {
-    ...{ key, isShared, users, slot, idle: undefined, isRunning: false, usable: Promise.resolve(true), wish: { until: undefined } },
+    ...{
+      key,
+      isShared,
+      users,
+      slot,
+      idle: undefined,
+      waitsFor: undefined,
+      isRunning: false,
+      usable: Promise.resolve(true),
+      wish: { until: undefined },
+    },
     start: () =>
       (started ??= start().catch(async (error: unknown) => {
         onEnd()
         ;(await slot)[Symbol.dispose]()
         throw error
       })),
-    async end(report) {
+    async end(last) {
       onEnd()
       clearTimeout(entry.idle)
       stop.abort(new ClusterTestError('ERR_SETUP_CANCELLED', 'Nobody waits for the cluster any more.'))
       const [, running] = await Promise.allSettled([background.ended(), started])
       try {
-        if (running.status === 'fulfilled' && running.value) await endCluster(running.value.cluster, entry.wish, report, options.onKept)
+        if (running.status === 'fulfilled' && running.value) await endCluster(running.value.cluster, entry.wish, last, options.onKept)
       } finally {
         const [held] = await Promise.allSettled([slot])
         if (held.status === 'fulfilled') held.value[Symbol.dispose]()

@@ -108,7 +108,8 @@ export function createPool({ parts, maxClusters, isMemoryMeasured, isWatch, idle
   /** The cluster of that key, new or as good as new. */
   async function join(key: string, request: LeaseRequest, report: Progress, signal: AbortSignal): Promise<Entry> {
     while (true) {
-      const entry = entries.get(key) ?? addEntry(key, request)
+      const entry = entries.get(key) ?? addEntry(key, request, report)
+      if (entry.waitsFor && !entry.users.has(report)) report({ kind: 'note', step: 'cluster', text: entry.waitsFor })
       entry.users.add(report)
       if (entry.idle) {
         clearTimeout(entry.idle)
@@ -149,8 +150,8 @@ export function createPool({ parts, maxClusters, isMemoryMeasured, isWatch, idle
     entry.idle = setTimeout(() => endUnused(entry), idleTimeout).unref()
   }
 
-  function addEntry(key: string, request: LeaseRequest): Entry {
-    const entry = createEntry(key, request, { parts, capacity, isWatch, progress, onKept, onEnd: () => forget(entry) })
+  function addEntry(key: string, request: LeaseRequest, report: Progress): Entry {
+    const entry = createEntry(key, request, report, { parts, capacity, isWatch, progress, onKept, onEnd: () => forget(entry) })
     entries.set(key, entry)
     return entry
   }

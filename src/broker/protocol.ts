@@ -25,6 +25,8 @@ export interface LeaseRequest {
   /** Absolute path of the test file's folder. */
   readonly folder: string
   readonly options: SuiteClusterOptions
+  /** Files and folders that the suite is made of besides those of its options, relative to the folder. */
+  readonly sources: readonly string[]
   /** What is bridged with the suite: its image may not exist yet. */
   readonly bridged: readonly BridgedWorkload[]
 }

@@ -27,3 +27,9 @@ export function describeBridged({ bridge = {} }: SuiteBridges, folder: string): 
     image: build === undefined ? image && parseImageName(image).repository : basename(resolve(folder, build)),
   }))
 }
+
+/** What the local sides run from. The folder of the test file alone says nothing: it is everybody's. */
+export function sourcesOf({ bridge = {} }: SuiteBridges): readonly string[] {
+  const paths = Object.values(bridge).flatMap((side) => [side.build, 'cwd' in side ? side.cwd : undefined])
+  return paths.filter((path) => path !== undefined).filter((path) => path !== '.')
+}

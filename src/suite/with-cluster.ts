@@ -26,7 +26,7 @@ import { createBridging } from './bridging.ts'
 import type { SeedOf, WithoutSeed } from './define-stack.ts'
 import { createFailureReport } from './failure-report.ts'
 import { runSeedFunctions } from './run-seed-functions.ts'
-import { type SuiteBridges, checkSuiteBridges, describeBridged } from './suite-bridges.ts'
+import { type SuiteBridges, checkSuiteBridges, describeBridged, sourcesOf } from './suite-bridges.ts'
 import { type RequestService, type TestCluster, createRequest, createTestCluster } from './test-cluster.ts'
 
 /** What the tests of a suite receive besides vitest's own context. */
@@ -107,6 +107,7 @@ export function withCluster(
         file,
         folder,
         options: { ...clusterOptions, seed: declaredSeeds(clusterOptions.seed) },
+        sources: sourcesOf({ bridge }),
         bridged,
       }).catch((error: unknown) => {
         throw locate(error, callSite)

@@ -15,28 +15,45 @@ export interface VitestRun {
   output(): string
   /** Resolves once the output contains the text. */
   prints(text: string): Promise<void>
+  /** What it prints from now on. */
+  forget(): void
   readonly ended: Promise<{ readonly exitCode: number | null; readonly output: string }>
 }
 
-export function runVitest(
-  suite: string,
-  { args = [], env = {} }: { args?: readonly string[]; env?: Readonly<Record<string, string>> } = {},
-): VitestRun {
-  const vitest = `${root}node_modules/vitest/vitest.mjs`
+export interface RunVitestOptions {
+  readonly args?: readonly string[]
+  readonly env?: Readonly<Record<string, string>>
+  /** @default fixtures/suites */
+  readonly folder?: string
+}
+
+export function runVitest(suite: string, { args = [], env = {}, folder = `${root}fixtures/suites` }: RunVitestOptions = {}): VitestRun {
+  return start(process.execPath, [vitest, 'run', '--root', folder, ...(suite ? [suite] : []), ...args], env)
+}
+
+/** In watch mode, in a terminal: what is written to the standard input of `child` are its keys. */
+export function watchVitest(folder: string, args: readonly string[] = []): VitestRun {
+  const command = [process.execPath, vitest, 'watch', '--root', folder, ...args].map((each) => `'${each}'`).join(' ')
+  return start('script', ['--quiet', '--return', '--flush', '--command', `exec ${command}`, '/dev/null'], {})
+}
+
+const vitest = `${root}node_modules/vitest/vitest.mjs`
+
+function start(program: string, args: readonly string[], env: Readonly<Record<string, string>>): VitestRun {
   // Variables of the outer vitest would make the inner one take itself for a worker.
   const inherited = Object.fromEntries(
-    Object.entries(process.env).filter(([name]) => !/^(VITEST|TEST$|NODE_ENV|NODE_OPTIONS|DEV$|PROD$|MODE$)(?!_KUBERNETES)/.test(name)),
+    Object.entries(process.env).filter(([name]) => !/^(VITEST|TEST$|NODE_ENV|NODE_OPTIONS|CI$|DEV$|PROD$|MODE$)(?!_KUBERNETES)/.test(name)),
   )
-  const child = spawn(process.execPath, [vitest, 'run', '--root', `${root}fixtures/suites`, ...(suite ? [suite] : []), ...args], {
+  const child = spawn(program, args, {
     env: { ...inherited, NO_COLOR: '1', ...env },
-    stdio: ['ignore', 'pipe', 'pipe'],
+    stdio: [program === 'script' ? 'pipe' : 'ignore', 'pipe', 'pipe'],
     // A process group of its own, for signals that reach the whole group as Ctrl-C does.
     detached: true,
   })
   let text = ''
   const waiting = new Set<() => void>()
   for (const stream of [child.stdout, child.stderr]) {
-    stream.setEncoding('utf8').on('data', (chunk: string) => {
+    stream!.setEncoding('utf8').on('data', (chunk: string) => {
       text += stripVTControlCharacters(chunk)
       for (const look of waiting) look()
     })
@@ -47,6 +64,7 @@ export function runVitest(
   return {
     child,
     output: () => text,
+    forget: () => void (text = ''),
     ended,
     prints: (wanted) =>
       new Promise((resolve, reject) => {

@@ -1,0 +1,123 @@
+import { readFile } from 'node:fs/promises'
+
+import { beforeAll, describe, expect, test } from 'vitest'
+
+import { isOwnerDead, ownerLabel } from '../cluster/owner.ts'
+import { connectDocker } from '../docker/docker.ts'
+import { runCommand } from '../support/run-command.ts'
+import { findRemains, namedIn, publishedPorts } from '../testing/find-remains.ts'
+import { createForeigners } from '../testing/foreigners.ts'
+import { findPids, findTraces, runVitest } from '../testing/run-vitest.ts'
+
+/** Ctrl-C takes less than 10 s on a quiet machine. */
+const soon = { timeout: 30_000, interval: 250 }
+const within30s = { timeout: 30_000, interval: 500 }
+
+describe('ends that vitest sees', () => {
+  let run: { readonly exitCode: number | null; readonly output: string }
+  beforeAll(async () => {
+    run = await runVitest('ends-', { args: ['--maxWorkers=2'] }).ended
+  }, 180_000)
+
+  test.for([
+    ['process.exit in a test', /Error: process\.exit unexpectedly called with "3"/],
+    ['an uncaught error', /Error: nobody catches it/],
+    ['a hook before the tests that throws', /Error: the first hook/],
+    ['and one after them', /Error: the last hook/],
+    ['a time-out while the cluster is created', /ClusterTestError: The set-up of suite "takes too long" took longer than 3000 ms\./],
+  ] as const)('%s fails the run, with its reason', ([, message]) => {
+    expect(run.output).toMatch(message)
+    expect(run.exitCode).toBe(1)
+  })
+
+  test('all of them leave nothing', async () => {
+    await expect.poll(() => findTraces(run.output), soon).toEqual([])
+  })
+})
+
+test.for([
+  ['SIGINT', 'bridges', 130],
+  ['SIGTERM', 'long', 143],
+] as const)('%s during a test (%s) ends the run and leaves nothing', async ([signal, suite, exitCode]) => {
+  const run = runVitest(suite)
+  await run.prints('the test runs in process')
+  const ports = await publishedPorts(run.output())
+  process.kill(-run.child.pid!, signal)
+  await expect.poll(() => findRemains(run.output(), ports), soon).toEqual([])
+  expect(await run.ended).toMatchObject({ exitCode })
+})
+
+test('SIGINT during the set-up ends the run and leaves nothing', async () => {
+  const run = runVitest('waits')
+  await expect.poll(() => findCreating(run.child.pid!), { timeout: 30_000, interval: 50 }).toMatch(/^vk-/)
+  const name = await findCreating(run.child.pid!)
+  process.kill(-run.child.pid!, 'SIGINT')
+  await expect.poll(() => findTraces(`${name}`), soon).toEqual([])
+  expect(await run.ended).toMatchObject({ exitCode: 130 })
+})
+
+test('a second SIGINT ends the run at once, and still nothing is left', async () => {
+  const run = runVitest('waits')
+  await run.prints('the test runs in process')
+  process.kill(-run.child.pid!, 'SIGINT')
+  await run.prints('SIGINT: removing the clusters.')
+  process.kill(-run.child.pid!, 'SIGINT')
+  const started = performance.now()
+  expect(await run.ended).toMatchObject({ exitCode: 130 })
+  expect(performance.now() - started).toBeLessThan(10_000)
+  await expect.poll(() => findTraces(run.output()), soon).toEqual([])
+})
+
+test('SIGKILL of the main process leaves nothing within 30 s, nor of the bridges that were open', async () => {
+  const run = runVitest('bridges')
+  await run.prints('the test runs in process')
+  expect(run.output()).toContain('deployment/by-image runs a stand-in for "by-image:dev"')
+  const ports = await publishedPorts(run.output())
+  expect(await findRemains(run.output(), ports)).toEqual(
+    expect.arrayContaining([...namedIn(run.output()), ...ports.map((port) => `port ${port}`)]),
+  )
+  run.child.kill('SIGKILL')
+  await expect.poll(() => findRemains(run.output(), ports), within30s).toEqual([])
+})
+
+test('SIGKILL of the worker fails the run and leaves nothing, nor of the bridges that were open', async () => {
+  const run = runVitest('bridges')
+  await run.prints('the test runs in process')
+  process.kill(Number(/in process (\d+)\./.exec(run.output())![1]), 'SIGKILL')
+  await expect.poll(() => findRemains(run.output()), within30s).toEqual([])
+  expect(await run.ended).toMatchObject({ exitCode: 1 })
+})
+
+test('the next run removes what nobody did, and nothing of a run that lives, nor of others', async () => {
+  await using cleanup = new AsyncDisposableStack()
+  const [dead, live] = [runVitest('waits'), runVitest('waits')]
+  cleanup.defer(() => void live.child.kill('SIGHUP'))
+  await Promise.all([dead, live].map((run) => run.prints('the test runs in process')))
+  const [deadName, liveName] = [dead, live].map((run) => /k3d cluster "(vk-\S+)"/.exec(run.output())![1]!)
+  for (const pid of await findPids(`lifeline ${deadName!.split('-')[1]}`)) process.kill(pid, 'SIGKILL')
+  dead.child.kill('SIGKILL')
+  await dead.ended
+  // As an engine that is started again does with containers of its restart policy.
+  await runCommand('docker', ['restart', '--time', '0', `k3d-${deadName}-server-0`])
+  const docker = await connectDocker()
+  const foreigners = cleanup.use(await createForeigners(docker, deadName!))
+  expect(isOwnerDead(foreigners.rebooted.labels[ownerLabel]!)).toBe(true)
+
+  const next = await runVitest('passes').ended
+  expect(next.exitCode).toBe(0)
+  // Any run that starts meanwhile may have been the next one.
+  expect(await findTraces(deadName!)).toEqual([])
+  expect(await foreigners.left()).toEqual(foreigners.ofOthers)
+  expect(await findTraces(liveName!)).toContain(`k3d-${liveName}-server-0`)
+
+  process.kill(-live.child.pid!, 'SIGHUP')
+  await expect.poll(() => findTraces(liveName!), soon).toEqual([])
+  expect(await live.ended).toMatchObject({ exitCode: 129 })
+})
+
+/** The name of the cluster that k3d is creating for a process. */
+async function findCreating(pid: number): Promise<string | undefined> {
+  const children = (await readFile(`/proc/${pid}/task/${pid}/children`, 'utf8')).trim().split(' ').filter(Boolean)
+  const commands = await Promise.all(children.map((child) => readFile(`/proc/${child}/cmdline`, 'utf8').catch(() => '')))
+  return commands.map((command) => /cluster\0create\0([^\0]+)/.exec(command)?.[1]).find(Boolean)
+}

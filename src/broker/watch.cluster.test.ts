@@ -1,0 +1,77 @@
+import { expect, test } from 'vitest'
+
+import { runCommand } from '../support/run-command.ts'
+import { findTraces, watchVitest } from '../testing/run-vitest.ts'
+import { createTempProject } from '../testing/temp-project.ts'
+
+const suite = (comment: string) => `
+import { readFile } from 'node:fs/promises'
+import { describe, expect } from 'vitest-kubernetes'
+import { createKubeClient } from '${new URL('../kube/client.ts', import.meta.url).pathname}'
+
+// ${comment}
+describe.withCluster('watched', { manifests: './settings.yaml' }, (test) => {
+  test('finds what the manifest has, and nothing that a run before has left', async ({ cluster }) => {
+    const kube = createKubeClient(await readFile(cluster.kubeconfigPath, 'utf8'))
+    const maps = '/api/v1/namespaces/default/configmaps'
+    const names = async (path) => (await kube.request('GET', path)).items.map(({ metadata }) => metadata.name)
+    expect((await names(maps)).toSorted()).toEqual(['kube-root-ca.crt', 'settings'])
+    expect(await names('/api/v1/namespaces')).not.toContain('by-hand')
+    expect(await names('/apis/rbac.authorization.k8s.io/v1/clusterroles')).not.toContain('by-hand')
+    const { data } = await kube.request('GET', maps + '/settings')
+    const metadata = { name: 'by-hand' }
+    await kube.request('POST', maps, { body: { metadata } })
+    await kube.request('POST', '/api/v1/namespaces', { body: { metadata } })
+    await kube.request('POST', '/apis/rbac.authorization.k8s.io/v1/clusterroles', { body: { metadata, rules: [] } })
+    console.log('answer ' + data.answer + ' in ' + cluster.name + ', ${comment}.')
+  })
+})
+`
+const settings = (answer: string) => `{ apiVersion: v1, kind: ConfigMap, metadata: { name: settings }, data: { answer: ${answer} } }\n`
+
+test('in watch mode a cluster is emptied for the next run, which a changed test or manifest starts', { timeout: 240_000 }, async () => {
+  await using project = await createTempProject({ 'a.test.ts': suite('first'), 'settings.yaml': settings('one') })
+  const run = watchVitest(project.folder)
+  await using _stop = { [Symbol.asyncDispose]: async () => void (run.child.kill('SIGTERM') && (await run.ended)) }
+  const answer = async (text: string) => {
+    await run.prints(text)
+    await run.prints('Waiting for file changes')
+    const [, cluster] = /in (vk-\S+),/.exec(run.output())!
+    expect(run.output()).toMatch(/Tests +1 passed/)
+    run.forget()
+    return cluster!
+  }
+  const cluster = await answer('answer one in vk-')
+
+  await project.write('a.test.ts', suite('second'))
+  expect(await answer(`answer one in ${cluster}, second.`)).toBe(cluster)
+
+  await project.write('settings.yaml', settings('two'))
+  expect(await answer(`answer two in ${cluster}, second.`)).toBe(cluster)
+
+  // A cluster that is broken between two runs is no reason to fail.
+  await runCommand('docker', ['stop', '--time', '0', `k3d-${cluster}-server-0`])
+  await project.write('a.test.ts', suite('third'))
+  const another = await answer(', third.')
+  expect(another).not.toBe(cluster)
+
+  // While vitest still finishes a run, the key only cancels that.
+  const quit = () => {
+    run.child.stdin!.write('q')
+    return run.child.exitCode
+  }
+  await expect.poll(quit, { timeout: 20_000, interval: 500 }).not.toBe(null)
+  await expect.poll(() => findTraces(`${cluster} ${another}`), { timeout: 10_000, interval: 250 }).toEqual([])
+})
+
+test('a vitest that stays, as an editor keeps it, has no cluster when it has been idle', { timeout: 180_000 }, async () => {
+  const files = { 'a.test.ts': suite('first'), 'settings.yaml': settings('one') }
+  await using project = await createTempProject(files, { plugin: { idleTimeout: 2_000 } })
+  const run = watchVitest(project.folder)
+  await using _stop = { [Symbol.asyncDispose]: async () => void (run.child.kill('SIGTERM') && (await run.ended)) }
+  await run.prints('answer one in vk-')
+  const left = async () => (await findTraces(run.output())).filter((name) => /^(k3d-)?vk-/.test(name))
+  expect(await left()).not.toEqual([])
+  await expect.poll(left, { timeout: 30_000, interval: 500 }).toEqual([])
+  expect(run.child.exitCode).toBe(null)
+})
