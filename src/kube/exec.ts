@@ -1,7 +1,7 @@
 import { Writable, Readable } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
 
-import { Exec, type V1Status } from '@kubernetes/client-node'
+import { Exec, type KubeConfig, type V1Status } from '@kubernetes/client-node'
 
 import { ClusterTestError, messageOf } from '../support/errors.ts'
 import type { KubeClient } from './client.ts'
@@ -35,6 +35,7 @@ export async function execInContainer(
   const what = `Command "${command.join(' ')}" in container "${container}" of pod "${pod}"`
   const fail = (why: string, cause?: unknown) => new ClusterTestError('ERR_KUBE_EXEC_FAILED', `${what} ${why}`, { cause })
 
+  options.signal.throwIfAborted()
   let socket: Awaited<ReturnType<Exec['exec']>> | undefined
   const stdin =
     options.input === undefined
@@ -44,7 +45,7 @@ export async function execInContainer(
           { objectMode: false },
         )
   try {
-    socket = await new Exec(client.config).exec(
+    socket = await new Exec(endingWith(client.config, options.signal)).exec(
       namespace,
       pod,
       container,
@@ -56,6 +57,7 @@ export async function execInContainer(
       resolve,
     )
   } catch (error) {
+    if (options.signal.aborted) throw options.signal.reason
     throw fail(`could not be started: ${(error as { message?: string }).message ?? messageOf(error)}.`, error)
   }
   socket.onclose = () => reject(fail('lost its connection before it ended.'))
@@ -87,6 +89,16 @@ async function* paced(input: string | AsyncIterable<Uint8Array>, waiting: () => 
     while (waiting() > highWaterMark) await sleep(2)
     yield chunk
   }
+}
+
+/** A server that takes the connection and says nothing would leave client-node waiting for ever: it passes these options on to the request. */
+function endingWith(config: KubeConfig, signal: AbortSignal): KubeConfig {
+  return Object.assign(Object.create(config) as KubeConfig, {
+    applyToHTTPSOptions: async (options: object) => {
+      await config.applyToHTTPSOptions(options)
+      Object.assign(options, { signal })
+    },
+  })
 }
 
 function exitCodeOf(status: V1Status): number | undefined {
