@@ -29,6 +29,7 @@ export default defineConfig({
         },
       },
       { test: { name: 'stack', include: ['examples/stack/**/*.test.ts'], testTimeout: 60_000, sequence: { groupOrder: 1 } } },
+      { test: { name: 'slim-images', include: ['examples/slim-images/*.test.ts'], testTimeout: 60_000, sequence: { groupOrder: 1 } } },
       { test: { name: 'quickstart', include: ['examples/quickstart/**/*.test.ts'], testTimeout: 60_000, sequence: { groupOrder: 1 } } },
     ],
   },

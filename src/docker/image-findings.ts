@@ -11,10 +11,13 @@ export function isPackageJson(path: string): boolean {
 export function findWaste({ user }: Pick<ImageLayers, 'user'>, files: readonly ImageFile[]): readonly string[] {
   const caches = cachePatterns.flatMap(({ pattern, name, fix }) => {
     const found = files.filter(({ path }) => pattern.test(path))
-    return found.length === 0 ? [] : [`${name}: ${formatBytes(sizeOf(found))}. ${fix}`]
+    return sizeOf(found) < worthNaming ? [] : [`${name}: ${formatBytes(sizeOf(found))}. ${fix}`]
   })
   return [...(isRoot(user) ? ['It runs as root. Add a USER line.'] : []), ...caches, ...findDevDependencies(files)]
 }
+
+/** Bytes. Package managers leave logs and marks that are nobody's concern. */
+const worthNaming = 100_000
 
 function isRoot(user: string): boolean {
   return ['root', '0', ''].includes(user.split(':')[0]!)

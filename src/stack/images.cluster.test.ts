@@ -1,4 +1,6 @@
+import { spawn } from 'node:child_process'
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { Readable } from 'node:stream'
 import { buffer } from 'node:stream/consumers'
@@ -8,17 +10,17 @@ import { afterAll, beforeAll, expect } from 'vitest'
 import { runCli } from '../cli/run-cli.ts'
 import { buildImage } from '../docker/build-image.ts'
 import { type Docker, connectDocker } from '../docker/docker.ts'
-import { inspectImage, saveImages } from '../docker/images.ts'
+import { inspectImage, pullImage, saveImages } from '../docker/images.ts'
 import { describe } from '../suite/describe.ts'
 import { runCommand } from '../support/run-command.ts'
-import { echoApp } from '../testing/echo-app.ts'
+import { echoApp, shellPod } from '../testing/echo-app.ts'
 import { kubectl, nodeName, podsOf, runOnNode } from '../testing/nodes.ts'
+import { startRegistry } from '../testing/registry.ts'
 import { parseSubstitutes, substituteImage } from './image-names.ts'
 import { type ImagePlan, planImages, prepareImages } from './images.ts'
 import { importArchive, importImages } from './import-images.ts'
 
-// In the folder of the tests, as the folders of a suite are.
-const folder = await mkdtemp(join(import.meta.dirname, '.images-test-'))
+const folder = await mkdtemp(join(tmpdir(), 'vitest-kubernetes-test-'))
 const substitutes = parseSubstitutes(process.env['VITEST_KUBERNETES_IMAGES'])
 const busybox = substituteImage(substitutes, 'busybox:1.37')
 const signal = AbortSignal.timeout(300_000)
@@ -44,12 +46,22 @@ const build = (context: string, tag: string) =>
 const prepare = (plan: ImagePlan) =>
   prepareImages({ docker, plan, manifests: [], substitutes, buildNetwork: undefined, progress: () => {}, signal })
 
+// testcontainers reads the config of docker login once, when it is loaded.
+const registry = await startRegistry(spawn('docker', ['save', busybox]).stdout, 'shop/tools', 'ann:s3cret')
+await write({
+  'docker-config/config.json': JSON.stringify({ auths: { [registry.host]: { auth: Buffer.from('ann:s3cret').toString('base64') } } }),
+})
+process.env['DOCKER_CONFIG'] = join(folder, 'docker-config')
+
 await write({ 'live/index.html': 'one', 'web/index.html': 'first', 'web/Dockerfile': 'FROM busybox:1.37\nCOPY index.html /www/\n' })
 
 beforeAll(async () => {
   docker = await connectDocker()
 })
-afterAll(() => rm(folder, { recursive: true }))
+afterAll(async () => {
+  await registry[Symbol.asyncDispose]()
+  await rm(folder, { recursive: true })
+})
 
 /** One pod on each node that shows a folder. */
 const web = (name: string, image: string, labels = { app: name }) => ({
@@ -203,6 +215,29 @@ describe.withCluster(
         message: expect.stringMatching(/failed at "FROM localhost:1\/absent:1": /) as string,
       })
       expect(await inspectImage(docker, 'vk-test-failing:1')).toBeUndefined()
+    })
+
+    test('pulls private images with the credentials of docker login, FROM lines included, and runs one that is pinned by its digest', async ({
+      cluster,
+    }) => {
+      const tagged = `${registry.host}/shop/tools:1`
+      await write({ 'private/Dockerfile': `FROM ${tagged}\nRUN echo built > /text\n` })
+      try {
+        // Known by this name to nobody's config.
+        const stranger = tagged.replace('localhost', '127.0.0.1')
+        await expect(pullImage(docker, stranger, signal)).rejects.toThrow(/authentication required|no basic auth credentials|unauthorized/i)
+        await build('private', 'vk-test-private:1')
+        expect(await runCommand('docker', ['run', '--rm', '--label', 'vk-test', 'vk-test-private:1', 'cat', '/text'])).toBe('built\n')
+        const pinned = `${registry.host}/shop/tools@${registry.digest}`
+        const { id } = await pullImage(docker, pinned, signal)
+        await cluster.apply(shellPod('pinned', '', { containers: [{ name: 'app', image: pinned, command: ['sleep', '3600'] }] }))
+        const [pod] = await podsOf(cluster, 'pinned')
+        expect(pod!.spec!.containers[0]).toMatchObject({ image: `${registry.host}/shop/tools:vk-${id.slice(7, 19)}` })
+      } finally {
+        const tags = (await docker.engine.listImages()).flatMap(({ RepoTags }) => RepoTags ?? [])
+        const own = tags.filter((each) => each.startsWith(registry.host) || each.startsWith('vk-test-private:'))
+        if (own.length > 0) await runCommand('docker', ['image', 'rm', '--force', ...own])
+      }
     })
 
     test('sends of a folder what docker build does', async () => {

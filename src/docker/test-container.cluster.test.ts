@@ -1,0 +1,43 @@
+import { Wait } from 'testcontainers'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+
+import { parseSubstitutes, substituteImage } from '../stack/image-names.ts'
+import { randomId } from '../support/identity.ts'
+import { type Docker, connectDocker } from './docker.ts'
+import { removeContainer } from './remove.ts'
+import { type GenericContainer, startTestContainer, stopTestContainer } from './test-container.ts'
+
+const image = substituteImage(parseSubstitutes(process.env['VITEST_KUBERNETES_IMAGES']), 'busybox:1.37')
+const label = `vk-test-${randomId()}`
+let docker: Docker
+let holder: string
+
+beforeAll(async () => {
+  docker = await connectDocker()
+  const container = await docker.engine.createContainer({ Image: image, Cmd: ['sleep', '3600'], Labels: { [label]: '' } })
+  holder = container.id
+  await container.start()
+})
+
+afterAll(async () => {
+  for (const { Id } of await docker.engine.listContainers({ all: true, filters: { label: [label] } })) await removeContainer(docker, Id)
+})
+
+const start = (line: string, configure: (container: GenericContainer) => GenericContainer) =>
+  startTestContainer({ image, holder, env: {}, labels: { [label]: '' }, command: ['sh', '-c', line], mount: {}, archives: [], configure })
+const ready = (container: GenericContainer) => container.withStartupTimeout(60_000).withWaitStrategy(Wait.forLogMessage('all is ready'))
+
+test('a container that ends without the line that is waited for fails at once', async () => {
+  const started = performance.now()
+  await expect(start('echo something else; exit 3', ready)).rejects.toThrow(/all is ready/)
+  expect(performance.now() - started).toBeLessThan(40_000)
+})
+
+test.for([
+  ['of a container that ends at once', 'echo all is ready'],
+  ['that is written in two parts', 'printf "all is "; sleep 0.5; echo ready; sleep 60'],
+  ['of standard error alone', 'echo all is ready >&2; sleep 60'],
+] as const)('the line is seen %s', async ([, line]) => {
+  const container = await start(line, ready)
+  await stopTestContainer(container)
+})
