@@ -132,7 +132,8 @@ async function startPortForward(): Promise<string> {
   const exec = await docker.engine
     .getContainer(node)
     .exec({ Cmd: ['kubectl', 'port-forward', '--address', '0.0.0.0', 'deploy/shop', '3999:3000'] })
-  await exec.start({ Detach: true })
+  // The answer is nobody's, and would keep this process alive.
+  ;(await exec.start({ Detach: true })).destroy()
   const url = `http://${Object.values(NetworkSettings.Networks)[0]!.IPAddress}:3999`
   for (let attempt = 0; attempt < 100; attempt++) {
     if (await get(url, new Agent()).catch(() => undefined)) break
