@@ -1,5 +1,14 @@
 import { isIPv6 } from '../support/ip-range.ts'
-import { enterScript, forgetInPod, leaveScript, restoreCommand, saveCommand, stateFolder, waitForStates } from './pod-scripts.ts'
+import {
+  enterScript,
+  forgetInPod,
+  forgetOwnScript,
+  leaveScript,
+  restoreCommand,
+  saveCommand,
+  stateFolder,
+  waitForStates,
+} from './pod-scripts.ts'
 import { type Family, type RuleOptions, chainsOf, cutRules, nodeRules, optionsFor, podRules, removedNodeRules } from './rules.ts'
 
 /** How a node recognises the sandboxes of a workload without asking the API server. */
@@ -38,6 +47,7 @@ if ! [ -e $dir/enter ]; then
     })
     .join('\n  ')}
   ${file('leave', leaveScript(options, families))}
+  ${file('own', forgetOwnScript(options))}
   ${file('forget', forgetInPod(options, families))}
   ${file('enter', enterScript(options, families))}
   ${
@@ -54,6 +64,16 @@ fi
 pids=$marks
 ${forEachPod('apply "$file"', uids)}
 for pid in $pids; do wait $pid || exit 1; done
+# A pod that had connections ends them now. What an earlier bridge has left of others does less harm: they come at random.
+first=0.5
+for mark in $dir/ns-*; do [ -e $mark/connected ] && first=0.1; done
+{ for pause in $first 1 5; do
+  sleep $pause
+  for mark in $dir/ns-*; do
+    read -r ip ip6 < $mark/addresses || exit
+    nsenter --net=/var/run/netns/\${mark##*/ns-} sh $dir/own $ip $ip6
+  done
+done; } >/dev/null 2>&1 &
 `
 }
 
@@ -124,7 +144,7 @@ kill_noted watch
 for mark in $dir/ns-*; do
   while [ -d $mark ] && ! [ -e $mark/done ] && ! [ -e $mark/failed ]; do sleep 0.01; done
 done
-rm -rf $gone
+[ ! -e $gone ] || rm -rf $gone
 mv $dir $gone
 dir=$gone
 # The watch may have come to note its number only now.
@@ -242,6 +262,7 @@ apply() {
   mark=$dir/ns-\${ns##*/}
   if mkdir $mark 2>/dev/null; then
     [ -e $dir/closing ] && { rmdir $mark; return 0; }
+    echo "$ip $ip6" > $mark/addresses
     nsenter --net=$ns sh $dir/enter $dir \${ns##*/} "$ip" "$ip6" || { : > $mark/failed; [ -e $ns ] && return 1; return 0; }
   else
     while [ -d $mark ] && ! [ -e $mark/done ]; do [ -e $mark/failed ] && return 1; sleep 0.01; done

@@ -29,7 +29,6 @@ export const saveCommand = (family: Family) => `$ip${family}tables_save`
 
 /** In a pod's network namespace. The kernel's own switches are noted before the first bridge changes them. */
 export function enterScript(options: RuleOptions, families: readonly Family[]): string {
-  const own = options.forwards.filter(({ protocol }) => protocol === 'tcp').flatMap(({ port, address }) => forgetOwn(port, isIPv6(address)))
   const hasIPv6 = families.includes('6')
   const restore = (file: string) => families.map((family) => `${restoreCommand(family)} < $1/${file}${family} || exit 1`).join('\n')
   return `
@@ -45,7 +44,7 @@ echo 1 > ${localnet}
 ${hasIPv6 ? `echo 1 > ${forward6}\nip -6 route replace ${localnet6} || exit 1` : ''}
 ${restore('rules')}
 ${flush(options, 'udp')}
-${own.length > 0 ? cutConnections(options, restore('cut'), own) : ''}
+${options.forwards.some(({ protocol }) => protocol === 'tcp') ? cutConnections(options, restore('cut')) : ''}
 : > $1/ns-$2/done
 `
 }
@@ -55,7 +54,7 @@ ${own.length > 0 ? cutConnections(options, restore('cut'), own) : ''}
  * first request, and is waited for; then all are cut. A read of the kernel's list takes 15 ms of processor, since it goes
  * through all of the machine's: it is left out where the network namespace has no socket of the family.
  */
-function cutConnections({ forwards }: RuleOptions, cut: string, forget: readonly string[]): string {
+function cutConnections({ forwards }: RuleOptions, cut: string): string {
   const hex = forwards.filter(({ protocol }) => protocol === 'tcp').map(({ port }) => port.toString(16).toUpperCase().padStart(4, '0'))
   // Columns of proc_net_tcp(5), without those that listen (0A) and those that have ended (06, 07).
   const present = ` [0-9A-F]+:(${[...new Set(hex)].join('|')}) [0-9A-F]+:[0-9A-F]{4} 0[1-589B] `
@@ -69,28 +68,30 @@ while read -r name word count rest; do case $name$count in TCP:0) ;; TCP:*) tabl
   while read -r name word count rest; do case $name$count in TCP6:0) ;; TCP6:*) tables="$tables /proc/net/tcp6" ;; esac; done < /proc/net/sockstat6
 list() { [ -n "$tables" ] && grep -hE '${present}' $tables; }
 are() { echo "$connections" | grep -qE "$1"; }
-pauses='0.5 1 5'
 if connections=$(list); then
-  pauses='0.1 1 5'
+  : > $1/ns-$2/connected
   tries=0
   while are '${silent}' && [ $tries -lt 30 ]; do sleep 0.01; tries=$((tries + 1)); connections=$(list); done
   if are '${open}'; then
     ${cut}
   fi
-fi
-{ for pause in $pauses; do sleep $pause; [ -d $1 ] || exit; ${forget.join('; ')}; done; } >/dev/null 2>&1 &`
+fi`
 }
 
 /**
- * What the kernel has noted of the pod's own connections, which began before it took notes, or ended after: one from a port that
- * is among them would be taken for a part of what was (INVALID where the pod's packet was the first that it saw), and neither
- * be sent to the local side nor get an answer, for up to five minutes.
+ * Forgets what the kernel has noted of a pod's own connections, which began before it took notes, or ended after: one from a port
+ * that is among them would be taken for a part of what was (INVALID where the pod's packet was the first that it saw), and
+ * neither be sent to the local side nor get an answer, for up to five minutes. The pod's addresses are $1 and $2.
  */
-function forgetOwn(port: number, isIPv6: boolean): readonly string[] {
-  const [family, pod] = isIPv6 ? ['-f ipv6', '$4'] : ['', '$3']
-  return [`${family} --orig-port-dst ${port} --reply-src ${pod}`, `${family} --orig-port-src ${port} --orig-src ${pod}`].map((those) =>
-    forgetConnections('tcp', those),
-  )
+export function forgetOwnScript({ forwards }: RuleOptions): string {
+  return forwards
+    .filter(({ protocol }) => protocol === 'tcp')
+    .flatMap(({ port, address }) => {
+      const [family, pod] = isIPv6(address) ? ['-f ipv6', '$2'] : ['', '$1']
+      return [`${family} --orig-port-dst ${port} --reply-src ${pod}`, `${family} --orig-port-src ${port} --orig-src ${pod}`]
+    })
+    .map((those) => forgetConnections('tcp', those))
+    .join('\n')
 }
 
 export function leaveScript(options: RuleOptions, families: readonly Family[]): string {
