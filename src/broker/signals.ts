@@ -6,8 +6,15 @@
 export function handleSignals(end: (signal: NodeJS.Signals) => Promise<void>): Disposable {
   const handled = (['SIGINT', 'SIGTERM', 'SIGHUP'] as const).map((signal) => {
     const former = process.listeners(signal)
+    let isEnding = false
     const listener = () => {
-      restore()
+      if (isEnding) {
+        restore()
+        process.kill(process.pid, signal)
+        return
+      }
+      // It stays: packages such as signal-exit end the process at once when no listener but theirs is left.
+      isEnding = true
       void end(signal)
     }
     const restore = () => {
