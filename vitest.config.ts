@@ -21,16 +21,28 @@ export default defineConfig({
       },
       {
         test: {
-          name: 'cluster',
-          include: ['src/**/*.cluster.test.ts'],
+          name: 'bridge',
+          include: ['src/bridge/**/*.cluster.test.ts'],
+          // One after the other: they make traffic, and look at what becomes of each request.
+          maxWorkers: 1,
           testTimeout: 120_000,
           hookTimeout: 60_000,
           sequence: { groupOrder: 1 },
         },
       },
-      { test: { name: 'stack', include: ['examples/stack/**/*.test.ts'], testTimeout: 60_000, sequence: { groupOrder: 1 } } },
-      { test: { name: 'slim-images', include: ['examples/slim-images/*.test.ts'], testTimeout: 60_000, sequence: { groupOrder: 1 } } },
-      { test: { name: 'quickstart', include: ['examples/quickstart/**/*.test.ts'], testTimeout: 60_000, sequence: { groupOrder: 1 } } },
+      {
+        test: {
+          name: 'cluster',
+          include: ['src/**/*.cluster.test.ts'],
+          exclude: ['src/bridge/**'],
+          testTimeout: 120_000,
+          hookTimeout: 60_000,
+          sequence: { groupOrder: 2 },
+        },
+      },
+      { test: { name: 'stack', include: ['examples/stack/**/*.test.ts'], testTimeout: 60_000, sequence: { groupOrder: 2 } } },
+      { test: { name: 'slim-images', include: ['examples/slim-images/*.test.ts'], testTimeout: 60_000, sequence: { groupOrder: 2 } } },
+      { test: { name: 'quickstart', include: ['examples/quickstart/**/*.test.ts'], testTimeout: 60_000, sequence: { groupOrder: 2 } } },
     ],
   },
 })
