@@ -32,7 +32,7 @@ test.for([
   ],
   [
     'absent seed',
-    /^ClusterTestError: Seed ".*\/absent\.sql" does not exist or is no file\.\nHint: Paths in "seed" are relative to the test file\.$/,
+    /^ClusterTestError: Seed ".*\/absent\.sql" does not exist or is no file\.\nHint: Paths in "seed" are relative to the test file, or to the file that calls defineStack\.$/,
   ],
   ['absent folder', /^ClusterTestError: Folder "\.\/absent" of option `images` does not exist: looked at ".*\/absent"\.\nHint: /],
   [
