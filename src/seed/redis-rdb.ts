@@ -10,7 +10,8 @@ const loadScript = (file: string) => `
 set -e
 ${redisLogin}
 folder=$(mktemp -d)
-trap 'kill $server 2> /dev/null || true; rm -rf "$folder"' EXIT
+# Until it has ended it writes to its log.
+trap 'kill $server 2> /dev/null || true; wait $server || true; rm -rf "$folder"' EXIT
 ${file === '-' ? 'cat > "$folder/dump.rdb"' : `cp ${file} "$folder/dump.rdb"`}
 redis-server --port 6399 --bind 127.0.0.1 --dir "$folder" --dbfilename dump.rdb --save '' --repl-diskless-sync yes --repl-diskless-sync-delay 0 --logfile "$folder/log" > /dev/null &
 server=$!
