@@ -28,8 +28,7 @@ export interface NodeScriptOptions extends RuleOptions {
 /** libcni keeps there what each sandbox got: its pod's name and UID, its namespace's path, its addresses. */
 const cniCache = '/var/lib/cni/results'
 
-/**
- * Sets the rules in the pods that are there. Prints `pod UID NAME` for each. */
+/** Sets the rules in the pods that are there. Prints `pod UID NAME` for each. */
 export function applyScript(options: NodeScriptOptions, uids: readonly string[]): string {
   const { id, podCidrs } = options
   const families = familiesOf(options)

@@ -1,6 +1,7 @@
 import { connect } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 
+import { chooseAddress } from '../cluster/choose-address.ts'
 import type { ServiceAddress } from '../cluster/gateway.ts'
 import { type KubeClient, KubeStatusError } from '../kube/client.ts'
 import type { KubeList, KubeObject, Service } from '../kube/types.ts'
@@ -177,11 +178,6 @@ async function addressOf(key: string, port: number | string | undefined, context
     names = items.filter((service) => selects(service, object)).map(({ metadata }) => metadata!.name!)
   }
   const own = addresses().filter((address) => address.namespace === namespace && names.includes(address.service))
-  const found =
-    port === undefined
-      ? own.length === 1
-        ? own[0]
-        : own.find(({ portName }) => portName === 'http')
-      : own.find((address) => address.port === port || address.portName === port)
+  const found = chooseAddress(own, port)
   return found ?? `no Service leads to it${port === undefined ? ' by one port, or by one named "http"' : ` by port ${port}`}`
 }

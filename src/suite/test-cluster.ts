@@ -4,6 +4,7 @@ import { checkEnv } from '../bridge/check-env.ts'
 import type { EnvOptions } from '../bridge/env.ts'
 import type { Bridge, BridgeOptions, Member, RunOptions } from '../bridge/options.ts'
 import type { HeldLease } from '../broker/client.ts'
+import { chooseAddress } from '../cluster/choose-address.ts'
 import type { ServiceAddress } from '../cluster/gateway.ts'
 import { type KubeClient } from '../kube/client.ts'
 import { type ExecResult, execInContainer } from '../kube/exec.ts'
@@ -257,12 +258,7 @@ export function findAddress(
       hint: `It has ${formatList(names)}.`,
     })
   }
-  const found =
-    port === undefined
-      ? own.length === 1
-        ? own[0]
-        : own.find(({ portName }) => portName === 'http')
-      : own.find((address) => address.port === port || address.portName === port)
+  const found = chooseAddress(own, port)
   if (found) return found
   const ports = own.map((address) => (address.portName ? `${address.port} (${address.portName})` : String(address.port)))
   throw new ClusterTestError(
