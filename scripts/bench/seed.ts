@@ -2,7 +2,7 @@
 // Usage: sh scripts/setup node scripts/bench/seed.ts [megabytes] [rounds]
 import { createReadStream, createWriteStream } from 'node:fs'
 import { mkdtemp, rm, stat } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { loadavg, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
@@ -39,6 +39,7 @@ try {
   for (const [kind, script] of Object.entries(kinds)) {
     const file = join(folder, 'seed.sql')
     await pipeline(Readable.from(script(megabytes * 1_000_000)), createWriteStream(file))
+    const load = loadavg()[0]!
     const figures: { psql: number; seed: number; peakMB: number }[] = []
     for (let round = 0; round < rounds; round++) {
       const measure = async (work: () => Promise<unknown>) => {
@@ -64,6 +65,7 @@ try {
         ratio: Math.round((median('seed') / median('psql')) * 100) / 100,
         peakMB: median('peakMB'),
         rounds: figures.length,
+        load: Math.round(load * 10) / 10,
       }),
     )
   }

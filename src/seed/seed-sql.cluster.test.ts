@@ -38,7 +38,7 @@ describe.withCluster('seed', { manifests: '../../fixtures/manifests/postgres.yam
     ])
   })
 
-  const seed = async (cluster: { address(service: string): { host: string; port: number } }, script: string) => {
+  const seed = async (cluster: { address(service: string): { host: string; port: number } }, script: string | Buffer) => {
     await writeFile(file('script.sql'), script)
     const address = { ...cluster.address('postgres'), user: 'geographer', password: `p@ss: 'word' "$1"`, database: 'atlas' }
     return seedSql(address, createReadStream(file('script.sql')), 'script.sql', AbortSignal.timeout(60_000))
@@ -88,6 +88,35 @@ describe.withCluster('seed', { manifests: '../../fixtures/manifests/postgres.yam
       [ClusterTestError: Seed "script.sql", line 4, statement 2: invalid input syntax for type integer: "two" (COPY two, line 2, column n: "two")
         copy two from stdin]
     `)
+  })
+
+  test('lines are counted behind the rows of a COPY, with the line ends of Windows and a byte order mark too', async ({ cluster }) => {
+    const script = '\ufeffcreate table three (n int, t text);\r\ncopy three\r\nfrom stdin\r\n;\r\n1\t\\\\.\r\n2\tä\r\n\\.\r\n'
+    await expect(seed(cluster, `${script}\r\nselect '😀\r\n😀', nothing;`)).rejects.toThrow(
+      'Seed "script.sql", line 10, statement 3: column "nothing" does not exist',
+    )
+    expect(await cluster.sql(postgres, 'select * from three order by n')).toEqual([
+      { n: 1, t: '\\.' },
+      { n: 2, t: 'ä' },
+    ])
+    await expect(
+      seed(cluster, `${script.replace('create table three (n int, t text)', 'delete from three')}copy three from stdin;\n3\n`),
+    ).rejects.toThrow('Seed "script.sql", line 9, statement 3: missing data for column "t" (COPY three, line 1: "3")')
+  })
+
+  test('rows in another encoding arrive as the dump declares it; statements in one are refused by line', async ({ cluster }) => {
+    const latin1 = (script: string) => seed(cluster, Buffer.from(script, 'latin1'))
+    await latin1("set client_encoding = 'LATIN1';\ncreate table four (t text);\ncopy four from stdin;\nMünchen\n\\.\n")
+    expect(await cluster.sql(postgres, 'select t from four')).toEqual([{ t: 'München' }])
+    await expect(latin1("create table five (t text);\ninsert into five\nvalues ('München');\n")).rejects
+      .toThrowErrorMatchingInlineSnapshot(`
+      [ClusterTestError: Seed "script.sql", line 3: This is not UTF-8.
+      Hint: Save it as UTF-8, or dump with "pg_dump --encoding=UTF8 --file=…".]
+    `)
+    await expect(seed(cluster, Buffer.from('\ufeffselect 1;\r\n', 'utf16le'))).rejects.toThrow(
+      'Seed "script.sql", line 1: This is not UTF-8.',
+    )
+    expect(await cluster.sql(postgres, 'select * from five')).toEqual([])
   })
 
   test('a wrong password is an error at once, not a wait', async ({ cluster }) => {

@@ -1,4 +1,3 @@
-import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 
 import type { Client } from 'pg'
@@ -7,7 +6,7 @@ import { from as copyFrom } from 'pg-copy-streams'
 import { ClusterTestError, messageOf } from '../support/errors.ts'
 import { type DatabaseAddress, connectDatabase } from './database.ts'
 import { type SqlBatch, batchStatements } from './sql-batches.ts'
-import { type SqlStatement, SqlSyntaxError, splitStatements } from './sql-statements.ts'
+import { type CopyData, type SqlStatement, SqlSyntaxError, splitStatements } from './sql-statements.ts'
 
 export interface SeedResult {
   readonly statements: number
@@ -35,7 +34,7 @@ export async function seedSql(
   let rows = 0
   let sent = Promise.resolve(0)
   try {
-    for await (const batch of batchStatements(splitStatements(decode(source)))) {
+    for await (const batch of batchStatements(splitStatements(source))) {
       rows += await sent
       signal.throwIfAborted()
       statements += batch.statements.length
@@ -52,18 +51,12 @@ export async function seedSql(
     if (!(error instanceof SqlSyntaxError)) throw error
     throw new ClusterTestError('ERR_SEED_FAILED', `Seed "${shown}", line ${error.line}: ${error.message}`, {
       cause: error,
-      hint: 'Dump with "pg_dump --no-owner" and without psql commands.',
+      hint: error.hint,
     })
   } finally {
     signal.removeEventListener('abort', abort)
   }
   return { statements, rows }
-}
-
-async function* decode(source: AsyncIterable<Uint8Array>): AsyncGenerator<string> {
-  const decoder = new TextDecoder()
-  for await (const chunk of source) yield decoder.decode(chunk, { stream: true })
-  yield decoder.decode()
 }
 
 /** As one query, which the server takes back as a whole when a statement fails: then one by one, to find out which. */
@@ -88,12 +81,12 @@ async function run(client: Client, { text, line, number, data }: SqlStatement, f
   try {
     if (!data) return (await client.query(text)).rowCount ?? 0
     const copy = client.query(copyFrom(text))
-    await pipeline(Readable.from(data), copy)
+    await pipeline(data.rows, copy)
     return copy.rowCount
   } catch (error) {
     const { position, detail, hint, where } = error as { position?: string; detail?: string; hint?: string; where?: string }
     const more = detail ?? (data ? where : undefined)
-    const at = line + linesBefore(text, position) + (data ? lineOfRow(text, where) : 0)
+    const at = (data && lineOfRow(data, where)) ?? line + linesBefore(text, position)
     const short = text.length > 200 ? `${text.slice(0, 200)} …` : text
     throw new ClusterTestError(
       'ERR_SEED_FAILED',
@@ -105,11 +98,12 @@ async function run(client: Client, { text, line, number, data }: SqlStatement, f
 
 /** The server counts characters of the statement, from 1. */
 function linesBefore(text: string, position: string | undefined): number {
-  return position ? text.slice(0, Number(position) - 1).split('\n').length - 1 : 0
+  const before = position ? Array.from(text).slice(0, Number(position) - 1) : []
+  return before.filter((character) => character === '\n').length
 }
 
-/** `COPY city, line 7, column id: "x"` counts rows, from 1; the first one stands below the statement. */
-function lineOfRow(text: string, where: string | undefined): number {
+/** `COPY city, line 7, column id: "x"` counts lines of the data, from 1. */
+function lineOfRow(data: CopyData, where: string | undefined): number | undefined {
   const row = /^COPY .*?, line (\d+)/.exec(where ?? '')?.[1]
-  return row ? text.split('\n').length - 1 + Number(row) : 0
+  return row ? data.line + Number(row) - 1 : undefined
 }

@@ -29,7 +29,7 @@ test('a batch has an end', async () => {
 
 async function batches(script: string): Promise<readonly (readonly [readonly string[], boolean])[]> {
   const source = (async function* () {
-    yield script
+    yield Buffer.from(script)
   })()
   return Array.fromAsync(batchStatements(splitStatements(source)), ({ statements, isInTransaction }) => [
     statements.map(({ text }) => text),

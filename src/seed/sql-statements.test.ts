@@ -41,11 +41,36 @@ test('gives the rows of a COPY from a dump, and goes on behind them', async () =
   const dump = 'COPY public.stock (sku, name) FROM stdin;\nA-1\tnuts; bolts\nA-2\t\\N\n\\.\n\nselect 1;\n'
   const seen: unknown[] = []
   for await (const { text, line, data } of splitStatements(chunks(dump, 7)))
-    seen.push([text, line, data && (await Array.fromAsync(data)).join('')])
+    seen.push([text, line, data && [data.line, await textOf(data.rows)]])
   expect(seen).toEqual([
-    ['COPY public.stock (sku, name) FROM stdin', 1, 'A-1\tnuts; bolts\nA-2\t\\N\n'],
+    ['COPY public.stock (sku, name) FROM stdin', 1, [2, 'A-1\tnuts; bolts\nA-2\t\\N\n']],
     ['select 1', 6, undefined],
   ])
+})
+
+test.for([1, 2, 3, 5, 8, 1000])('finds the end of the rows of a COPY in chunks of %i bytes', async (size) => {
+  const rows = 'ä\t\\.\r\n\\.x\n\\\\.\n\\. .\nno end\\.\n'
+  const dump = `\ufeff\\restrict x\r\n-- ä\ncopy "ä" -- rows\nfrom stdin\n; -- here\n${rows}\\. \r\nselect\n'ä';\ncopy t from stdin;\n\\.\nselect 2;\ncopy t from stdin;\n1`
+  const seen: unknown[] = []
+  for await (const { text, line, data } of splitStatements(chunks(dump, size)))
+    seen.push([text, line, data && [data.line, await textOf(data.rows)]])
+  expect(seen).toEqual([
+    ['copy "ä" -- rows\nfrom stdin', 3, [6, rows]],
+    ["select\n'ä'", 12, undefined],
+    ['copy t from stdin', 14, [15, '']],
+    ['select 2', 16, undefined],
+    ['copy t from stdin', 17, [18, '1\n']],
+  ])
+})
+
+test('gives the rows of a COPY as they are, and refuses statements that are not UTF-8', async () => {
+  const latin1 = (text: string) => chunks(Buffer.from(text, 'latin1'), 1000)
+  for await (const { data } of splitStatements(latin1('copy t from stdin;\nä\n\\.\n')))
+    expect(Buffer.concat(await Array.fromAsync(data!.rows))).toEqual(Buffer.from([0xe4, 0x0a]))
+  await expect(Array.fromAsync(splitStatements(latin1("select 1;\nselect\n'ä';\n")))).rejects.toMatchObject({
+    line: 3,
+    message: 'This is not UTF-8.',
+  })
 })
 
 test('skips the rows of a COPY that nobody reads', async () => {
@@ -63,7 +88,7 @@ test('reads Windows line ends', async () => {
   expect((await split('select 1;\r\nselect\r\n2;\r\n')).map(({ text }) => text)).toEqual(['select 1', 'select\r\n2'])
 })
 
-test.for([1, 2, 3, 5, 1000])('gives the same for chunks of %i characters', async (size) => {
+test.for([1, 2, 3, 5, 1000])('gives the same for chunks of %i bytes', async (size) => {
   const script = "insert into t values ('x;y');\ndo $a$ begin; end $a$;\nselect 2;\n"
   const texts = (await Array.fromAsync(splitStatements(chunks(script, size)))).map(({ text }) => text)
   expect(texts).toEqual(["insert into t values ('x;y')", 'do $a$ begin; end $a$', 'select 2'])
@@ -74,6 +99,11 @@ async function split(script: string) {
   return statements
 }
 
-async function* chunks(text: string, size: number) {
-  for (let at = 0; at < text.length; at += size) yield text.slice(at, at + size)
+async function textOf(rows: AsyncIterable<Uint8Array>): Promise<string> {
+  return Buffer.concat(await Array.fromAsync(rows)).toString()
+}
+
+async function* chunks(text: string | Buffer, size: number) {
+  const bytes = Buffer.from(text)
+  for (let at = 0; at < bytes.length; at += size) yield bytes.subarray(at, at + size)
 }

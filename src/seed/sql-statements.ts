@@ -1,3 +1,7 @@
+import { isUtf8 } from 'node:buffer'
+
+import { lineFeed, readRows } from './copy-rows.ts'
+
 /** One statement of an SQL file. */
 export interface SqlStatement {
   /** Without the closing semicolon. */
@@ -7,25 +11,34 @@ export interface SqlStatement {
   /** 1-based, in the file. */
   readonly number: number
   /** Rows of a `COPY … FROM stdin`: to be read to the end before the next statement. */
-  readonly data?: AsyncIterable<string> | undefined
+  readonly data?: CopyData | undefined
 }
 
-/** What psql understands and a server does not, at a place of the file. */
+export interface CopyData {
+  /** 1-based, of the first row. */
+  readonly line: number
+  readonly rows: AsyncIterable<Uint8Array>
+}
+
+/** What is in the file and cannot be sent to a server, at a place of the file. */
 export class SqlSyntaxError extends Error {
   readonly line: number
+  readonly hint: string
 
-  constructor(line: number, message: string) {
+  constructor(line: number, message: string, hint: string) {
     super(message)
     this.line = line
+    this.hint = hint
   }
 }
 
 /**
  * Splits PostgreSQL scripts into statements while they are read: plain ones and what pg_dump writes, COPY data included.
  * Holds one statement in memory, never the file. Strings, quoted names, dollar quotes and nested comments keep their semicolons.
- * @throws SqlSyntaxError for psql's own commands (`\connect`), except those that pg_dump 17.6 frames its output with (`\restrict`)
+ * @throws SqlSyntaxError for psql's own commands (`\connect`), except those that pg_dump 17.6 frames its output with (`\restrict`),
+ * and for statements that are not UTF-8
  */
-export async function* splitStatements(source: AsyncIterable<string>): AsyncGenerator<SqlStatement> {
+export async function* splitStatements(source: AsyncIterable<Uint8Array>): AsyncGenerator<SqlStatement> {
   const blocks = readBlocks(source)
   const scanner = createScanner()
   let number = 0
@@ -36,46 +49,33 @@ export async function* splitStatements(source: AsyncIterable<string>): AsyncGene
         yield { ...found, number: ++number }
         continue
       }
-      const data = readCopyData(scanner, blocks)
-      yield { ...found, number: ++number, data }
+      const { line, bytes } = scanner.takeRest()
+      const rows = readRows(bytes, blocks, (rest, lines) => scanner.feed(rest, line + lines))
+      yield { ...found, number: ++number, data: { line, rows } }
       // Whoever did not read the rows would otherwise have them taken for statements.
-      for await (const _ of data) continue
+      for await (const _ of rows) continue
     }
   }
   const rest = scanner.end()
   if (rest) yield { ...rest, number: number + 1 }
 }
 
-/** Whole blocks of rows as they lie in the file: what is within them is the server's business. */
-async function* readCopyData(scanner: Scanner, blocks: AsyncIterator<string>): AsyncGenerator<string> {
-  for (;;) {
-    const { rows, isEnd } = scanner.takeRows()
-    if (rows) yield rows
-    if (isEnd) return
-    const next = await blocks.next()
-    if (next.done) return
-    scanner.feed(next.value)
-  }
-}
-
-/** Text in blocks of whole lines. The last one ends with a line feed of its own if the file does not. */
-async function* readBlocks(source: AsyncIterable<string>): AsyncGenerator<string> {
-  let rest: string[] = []
+/** Blocks of whole lines, so of whole characters. The last one ends with a line feed of its own if the file does not. */
+async function* readBlocks(source: AsyncIterable<Uint8Array>): AsyncGenerator<Buffer> {
+  let rest: Uint8Array[] = []
   for await (const chunk of source) {
-    const end = chunk.lastIndexOf('\n') + 1
-    if (end > 0) yield rest.join('') + chunk.slice(0, end)
+    const end = chunk.lastIndexOf(lineFeed) + 1
+    if (end > 0) yield Buffer.concat([...rest, chunk.subarray(0, end)])
     if (end > 0) rest = []
-    if (end < chunk.length) rest.push(chunk.slice(end))
+    if (end < chunk.length) rest.push(chunk.subarray(end))
   }
-  if (rest.length > 0) yield `${rest.join('')}\n`
+  if (rest.length > 0) yield Buffer.concat([...rest, Buffer.from('\n')])
 }
 
 interface Scanned {
   readonly text: string
   readonly line: number
 }
-
-type Scanner = ReturnType<typeof createScanner>
 
 /** What may begin something within a statement. */
 const special = /['"$;()]|--|\/\*/g
@@ -86,13 +86,15 @@ const dollarQuote = /\$(?:[A-Za-z_\u0080-\uffff][\w\u0080-\uffff]*)?\$/y
 const notSpace = /\S/g
 
 function createScanner() {
+  let bytes: Buffer = Buffer.alloc(0)
+  /** The same, one character for each byte: what the scan looks for is ASCII. */
   let block = ''
   let at = 0
   /** The line of `counted`. */
   let line = 1
   let counted = 0
   /** The statement so far: what earlier blocks had of it, and where it goes on in this one. */
-  let parts: string[] = []
+  let parts: Uint8Array[] = []
   let hasBegun = false
   let start = 0
   let startLine = 1
@@ -111,10 +113,13 @@ function createScanner() {
     return line
   }
 
-  const feed = (next: string) => {
-    lineAt(block.length)
-    if (hasBegun) parts.push(block.slice(start))
-    block = next
+  /** `nextLine` is where the block begins, unless it goes on where the last one ended. */
+  const feed = (next: Buffer, nextLine = lineAt(block.length)) => {
+    if (hasBegun) parts.push(bytes.subarray(start))
+    line = nextLine
+    const isMarked = line === 1 && next.subarray(0, byteOrderMark.length).equals(byteOrderMark)
+    bytes = isMarked ? next.subarray(byteOrderMark.length) : next
+    block = bytes.toString('latin1')
     at = start = counted = 0
   }
 
@@ -131,8 +136,13 @@ function createScanner() {
       else if (block.startsWith('/*', first)) skipComment()
       else if (block[first] === '\\' && (first === 0 || block[first - 1] === '\n')) {
         at = endOfLine(first)
-        const text = block.slice(first, at).trim()
-        if (!/^\\(un)?restrict\b/.test(text)) throw new SqlSyntaxError(lineAt(first), `"${text}" is a command of psql, not SQL.`)
+        const text = bytes.toString('utf8', first, at).trim()
+        if (!/^\\(un)?restrict\b/.test(text))
+          throw new SqlSyntaxError(
+            lineAt(first),
+            `"${text}" is a command of psql, not SQL.`,
+            'Dump with "pg_dump --no-owner" and without psql commands.',
+          )
       } else {
         hasBegun = true
         start = first
@@ -157,10 +167,10 @@ function createScanner() {
   }
 
   const take = (end: number): Scanned => {
-    const text = parts.join('') + block.slice(start, end)
+    const statement = Buffer.concat([...parts, bytes.subarray(start, end)])
     parts = []
     hasBegun = false
-    return { text: text.trimEnd(), line: startLine }
+    return { text: decode(statement, startLine).trimEnd(), line: startLine }
   }
 
   const next = (): Scanned | undefined => {
@@ -206,17 +216,28 @@ function createScanner() {
     if (!isInName) until = quote
   }
 
-  /** Rows of a COPY, which begin on the line behind its statement, up to the line that ends them. */
-  const takeRows = (): { readonly rows: string; readonly isEnd: boolean } => {
-    const from = at > 0 && block[at - 1] !== '\n' ? endOfLine(at) : at
-    const mark = /^\\\.[ \t\r]*\n/gm
-    mark.lastIndex = from
-    const end = mark.exec(block)
-    at = end ? end.index + end[0].length : block.length
-    return { rows: block.slice(from, end?.index ?? block.length), isEnd: end !== null }
+  /** What is left of the block behind the line of the last statement, and where that begins. */
+  const takeRest = (): { readonly line: number; readonly bytes: Buffer } => {
+    const from = endOfLine(at)
+    at = block.length
+    return { line: lineAt(from), bytes: bytes.subarray(from) }
   }
 
-  return { feed, next, takeRows, end: (): Scanned | undefined => (hasBegun ? take(block.length) : undefined) }
+  return { feed, next, takeRest, end: (): Scanned | undefined => (hasBegun ? take(block.length) : undefined) }
+}
+
+/** What some editors begin a file with. */
+const byteOrderMark = Buffer.from('\ufeff')
+const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
+
+function decode(statement: Buffer, line: number): string {
+  try {
+    return utf8.decode(statement)
+  } catch {
+    for (let end = statement.indexOf(lineFeed); end >= 0 && isUtf8(statement.subarray(0, end)); end = statement.indexOf(lineFeed, end + 1))
+      line++
+    throw new SqlSyntaxError(line, 'This is not UTF-8.', 'Save it as UTF-8, or dump with "pg_dump --encoding=UTF8 --file=…".')
+  }
 }
 
 /** Behind the closing quote; a doubled quote closes and opens again, which comes to the same. */
