@@ -87,6 +87,11 @@ async function findLocal(release: string, chart: string, folder: string): Promis
 
 async function download(release: string, chart: ChartOptions, helm: Helm, { runFolder, signal }: PlanChartsOptions): Promise<string> {
   const { chart: name, repo, version } = chart
+  const what = `Chart "${name}"${version ? `, version ${version},` : ''} of release "${release}"`
+  if (!repo && !name.includes('://'))
+    throw new ClusterTestError('ERR_HELM_CHART_NOT_FOUND', `${what} is neither a path nor a URL, and has no \`repo\`.`, {
+      hint: `Name its repository ({ chart: '${name}', repo: 'https://…' }), or write "./${name}" for a folder.`,
+    })
   const target = join(runFolder, 'charts', `${release}-${randomId(4)}`)
   const args = [
     'pull',
@@ -98,10 +103,22 @@ async function download(release: string, chart: ChartOptions, helm: Helm, { runF
     ...(version ? ['--version', version] : []),
   ]
   await helm.run(args, { signal }).catch((error: unknown) => {
-    throw explainHelm(error, `Chart "${name}" of release "${release}" could not be downloaded${repo ? ` from "${repo}"` : ''}`)
+    throw explainDownload(error, `${what} could not be downloaded${repo ? ` from "${repo}"` : ''}`)
   })
   const folders = (await readdir(target, { withFileTypes: true })).filter((entry) => entry.isDirectory())
   return join(target, folders[0]!.name)
+}
+
+function explainDownload(error: unknown, what: string): unknown {
+  const failed = explainHelm(error, what)
+  if (!(failed instanceof ClusterTestError)) return failed
+  const isReached = !/cannot be reached|dial tcp|tls: /.test(failed.message)
+  const isAbsent = isReached && /not found|status code 404/.test(failed.message)
+  return new ClusterTestError(isAbsent ? 'ERR_HELM_CHART_NOT_FOUND' : 'ERR_HELM_FAILED', failed.message, {
+    hint: isAbsent
+      ? 'Check the name of the chart and its version.'
+      : 'Check the address, and log in with "helm registry login" where that is needed.',
+  })
 }
 
 /** Helm leaves the namespace out. */
