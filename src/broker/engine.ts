@@ -14,9 +14,10 @@ import { checkOptions } from '../stack/options.ts'
 import { ClusterTestError, messageOf } from '../support/errors.ts'
 import { formatList } from '../support/format.ts'
 import type { Progress } from '../support/progress.ts'
+import { planSuite } from './plan-suite.ts'
 import { createPool } from './pool.ts'
 import type { LeaseRequest } from './protocol.ts'
-import { type RunningSuite, planSuite, startSuite } from './start-suite.ts'
+import { type RunningSuite, startSuite } from './start-suite.ts'
 
 export interface EngineOptions {
   readonly k3d: string
