@@ -1,6 +1,6 @@
 // 200 suites in one run, 190 of them in shared clusters: what the main process of vitest takes, and what is left.
 // sh scripts/setup node scripts/bench/many-suites.ts [suites]
-import { readFile } from 'node:fs/promises'
+import { readFile, readdir } from 'node:fs/promises'
 
 import { findTraces, runVitest } from '../../src/testing/run-vitest.ts'
 import { createTempProject } from '../../src/testing/temp-project.ts'
@@ -27,7 +27,7 @@ await using project = await createTempProject(
 )
 
 const run = runVitest('', { folder: project.folder })
-const samples: { done: number; megabytes: number }[] = []
+const samples: { done: number; megabytes: number; files: number }[] = []
 const timer = setInterval(() => void sample(), 1_000)
 const { exitCode, output } = await run.ended
 clearInterval(timer)
@@ -35,13 +35,14 @@ clearInterval(timer)
 const atQuarters = [1, 2, 3, 4].map((quarter) => samples.findLast(({ done }) => done <= (quarter * count) / 4))
 console.log(`exit code ${exitCode}, ${/Tests .*/.exec(output)?.[0]}, ${/Duration .*/.exec(output)?.[0]}`)
 console.log(
-  `resident memory of the main process: ${atQuarters.map((each) => `${each?.megabytes} MB after ${each?.done} suites`).join(', ')}`,
+  `main process: ${atQuarters.map((each) => `${each?.megabytes} MB resident, ${each?.files} open files after ${each?.done} suites`).join('; ')}`,
 )
 console.log(`clusters: ${new Set(output.match(/vk-[0-9a-f]{6}-[a-z0-9-]+/g)).size}, left: ${JSON.stringify(await findTraces(output))}`)
 
 async function sample(): Promise<void> {
   const status = await readFile(`/proc/${run.child.pid}/status`, 'utf8').catch(() => '')
   const kilobytes = /^VmRSS:\s+(\d+)/m.exec(status)?.[1]
+  const files = (await readdir(`/proc/${run.child.pid}/fd`).catch(() => [])).length
   if (kilobytes)
-    samples.push({ done: run.output().match(/^suite \d+ done$/gm)?.length ?? 0, megabytes: Math.round(Number(kilobytes) / 1024) })
+    samples.push({ files, done: run.output().match(/^suite \d+ done$/gm)?.length ?? 0, megabytes: Math.round(Number(kilobytes) / 1024) })
 }
