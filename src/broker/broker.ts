@@ -4,7 +4,7 @@ import { type AddressInfo, type Socket, createServer } from 'node:net'
 import { ClusterTestError, serializeError } from '../support/errors.ts'
 import type { Engine, EngineOptions, StartedSuite } from './engine.ts'
 import { readMessages, sendMessage } from './json-lines.ts'
-import type { BrokerAddress, BrokerMessage, WorkerMessage } from './protocol.ts'
+import type { BrokerAddress, BrokerAnswer, BrokerMessage, WorkerCall, WorkerMessage } from './protocol.ts'
 import type { RunningSuite } from './start-suite.ts'
 
 /** The one owner of all clusters of a run. */
@@ -31,6 +31,10 @@ async function applyWithin(suite: RunningSuite, { manifests, timeout }: ApplyMes
   }
 }
 
+function leaseOf({ cluster: { name, kubeconfigPath }, namespace, isShared, addresses, bundle, setup }: RunningSuite): BrokerMessage {
+  return { type: 'lease', lease: { name, kubeconfigPath, namespace, isShared, addresses, bundle, setup } }
+}
+
 /** Takes as long for a wrong token as for the right one. */
 function isEqual(given: unknown, token: string): boolean {
   return typeof given === 'string' && timingSafeEqual(sha256(given), sha256(token))
@@ -52,49 +56,70 @@ export async function startBroker(options: EngineOptions): Promise<Broker> {
     const closed = new AbortController()
     socket.once('close', () => closed.abort(new ClusterTestError('ERR_BROKER_CONNECTION_LOST', 'The worker is gone.')))
     const signal = AbortSignal.any([cancelled.signal, closed.signal])
-    const reply = (message: BrokerMessage) => sendMessage(socket, message)
-    const replyLease = ({ cluster: { name, kubeconfigPath }, namespace, isShared, addresses, bundle, setup }: RunningSuite) =>
-      reply({ type: 'lease', lease: { name, kubeconfigPath, namespace, isShared, addresses, bundle, setup } })
     let held = new AsyncDisposableStack()
     let suite: StartedSuite | undefined
+    const over = new AbortController()
+    /** What tests that run at the same time apply. */
+    const applying = new Set<Promise<void>>()
+
+    /** Undefined for what is not to be answered. */
+    const handle = async (message: WorkerMessage): Promise<BrokerMessage | undefined> => {
+      if (message.type === 'lease' && isEqual(message.token, token)) {
+        options.onRequest?.(message.request)
+        engine ??= import('./engine.ts')
+          .then(({ startEngine }) => startEngine(options))
+          .catch((error: unknown) => {
+            // In watch mode the user may start Docker meanwhile.
+            engine = undefined
+            throw error
+          })
+        suite = await (await engine).start(message.request, held, signal)
+        return leaseOf(suite)
+      }
+      if (message.type === 'apply' && suite) {
+        const running = suite
+        await applyWithin(running, message, AbortSignal.any([signal, over.signal]))
+        return leaseOf(running)
+      }
+      if (message.type === 'bridge' && suite) return { type: 'bridge', result: await suite.bridges.handle(message.call, signal) }
+      if (message.type === 'test-failed' && suite) {
+        suite.testFailed(message.requests)
+        return undefined
+      }
+      if (message.type === 'release') {
+        over.abort(new ClusterTestError('ERR_SETUP_CANCELLED', 'The suite has ended.'))
+        await Promise.all(applying)
+        if (message.failed) suite?.fail()
+        await suite?.finish(message.failed, message.requests)
+        suite = undefined
+        await held.disposeAsync()
+        held = new AsyncDisposableStack()
+        return { type: 'released' }
+      }
+      socket.destroy()
+      return undefined
+    }
+    const answer = async ({ id, ...message }: WorkerCall): Promise<void> => {
+      const reply = (each: BrokerMessage) => sendMessage(socket, { ...each, id } satisfies BrokerAnswer)
+      try {
+        const result = await handle(message)
+        if (result) reply(result)
+      } catch (error) {
+        reply({ type: 'failed', error: serializeError(error) })
+      }
+    }
     try {
-      for await (const message of readMessages<WorkerMessage>(socket)) {
-        try {
-          if (message.type === 'lease' && isEqual(message.token, token)) {
-            options.onRequest?.(message.request)
-            engine ??= import('./engine.ts')
-              .then(({ startEngine }) => startEngine(options))
-              .catch((error: unknown) => {
-                // In watch mode the user may start Docker meanwhile.
-                engine = undefined
-                throw error
-              })
-            suite = await (await engine).start(message.request, held, signal)
-            replyLease(suite)
-          } else if (message.type === 'apply' && suite) {
-            await applyWithin(suite, message, signal)
-            replyLease(suite)
-          } else if (message.type === 'bridge' && suite) {
-            reply({ type: 'bridge', result: await suite.bridges.handle(message.call, signal) })
-          } else if (message.type === 'test-failed' && suite) {
-            suite.testFailed(message.requests)
-          } else if (message.type === 'release') {
-            if (message.failed) suite?.fail()
-            await suite?.finish(message.failed, message.requests)
-            suite = undefined
-            await held.disposeAsync()
-            held = new AsyncDisposableStack()
-            reply({ type: 'released' })
-          } else {
-            socket.destroy()
-          }
-        } catch (error) {
-          reply({ type: 'failed', error: serializeError(error) })
-        }
+      for await (const message of readMessages<WorkerCall>(socket)) {
+        const answered = answer(message)
+        if (message.type === 'apply') {
+          applying.add(answered)
+          void answered.finally(() => applying.delete(answered))
+        } else await answered
       }
     } finally {
       // A worker that ends without a word was killed, unless the run ends.
       if (!cancelled.signal.aborted) suite?.fail()
+      await Promise.all(applying)
       await held.disposeAsync()
     }
   }

@@ -4,7 +4,7 @@ import type { BridgeCall, BridgeResults } from '../bridge/requests.ts'
 import type { RequestRecord } from '../report/model.ts'
 import { ClusterTestError, deserializeError } from '../support/errors.ts'
 import { readMessages, sendMessage } from './json-lines.ts'
-import type { BrokerAddress, BrokerMessage, Lease, LeaseRequest, WorkerMessage } from './protocol.ts'
+import type { BrokerAddress, BrokerAnswer, BrokerMessage, Lease, LeaseRequest, WorkerCall, WorkerMessage } from './protocol.ts'
 
 /** A worker's hold on a cluster. */
 export interface HeldLease extends AsyncDisposable {
@@ -24,18 +24,7 @@ export interface HeldLease extends AsyncDisposable {
 /** Asks the broker for a cluster and resolves when its stack is ready. Disposal resolves when everything is gone. */
 export async function leaseCluster({ port, token }: Omit<BrokerAddress, 'junit'>, request: LeaseRequest): Promise<HeldLease> {
   const socket = await open(port)
-  const answers = readMessages<BrokerMessage>(socket)
-  const call = async (message: WorkerMessage): Promise<BrokerMessage> => {
-    sendMessage(socket, message)
-    const { value, done } = await answers.next()
-    if (done)
-      throw new ClusterTestError(
-        'ERR_BROKER_CONNECTION_LOST',
-        'The connection to the main process of vitest ended: it is being closed, or was killed.',
-      )
-    if (value.type === 'failed') throw deserializeError(value.error)
-    return value
-  }
+  const call = createCalls(socket)
   const leased = async (message: WorkerMessage): Promise<Lease> => {
     const answer = await call(message)
     if (answer.type !== 'lease')
@@ -52,7 +41,7 @@ export async function leaseCluster({ port, token }: Omit<BrokerAddress, 'junit'>
         return lease
       },
       fail: () => void (hasFailed = true),
-      testFailed: (requests) => sendMessage(socket, { type: 'test-failed', requests } satisfies WorkerMessage),
+      testFailed: (requests) => sendMessage(socket, { type: 'test-failed', requests, id: 0 } satisfies WorkerCall),
       remember: (received) => void (requests = received),
       async apply(manifests, timeout) {
         lease = await leased({ type: 'apply', manifests, timeout })
@@ -75,6 +64,39 @@ export async function leaseCluster({ port, token }: Omit<BrokerAddress, 'junit'>
     socket.destroy()
     throw error
   }
+}
+
+/** Tests that run at the same time ask at the same time. */
+function createCalls(socket: Socket): (message: WorkerMessage) => Promise<BrokerMessage> {
+  const pending = new Map<number, PromiseWithResolvers<BrokerMessage>>()
+  let last = 0
+  let isOver = false
+  const read = async () => {
+    for await (const answer of readMessages<BrokerAnswer>(socket)) {
+      pending.get(answer.id)?.resolve(answer)
+      pending.delete(answer.id)
+    }
+    isOver = true
+    for (const { reject } of pending.values()) reject(connectionLost())
+  }
+  void read()
+  return async (message) => {
+    if (isOver) throw connectionLost()
+    const id = ++last
+    const answered = Promise.withResolvers<BrokerMessage>()
+    pending.set(id, answered)
+    sendMessage(socket, { ...message, id } satisfies WorkerCall)
+    const answer = await answered.promise
+    if (answer.type === 'failed') throw deserializeError(answer.error)
+    return answer
+  }
+}
+
+function connectionLost(): ClusterTestError {
+  return new ClusterTestError(
+    'ERR_BROKER_CONNECTION_LOST',
+    'The connection to the main process of vitest ended: it is being closed, or was killed.',
+  )
 }
 
 function open(port: number): Promise<Socket> {

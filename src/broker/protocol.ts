@@ -55,7 +55,11 @@ export type WorkerMessage =
   /** `failed`: a test of the suite did. */
   | { readonly type: 'release'; readonly failed: boolean; readonly requests: readonly RequestRecord[] }
 
-/** The answer to each message of a worker, in order. */
+/** What a worker sends: the answer to it has the same id. What `id` is 0 has no answer. */
+export type WorkerCall = WorkerMessage & { readonly id: number }
+
+export type BrokerAnswer = BrokerMessage & { readonly id: number }
+
 export type BrokerMessage =
   | { readonly type: 'lease'; readonly lease: Lease }
   | { readonly type: 'bridge'; readonly result: BridgeResults[keyof BridgeResults] }

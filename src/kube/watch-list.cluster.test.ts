@@ -1,7 +1,5 @@
 import { readFile } from 'node:fs/promises'
 
-import { expect } from 'vitest'
-
 import { waitForReady } from '../stack/wait.ts'
 import { describe } from '../suite/describe.ts'
 import { startStallingProxy, startWatchProxy } from '../testing/api-proxy.ts'
@@ -15,10 +13,12 @@ const path = '/api/v1/namespaces/default/configmaps'
 const configMap = (name: string): KubeObject => ({ apiVersion: 'v1', kind: 'ConfigMap', metadata: { name } })
 const target = { namespace: 'default', pod: 'shell', container: 'app' }
 
-describe.withCluster('watches', { manifests: shellPod('shell', 'exec sleep 1000') }, (test) => {
+// Each waits most of its time, for a connection of its own.
+describe.concurrent.withCluster('watches', { manifests: shellPod('shell', 'exec sleep 1000') }, (test) => {
   test('a watch that the server ends goes on from its last version, and one whose version is too old lists again', async ({
     cluster,
     signal,
+    expect,
   }) => {
     await using proxy = await startWatchProxy(await readFile(cluster.kubeconfigPath, 'utf8'))
     using list = await watchList<KubeObject>(createKubeClient(proxy.kubeconfig), path, { onChange: () => {}, signal })
@@ -42,7 +42,7 @@ describe.withCluster('watches', { manifests: shellPod('shell', 'exec sleep 1000'
     await expect.poll(names, { timeout: 10_000 }).toContain('after-410')
   })
 
-  test('a watch on whose connection no byte comes any more is given up for another one', async ({ cluster, signal }) => {
+  test('a watch on whose connection no byte comes any more is given up for another one', async ({ cluster, signal, expect }) => {
     await using proxy = await startStallingProxy(await readFile(cluster.kubeconfigPath, 'utf8'))
     using list = await watchList<KubeObject>(createKubeClient(proxy.kubeconfig), path, { onChange: () => {}, signal })
     await expect.poll(() => proxy.open, { timeout: 10_000 }).toBeGreaterThan(0)
@@ -53,7 +53,7 @@ describe.withCluster('watches', { manifests: shellPod('shell', 'exec sleep 1000'
     await expect.poll(() => list.items.map(({ metadata }) => metadata.name), { timeout: 90_000 }).toContain('while-it-is-silent')
   })
 
-  test('nothing outlives its deadline, whatever the connection does', async ({ cluster }) => {
+  test('nothing outlives its deadline, whatever the connection does', async ({ cluster, expect }) => {
     await using proxy = await startStallingProxy(await readFile(cluster.kubeconfigPath, 'utf8'))
     const kube = createKubeClient(proxy.kubeconfig)
     const stop = new AbortController()
@@ -80,25 +80,29 @@ describe.withCluster('watches', { manifests: shellPod('shell', 'exec sleep 1000'
     expect(performance.now() - started).toBeLessThan(30_000)
   })
 
-  test('exit codes are true and output is whole, twenty times each, both outputs apart', { timeout: 180_000 }, async ({ cluster }) => {
-    const kube = createKubeClient(await readFile(cluster.kubeconfigPath, 'utf8'))
-    const signal = AbortSignal.timeout(150_000)
-    for (const [script, exitCode] of [
-      ['echo out; echo err >&2', 0],
-      ['echo out; echo err >&2; exit 1', 1],
-      ['echo out; echo err >&2; kill -9 $$', 137],
-    ] as const) {
-      const results = await Promise.all(Array.from({ length: 20 }, () => execInContainer(kube, target, ['sh', '-c', script], { signal })))
-      expect(new Set(results.map((result) => JSON.stringify(result)))).toEqual(
-        new Set([JSON.stringify({ stdout: 'out\n', stderr: 'err\n', exitCode })]),
+  test(
+    'exit codes are true and output is whole, twenty times each, both outputs apart',
+    { timeout: 180_000 },
+    async ({ cluster, expect }) => {
+      const kube = createKubeClient(await readFile(cluster.kubeconfigPath, 'utf8'))
+      const signal = AbortSignal.timeout(150_000)
+      for (const [script, exitCode] of [
+        ['echo out; echo err >&2', 0],
+        ['echo out; echo err >&2; exit 1', 1],
+        ['echo out; echo err >&2; kill -9 $$', 137],
+      ] as const) {
+        const results = await Promise.all(Array.from({ length: 20 }, () => execInContainer(kube, target, ['sh', '-c', script], { signal })))
+        expect(new Set(results.map((result) => JSON.stringify(result)))).toEqual(
+          new Set([JSON.stringify({ stdout: 'out\n', stderr: 'err\n', exitCode })]),
+        )
+      }
+      const unknown = await Promise.allSettled(
+        Array.from({ length: 20 }, () => execInContainer(kube, target, ['no-such-program'], { signal })),
       )
-    }
-    const unknown = await Promise.allSettled(
-      Array.from({ length: 20 }, () => execInContainer(kube, target, ['no-such-program'], { signal })),
-    )
-    for (const each of unknown) {
-      if (each.status === 'fulfilled') expect(each.value.exitCode).toBeGreaterThan(125)
-      else expect(each.reason).toMatchObject({ code: 'ERR_KUBE_EXEC_FAILED' })
-    }
-  })
+      for (const each of unknown) {
+        if (each.status === 'fulfilled') expect(each.value.exitCode).toBeGreaterThan(125)
+        else expect(each.reason).toMatchObject({ code: 'ERR_KUBE_EXEC_FAILED' })
+      }
+    },
+  )
 })

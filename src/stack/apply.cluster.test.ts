@@ -16,7 +16,8 @@ const deployment = (name: string, template: object) => ({
   spec: { selector: { matchLabels: { app: name } }, template: { metadata: { labels: { app: name } }, spec: template } },
 })
 
-describe.withCluster('apply and wait', { images: ['busybox:1.37'], agents: 1 }, (test) => {
+// Each test waits most of its time, for objects of its own.
+describe.concurrent.withCluster('apply and wait', { images: ['busybox:1.37'], agents: 1 }, (test) => {
   test('a file in any order: a custom resource before its definition, objects before their Namespace, Lists, a bare Pod', async ({
     cluster,
   }) => {
@@ -50,7 +51,7 @@ describe.withCluster('apply and wait', { images: ['busybox:1.37'], agents: 1 }, 
     expect(await cluster.logs('job/once')).toBe('done\n')
   })
 
-  test('a volume is provisioned, and its content outlives the pod', async ({ cluster }) => {
+  test('a volume is provisioned, and its content outlives the pod', async ({ cluster, expect }) => {
     await cluster.apply('../../fixtures/manifests/volume.yaml')
     await cluster.exec('statefulset/keeper', ['sh', '-c', 'echo kept > /data/file'])
     await cluster.exec('statefulset/keeper', ['kill', '1'], { reject: false })
