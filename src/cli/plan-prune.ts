@@ -10,12 +10,12 @@ export interface PrunePlan {
   readonly kept: readonly string[]
 }
 
-/** Of runs that have ended on this host, and of nothing else. */
+/** Of runs that have ended on this host, and of those that `forced` names and that nobody here can see. */
 export function planPrune(
   runs: readonly RunInventory[],
-  { all, now = Date.now() }: { readonly all: boolean; readonly now?: number },
+  { all, forced = [], now = Date.now() }: { readonly all: boolean; readonly forced?: readonly string[]; readonly now?: number },
 ): readonly PrunePlan[] {
-  const dead = runs.filter(({ owner }) => owner.state === 'dead')
+  const dead = runs.filter(({ run, owner }) => owner.state === 'dead' || (owner.state === 'elsewhere' && forced.includes(run)))
   return dead.map(({ run, clusters }) => {
     const isKept = ({ keptUntil }: { readonly keptUntil: string | undefined }) =>
       !all && keptUntil !== undefined && Date.parse(keptUntil) > now
@@ -27,8 +27,12 @@ export function planPrune(
   })
 }
 
-/** @throws ClusterTestError `ERR_CLUSTER_NOT_FOUND` for a run that has nothing, `ERR_CLUSTER_IN_USE` for one that may live */
-export function checkRuns(wanted: readonly string[], runs: readonly RunInventory[]): void {
+/** @throws ClusterTestError `ERR_CLUSTER_NOT_FOUND` for a run that has nothing, `ERR_CLUSTER_IN_USE` for one that lives, or that may unless it is forced */
+export function checkRuns(wanted: readonly string[], runs: readonly RunInventory[], { force }: { readonly force: boolean }): void {
+  if (force && wanted.length === 0)
+    throw new ClusterTestError('ERR_OPTIONS_INVALID', 'Expected the runs that --force is for, got none.', {
+      hint: 'vitest-kubernetes list shows them: those whose owner is elsewhere.',
+    })
   for (const id of wanted) {
     const run = runs.find((each) => each.run === id)
     if (!run)
@@ -36,11 +40,16 @@ export function checkRuns(wanted: readonly string[], runs: readonly RunInventory
         hint: `There are ${formatList(runs.map((each) => each.run))}.`,
       })
     const { state, pid, host } = run.owner
-    if (state !== 'dead')
+    if (state === 'alive' || (state === 'elsewhere' && !force))
       throw new ClusterTestError(
         'ERR_CLUSTER_IN_USE',
         `Run "${id}" is of process ${pid} on "${host}", which ${state === 'alive' ? 'runs' : 'cannot be seen from here'}.`,
-        { hint: 'End the process: it removes what it has.' },
+        {
+          hint:
+            state === 'alive'
+              ? 'End the process: it removes what it has.'
+              : `If you know that it has ended, as a container that is gone: vitest-kubernetes prune ${id} --force`,
+        },
       )
   }
 }

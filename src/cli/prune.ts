@@ -12,15 +12,16 @@ export const prune = {
   positionals: [0, Infinity],
   options: {
     all: { type: 'boolean', help: 'kept clusters too, before their time is over' },
+    force: { type: 'boolean', help: 'also the named runs whose process cannot be seen from here' },
     'dry-run': { type: 'boolean', help: 'only say what would be removed' },
     json: jsonOption,
   },
   async run({ positionals, values }, { print }) {
     const docker = await connectDocker()
     const runs = await readInventory(docker)
-    checkRuns(positionals, runs)
+    checkRuns(positionals, runs, { force: Boolean(values['force']) })
     const wanted = positionals.length === 0 ? runs : runs.filter(({ run }) => positionals.includes(run))
-    const plan = planPrune(wanted, { all: Boolean(values['all']) })
+    const plan = planPrune(wanted, { all: Boolean(values['all']), forced: values['force'] ? positionals : [] })
     const isDryRun = Boolean(values['dry-run'])
     const say = (line: string) => (values['json'] ? undefined : print(line))
     for (const { run, clusters, kept } of plan) {

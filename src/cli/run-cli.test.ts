@@ -76,15 +76,26 @@ test('says which clusters there are when none or several are meant', () => {
   `)
 })
 
-test('prunes no run that may live', () => {
-  expect(() => checkRuns(['aaa'], runs)).toThrowErrorMatchingInlineSnapshot(`
+test('prunes no run that may live, unless it is named and forced; and none that lives', () => {
+  const asked = { force: false }
+  const forced = { force: true }
+  expect(() => checkRuns(['aaa'], runs, asked)).toThrowErrorMatchingInlineSnapshot(`
     [ClusterTestError: Run "aaa" is of process 4 on "elsewhere", which cannot be seen from here.
-    Hint: End the process: it removes what it has.]
+    Hint: If you know that it has ended, as a container that is gone: vitest-kubernetes prune aaa --force]
   `)
-  expect(() => checkRuns(['ccc'], runs)).toThrowErrorMatchingInlineSnapshot(`
+  expect(() => checkRuns(['ccc'], runs, asked)).toThrowErrorMatchingInlineSnapshot(`
     [ClusterTestError: There is no run "ccc".
     Hint: There are "aaa" and "bbb".]
   `)
+  expect(() => checkRuns([], runs, forced)).toThrowErrorMatchingInlineSnapshot(`
+    [ClusterTestError: Expected the runs that --force is for, got none.
+    Hint: vitest-kubernetes list shows them: those whose owner is elsewhere.]
+  `)
+  const [elsewhere] = runs
+  const alive = { ...elsewhere!, run: 'ddd', owner: { ...elsewhere!.owner, state: 'alive' as const } }
+  expect(() => checkRuns(['ddd'], [alive], forced)).toThrow(/which runs\.\nHint: End the process/)
+  checkRuns(['aaa'], runs, forced)
+  expect(planPrune([...runs, alive], { all: false, forced: ['aaa', 'ddd'] }).map(({ run }) => run)).toEqual(['aaa'])
 })
 
 test('prunes what dead runs left, but for clusters that are kept until later', () => {
