@@ -5,6 +5,7 @@ import { beforeAll, describe, expect, test } from 'vitest'
 import { isOwnerDead, ownerLabel } from '../cluster/owner.ts'
 import { connectDocker } from '../docker/docker.ts'
 import { runCommand } from '../support/run-command.ts'
+import { startEngineProxy } from '../testing/engine-proxy.ts'
 import { findRemains, namedIn, publishedPorts } from '../testing/find-remains.ts'
 import { createForeigners } from '../testing/foreigners.ts'
 import { findPids, findTraces, runVitest } from '../testing/run-vitest.ts'
@@ -16,10 +17,14 @@ const within30s = { timeout: 30_000, interval: 500 }
 describe('ends that vitest sees', () => {
   let run: { readonly exitCode: number | null; readonly output: string }
   beforeAll(async () => {
-    run = await runVitest('ends-', { args: ['--maxWorkers=2'] }).ended
+    const running = runVitest('ends-', { args: ['bridges', '--maxWorkers=2'] })
+    await running.prints('the test runs in process')
+    process.kill(Number(/in process (\d+)\./.exec(running.output())![1]), 'SIGKILL')
+    run = await running.ended
   }, 180_000)
 
   test.for([
+    ['SIGKILL of the worker', /Worker forks emitted error|Worker exited unexpectedly/],
     ['process.exit in a test', /Error: process\.exit unexpectedly called with "3"/],
     ['an uncaught error', /Error: nobody catches it/],
     ['a hook before the tests that throws', /Error: the first hook/],
@@ -30,14 +35,15 @@ describe('ends that vitest sees', () => {
     expect(run.exitCode).toBe(1)
   })
 
-  test('all of them leave nothing', async () => {
-    await expect.poll(() => findTraces(run.output), soon).toEqual([])
+  test('all of them leave nothing, nor of the bridges that were open', async () => {
+    expect(namedIn(run.output)).toHaveLength(5)
+    await expect.poll(() => findRemains(run.output), soon).toEqual([])
   })
 })
 
 test.for([
   ['SIGINT', 'bridges', 130],
-  ['SIGTERM', 'long', 143],
+  ['SIGTERM', 'waits', 143],
 ] as const)('%s during a test (%s) ends the run and leaves nothing', async ([signal, suite, exitCode]) => {
   const run = runVitest(suite)
   await run.prints('the test runs in process')
@@ -80,14 +86,6 @@ test('SIGKILL of the main process leaves nothing within 30 s, nor of the bridges
   await expect.poll(() => findRemains(run.output(), ports), within30s).toEqual([])
 })
 
-test('SIGKILL of the worker fails the run and leaves nothing, nor of the bridges that were open', async () => {
-  const run = runVitest('bridges')
-  await run.prints('the test runs in process')
-  process.kill(Number(/in process (\d+)\./.exec(run.output())![1]), 'SIGKILL')
-  await expect.poll(() => findRemains(run.output()), within30s).toEqual([])
-  expect(await run.ended).toMatchObject({ exitCode: 1 })
-})
-
 test('the next run removes what nobody did, and nothing of a run that lives, nor of others', async () => {
   await using cleanup = new AsyncDisposableStack()
   const [dead, live] = [runVitest('waits'), runVitest('waits')]
@@ -103,7 +101,7 @@ test('the next run removes what nobody did, and nothing of a run that lives, nor
   const foreigners = cleanup.use(await createForeigners(docker, deadName!))
   expect(isOwnerDead(foreigners.rebooted.labels[ownerLabel]!)).toBe(true)
 
-  const next = await runVitest('passes').ended
+  const next = await runVitest('bare').ended
   expect(next.exitCode).toBe(0)
   // Any run that starts meanwhile may have been the next one.
   expect(await findTraces(deadName!)).toEqual([])
@@ -113,6 +111,27 @@ test('the next run removes what nobody did, and nothing of a run that lives, nor
   process.kill(-live.child.pid!, 'SIGHUP')
   await expect.poll(() => findTraces(liveName!), soon).toEqual([])
   expect(await live.ended).toMatchObject({ exitCode: 129 })
+})
+
+test('an engine that is restarted meanwhile is waited for, by a run that ends and by the lifeline of one that is killed', async () => {
+  await using engine = await startEngineProxy()
+  const runs = [0, 1].map(() => runVitest('waits', { env: { DOCKER_HOST: engine.address } }))
+  await Promise.all(runs.map((run) => run.prints('the test runs in process')))
+  const nodes = runs.map((run) => `k3d-${/k3d cluster "(vk-\S+)"/.exec(run.output())![1]}-server-0`)
+  await engine.stop()
+  // What an engine does to containers when it goes, and for those of such a restart policy when it is back.
+  await runCommand('docker', ['kill', ...nodes])
+  const [cancelled, killed] = runs
+  process.kill(-cancelled!.child.pid!, 'SIGINT')
+  killed!.child.kill('SIGKILL')
+  await cancelled!.prints('SIGINT: removing the clusters.')
+  await killed!.ended
+  await runCommand('docker', ['start', ...nodes])
+  expect(await findTraces(nodes.join(' '))).not.toEqual([])
+
+  await engine.start()
+  for (const run of runs) await expect.poll(() => findTraces(run.output()), within30s).toEqual([])
+  expect(await cancelled!.ended).toMatchObject({ exitCode: 130 })
 })
 
 /** The name of the cluster that k3d is creating for a process. */

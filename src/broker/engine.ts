@@ -68,7 +68,7 @@ export async function startEngine({
   await using cleanup = new AsyncDisposableStack()
   const folder = await mkdtemp(join(tmpdir(), folderPrefix(owner.run)))
   cleanup.defer(() => rm(folder, { recursive: true, force: true }))
-  const lifeline = cleanup.use(startLifeline(owner.run))
+  const lifeline = cleanup.use(startLifeline(docker, owner.run))
   const trackChild = (event: 'started' | 'ended', pid: number) => lifeline.trackChild(event, pid)
   const k3d = await findK3d(docker, command, trackChild)
   // A child that was killed may have had a request under way in the Docker engine.

@@ -2,7 +2,7 @@ import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
-import type { Docker } from '../docker/docker.ts'
+import type { DockerEngine } from '../docker/docker.ts'
 import { removeByLabel } from '../docker/remove.ts'
 import { clusterLabel, clusterName, expiresLabel, kubeconfigLabel, ownerLabel, runLabel } from './owner.ts'
 
@@ -21,7 +21,7 @@ const folderPrefix = (name: string) => `vitest-kubernetes-kept-${name}-`
 
 /** Writes down, where Docker keeps its objects, that a cluster stays until then. */
 export async function markKept(
-  docker: Docker,
+  docker: DockerEngine,
   { name, labels, kubeconfig, expires }: { name: string; labels: Readonly<Record<string, string>>; kubeconfig: string; expires: number },
 ): Promise<KeptCluster> {
   const folder = await mkdtemp(join(tmpdir(), folderPrefix(name)))
@@ -35,7 +35,7 @@ export async function markKept(
 }
 
 /** All clusters that are kept, those whose time is over included. */
-export async function listKept(docker: Docker): Promise<readonly KeptCluster[]> {
+export async function listKept(docker: DockerEngine): Promise<readonly KeptCluster[]> {
   const { Volumes } = await docker.engine.listVolumes({ filters: { label: [ownerLabel, expiresLabel] } })
   return (Volumes ?? []).map(({ Labels }) => ({
     name: Labels[clusterLabel] ?? '',
@@ -46,7 +46,7 @@ export async function listKept(docker: Docker): Promise<readonly KeptCluster[]> 
 }
 
 /** Removes a kept cluster and its kubeconfig, and what says that it is kept only when the rest is gone. */
-export async function removeKept(docker: Docker, { name }: Pick<KeptCluster, 'name'>): Promise<void> {
+export async function removeKept(docker: DockerEngine, { name }: Pick<KeptCluster, 'name'>): Promise<void> {
   const filters = [`k3d.cluster=${name}`, `${clusterLabel}=${name}`]
   await removeByLabel(docker, filters, { isMeant: (labels) => !(expiresLabel in labels) })
   await removeByLabel(docker, filters)

@@ -2,8 +2,9 @@ import { readdir, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
-import type { Docker } from '../docker/docker.ts'
+import type { DockerEngine } from '../docker/docker.ts'
 import { removeByLabel } from '../docker/remove.ts'
+import { untilAnswers } from '../docker/until-answers.ts'
 import { listKept, removeKept, removeOldKubeconfigs } from './kept-clusters.ts'
 import { clusterLabel, folderPrefix, isOwnerDead, ownerLabel, runLabel } from './owner.ts'
 
@@ -14,7 +15,7 @@ export interface Leftover {
 }
 
 /** What dead runs of this host left. Found by our labels alone: never by a name, never anything of a run that lives, nor what is kept. */
-export async function findLeftovers(docker: Docker): Promise<readonly Leftover[]> {
+export async function findLeftovers(docker: DockerEngine): Promise<readonly Leftover[]> {
   const filters = { label: [ownerLabel] }
   const [containers, networks, volumes, kept] = await Promise.all([
     docker.engine.listContainers({ all: true, filters }),
@@ -38,9 +39,9 @@ export async function findLeftovers(docker: Docker): Promise<readonly Leftover[]
  * Removes everything of a run: what Docker has, the parts included that only k3d labelled, and its folder with the
  * kubeconfigs. Only clusters that are kept stay.
  */
-export async function removeRun(docker: Docker, run: string): Promise<void> {
-  const kept = new Set((await listKept(docker)).map(({ name }) => name))
-  const networks = await docker.engine.listNetworks({ filters: { label: [`${runLabel}=${run}`] } })
+export async function removeRun(docker: DockerEngine, run: string): Promise<void> {
+  const kept = new Set((await untilAnswers(() => listKept(docker))).map(({ name }) => name))
+  const networks = await untilAnswers(() => docker.engine.listNetworks({ filters: { label: [`${runLabel}=${run}`] } }))
   const clusters = networks.flatMap(({ Labels }) => Labels?.[clusterLabel] ?? []).filter((name) => !kept.has(name))
   await removeByLabel(docker, [...clusters.map((name) => `k3d.cluster=${name}`), `${runLabel}=${run}`], {
     isMeant: (labels) => !kept.has(labels[clusterLabel] ?? ''),
@@ -51,7 +52,7 @@ export async function removeRun(docker: Docker, run: string): Promise<void> {
 }
 
 /** Removes what dead runs left and what has been kept for long enough, and resolves to it. */
-export async function pruneLeftovers(docker: Docker): Promise<readonly Leftover[]> {
+export async function pruneLeftovers(docker: DockerEngine): Promise<readonly Leftover[]> {
   const leftovers = await findLeftovers(docker)
   const kept = new Set((await listKept(docker)).map(({ name }) => name))
   for (const { run, clusters } of leftovers) {

@@ -1,6 +1,7 @@
 import { createInterface } from 'node:readline'
 
-import { connectDocker } from '../docker/docker.ts'
+import { openDocker } from '../docker/open-docker.ts'
+import { untilAnswers } from '../docker/until-answers.ts'
 import { listKept, removeKept } from './kept-clusters.ts'
 import { removeRun } from './leftovers.ts'
 
@@ -23,7 +24,8 @@ if (mustStay) await removeExpired()
 
 async function removeEverything(): Promise<void> {
   for (const pid of children) kill(pid)
-  const docker = await connectDocker()
+  const docker = openDocker()
+  await untilAnswers(() => docker.engine.ping(), 600_000)
   // A request that the dead process had sent may still be under way in the engine: look twice.
   await removeRun(docker, run!)
   await new Promise((resolve) => setTimeout(resolve, 2000))
@@ -42,7 +44,7 @@ async function removeExpired(): Promise<void> {
 
 /** Removes what is due, and resolves to the milliseconds until more is; undefined when nothing is kept. */
 async function nextExpiry(): Promise<number | undefined> {
-  const docker = await connectDocker()
+  const docker = openDocker()
   const now = Date.now()
   const kept = (await listKept(docker)).filter((each) => each.run === run)
   for (const each of kept.filter(({ expires }) => expires <= now)) await removeKept(docker, each)

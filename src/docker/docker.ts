@@ -23,6 +23,9 @@ export interface Docker {
   pull(reference: string): Promise<void>
 }
 
+/** All that removals need. */
+export type DockerEngine = Pick<Docker, 'engine'>
+
 /** @throws ClusterTestError `ERR_DOCKER_UNAVAILABLE` when no engine answers */
 export async function connectDocker(): Promise<Docker> {
   try {

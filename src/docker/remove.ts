@@ -1,7 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 
 import { ClusterTestError, messageOf } from '../support/errors.ts'
-import { type Docker, isBeingRemoved, isNotFound } from './docker.ts'
+import { type DockerEngine, isBeingRemoved, isNotFound } from './docker.ts'
+import { untilAnswers } from './until-answers.ts'
 
 /** What a removal left, by name. Empty when everything is gone. */
 export interface DockerObjects {
@@ -16,7 +17,7 @@ export type LabelFilters = readonly string[]
 /** Tells of what matches what is meant, by its labels. */
 export type IsMeant = (labels: Readonly<Record<string, string>>) => boolean
 
-export async function listByLabel(docker: Docker, filters: LabelFilters, isMeant: IsMeant = () => true): Promise<DockerObjects> {
+export async function listByLabel(docker: DockerEngine, filters: LabelFilters, isMeant: IsMeant = () => true): Promise<DockerObjects> {
   const found = { containers: new Set<string>(), networks: new Set<string>(), volumes: new Set<string>() }
   for (const label of filters) {
     const [containers, networks, volumes] = await Promise.all([
@@ -37,17 +38,17 @@ export function isEmpty({ containers, networks, volumes }: DockerObjects): boole
 
 /**
  * Removes every container (with its anonymous volumes), network and volume that matches, whatever state it is in:
- * running, half created, being removed by somebody else, or gone already.
+ * running, half created, being removed by somebody else, or gone already. Waits for an engine that is being restarted.
  * @throws ClusterTestError `ERR_CLUSTER_LEFTOVERS` that lists what could not be removed
  */
 export async function removeByLabel(
-  docker: Docker,
+  docker: DockerEngine,
   filters: LabelFilters,
   { isMeant, attempts = 10 }: { readonly isMeant?: IsMeant; readonly attempts?: number } = {},
 ): Promise<void> {
   const failures = new Map<string, unknown>()
   for (let attempt = 1; ; attempt++) {
-    const found = await listByLabel(docker, filters, isMeant)
+    const found = await untilAnswers(() => listByLabel(docker, filters, isMeant))
     if (isEmpty(found)) return
     if (attempt > attempts) {
       const names = [...found.containers, ...found.networks, ...found.volumes]
@@ -76,16 +77,16 @@ export async function removeByLabel(
 }
 
 /** Removes one container, whatever it is doing, with its anonymous volumes: a node image brings four, and nothing labels them. */
-export async function removeContainer(docker: Docker, id: string): Promise<void> {
+export async function removeContainer(docker: DockerEngine, id: string): Promise<void> {
   try {
-    await docker.engine.getContainer(id).remove({ force: true, v: true })
+    await untilAnswers(() => docker.engine.getContainer(id).remove({ force: true, v: true }))
   } catch (error) {
     if (!isNotFound(error) && !isBeingRemoved(error)) throw error
   }
 }
 
 /** A network with foreign containers (a user's own, attached by hand) is left by them first. */
-async function removeNetwork(docker: Docker, name: string): Promise<void> {
+async function removeNetwork(docker: DockerEngine, name: string): Promise<void> {
   const network = docker.engine.getNetwork(name)
   const { Containers } = (await network.inspect()) as { Containers?: Record<string, unknown> }
   for (const container of Object.keys(Containers ?? {})) await network.disconnect({ Container: container, Force: true })

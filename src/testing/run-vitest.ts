@@ -25,10 +25,15 @@ export interface RunVitestOptions {
   readonly env?: Readonly<Record<string, string>>
   /** @default fixtures/suites */
   readonly folder?: string
+  /** @default 'run' */
+  readonly command?: 'run' | 'list'
 }
 
-export function runVitest(suite: string, { args = [], env = {}, folder = `${root}fixtures/suites` }: RunVitestOptions = {}): VitestRun {
-  return start(process.execPath, [vitest, 'run', '--root', folder, ...(suite ? [suite] : []), ...args], env)
+export function runVitest(
+  suite: string,
+  { args = [], env = {}, folder = `${root}fixtures/suites`, command = 'run' }: RunVitestOptions = {},
+): VitestRun {
+  return start(process.execPath, [vitest, command, '--root', folder, ...(suite ? [suite] : []), ...args], env)
 }
 
 /** In watch mode, in a terminal: what is written to the standard input of `child` are its keys. */
