@@ -3,10 +3,10 @@ import { expect, test } from 'vitest'
 import { findTraces, runVitest } from '../testing/run-vitest.ts'
 import { createTempProject } from '../testing/temp-project.ts'
 
-/** Ten files that all want a cluster at once: four clusters, two at a time. */
+/** Ten files that all want a cluster at once: three clusters, two at a time. */
 const files = Object.fromEntries(
   Array.from({ length: 10 }, (_, index) => {
-    const options = [`{}`, `{ cluster: 'shared' }`, `{ cluster: 'shared', nodeEnv: { KIND: 'other' } }`][index < 2 ? 0 : 1 + (index % 2)]
+    const options = [`{}`, `{ cluster: 'shared' }`, `{ cluster: 'shared', nodeEnv: { KIND: 'other' } }`][index < 1 ? 0 : 1 + (index % 2)]
     const text = `import { describe, expect } from 'vitest-kubernetes'
 describe.withCluster('suite ${index}', ${options}, (test) => test('runs', ({ cluster }) => expect(cluster.name).toMatch(/^vk-/)))`
     return [`file-${index}.test.ts`, text]
@@ -24,7 +24,7 @@ test('ten files finish with two clusters at a time; who waits is told, and no ti
 
 test('a run that is to end with the first failure leaves nothing', { timeout: 120_000 }, async () => {
   const text = (index: number, body: string) => `import { describe, expect } from 'vitest-kubernetes'
-describe.withCluster('suite ${index}', {}, (test) => test('runs', () => ${body}))`
+describe.withCluster('suite ${index}', { cluster: 'shared' }, (test) => test('runs', () => ${body}))`
   await using project = await createTempProject({
     'a.test.ts': text(1, 'expect.fail("at once")'),
     'b.test.ts': text(2, 'new Promise((resolve) => setTimeout(resolve, 2_000))'),

@@ -1,8 +1,9 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 
-import { expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, test } from 'vitest'
 
+import { randomId } from '../support/identity.ts'
 import { findTraces, runVitest } from '../testing/run-vitest.ts'
 import { type TempProject, createTempProject } from '../testing/temp-project.ts'
 
@@ -60,7 +61,10 @@ const projects = [
   { test: { name: 'threads', pool: 'threads' } },
   { test: { name: 'one process', pool: 'forks', isolate: false } },
   { test: { name: 'browser-like', environment: 'happy-dom' } },
-].map(({ test: options }) => ({ extends: true, test: { ...options, include: ['features.test.ts', 'only.test.ts'] } }))
+].map(({ test: options }) => ({
+  extends: true,
+  test: { ...options, include: options.name === 'forks' ? ['only.test.ts'] : [] },
+}))
 
 interface Report {
   readonly testResults: readonly {
@@ -84,7 +88,7 @@ const passing = {
 }
 
 async function run(project: TempProject, args: readonly string[] = []) {
-  const file = join(project.folder, 'report.json')
+  const file = join(project.folder, `${randomId()}.json`)
   const options = ['--reporter=default', '--reporter=json', `--outputFile.json=${file}`]
   const { exitCode, output } = await runVitest('', { folder: project.folder, args: [...options, ...args] }).ended
   const { testResults } = JSON.parse(await readFile(file, 'utf8')) as Report
@@ -94,28 +98,45 @@ async function run(project: TempProject, args: readonly string[] = []) {
   return { exitCode, output, results, clusters: output.match(/✓ .* cluster +k3d cluster /g)?.length ?? 0 }
 }
 
-test('suites work in every pool and environment, and one that does not run starts no cluster', { timeout: 240_000 }, async () => {
-  await using project = await createTempProject(
-    { 'features.test.ts': features, 'only.test.ts': only },
-    { test: { projects, tags: [{ name: 'slow' }], hookTimeout: 1_000 } },
-  )
-  const { exitCode, output, results, clusters } = await run(project)
-  expect(results.filter((each) => 'plain runs' in each)).toEqual(projects.map(() => passing))
-  expect(results.filter((each) => 'chosen runs' in each)).toEqual(
-    projects.map(() => ({ 'chosen runs': 'passed', 'not chosen never runs': 'skipped' })),
-  )
-  expect(output.match(/^window (object|undefined) in/gm)?.toSorted()).toEqual([
-    'window object in',
-    ...Array.from({ length: 3 }, () => 'window undefined in'),
-  ])
-  expect({ exitCode, clusters }).toEqual({ exitCode: 0, clusters: 1 })
-  expect(await findTraces(output)).toEqual([])
+describe.concurrent('vitest has ways to choose, repeat and arrange tests', () => {
+  let project: TempProject
+  beforeAll(async () => {
+    project = await createTempProject(
+      { 'features.test.ts': features, 'only.test.ts': only },
+      { test: { include: ['features.test.ts'], projects, tags: [{ name: 'slow' }], hookTimeout: 1_000 } },
+    )
+  })
+  afterAll(() => project[Symbol.asyncDispose]())
 
-  // Filtered by name, by tag, or listed only.
-  for (const args of [
-    ['-t', 'skipped test'],
-    ['--tags-filter', '!slow', '-t', 'plain'],
-    ['--project', 'forks', '--shard', '2/2', '-t', 'not chosen'],
-  ])
-    expect((await run(project, args)).clusters, args.join(' ')).toBe(0)
+  test('suites work in every pool and environment', { timeout: 240_000 }, async ({ expect }) => {
+    const { exitCode, output, results, clusters } = await run(project)
+    expect(results.filter((each) => 'plain runs' in each)).toEqual(projects.map(() => passing))
+    expect(results.filter((each) => 'chosen runs' in each)).toEqual([{ 'chosen runs': 'passed', 'not chosen never runs': 'skipped' }])
+    expect(output.match(/^window (object|undefined) in/gm)?.toSorted()).toEqual([
+      'window object in',
+      ...Array.from({ length: 3 }, () => 'window undefined in'),
+    ])
+    expect({ exitCode, clusters }).toEqual({ exitCode: 0, clusters: 1 })
+    expect(await findTraces(output)).toEqual([])
+  })
+
+  test.for([
+    ['a name', ['-t', 'skipped test']],
+    ['a tag', ['--tags-filter', '!slow', '-t', 'plain']],
+    ['a shard', ['--shard', '2/2', '-t', 'not chosen']],
+  ] as const)('what is filtered out by %s starts no cluster', { timeout: 120_000 }, async ([, args], { expect }) => {
+    const { exitCode, output, results } = await run(project, ['--project', 'forks', ...args])
+    expect(results.length).toBeGreaterThan(0)
+    expect({ exitCode, output }).toEqual({ exitCode: 0, output: expect.not.stringContaining('vk-') })
+  })
+
+  test('a list of the tests starts no cluster', { timeout: 120_000 }, async ({ expect }) => {
+    const { exitCode, output } = await runVitest('', {
+      folder: project.folder,
+      command: 'list',
+      args: ['--project', 'forks', '--staticParse=false'],
+    }).ended
+    expect(output).toMatch(/features\.test\.ts > plain > runs$/m)
+    expect({ exitCode, output }).toEqual({ exitCode: 0, output: expect.not.stringContaining('vk-') })
+  })
 })

@@ -16,7 +16,7 @@ test('suites of two files are in one cluster, which gets their image once', () =
   expect(output.match(/ import +"/g)).toHaveLength(1)
 })
 
-test('each has a namespace of its own: addresses, names, exec and bridges do not meet', () => {
+test('each has a namespace of its own: addresses, names, exec, bridges and releases of the same name do not meet', () => {
   expect(output).toMatch(/Tests {2}4 passed \| 2 skipped/)
 })
 
