@@ -1,10 +1,11 @@
-import { mkdir, writeFile } from 'node:fs/promises'
+import { mkdir, rename, writeFile } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { fileURLToPath } from 'node:url'
 
 import { ClusterTestError } from '../support/errors.ts'
+import { randomId } from '../support/identity.ts'
 import type { RunCommandOptions } from '../support/run-command.ts'
 import type { PostRender } from './post-render.ts'
 import { runTool } from './run-tool.ts'
@@ -56,7 +57,10 @@ export async function createHelm(folder: string, signal?: AbortSignal): Promise<
     })
   const plugin = join(home, 'data/plugins', postRenderer)
   await mkdir(plugin, { recursive: true, mode: 0o700 })
-  await writeFile(join(plugin, 'plugin.yaml'), JSON.stringify(pluginManifest))
+  // Whole at any moment: the Helm of another suite may be reading it.
+  const written = join(plugin, `${randomId()}.new`)
+  await writeFile(written, JSON.stringify(pluginManifest))
+  await rename(written, join(plugin, 'plugin.yaml'))
   return { run }
 }
 
