@@ -58,6 +58,9 @@ describe.withCluster('charts', options, (test) => {
     expect(Buffer.from(data['API_TOKEN']!, 'base64').toString()).toBe('through the looking-glass')
   })
 
+  /** Tests of releases of their own, which wait most of their time. */
+  const together = { concurrent: true }
+
   /** The chart with a hook, as a suite installs it. */
   async function install(
     cluster: TestCluster,
@@ -81,19 +84,23 @@ describe.withCluster('charts', options, (test) => {
     return notes
   }
 
-  test('a hook that fails is reported with the log of its pod, although the chart has it deleted', async ({ cluster, signal }) => {
-    const failing = { command: 'echo no such table: orders; exit 3' }
-    await expect(install(cluster, 'failing', failing, signal)).rejects.toMatchObject({
-      code: 'ERR_HELM_FAILED',
-      message: expect.stringMatching(
-        /^Release "failing" could not be installed in namespace "default": .*\nHook job\/failing-migrate ended with exit code 3\. Last lines of container "migrate":\n {2}no such table: orders/s,
-      ),
-    })
-    expect(await install(cluster, 'failing', {}, signal)).toEqual(['release "failing" was left failed: uninstalled'])
-    expect(await install(cluster, 'failing', { command: 'echo again' }, signal)).toEqual([])
-  })
+  test(
+    'a hook that fails is reported with the log of its pod, although the chart has it deleted',
+    together,
+    async ({ cluster, signal }) => {
+      const failing = { command: 'echo no such table: orders; exit 3' }
+      await expect(install(cluster, 'failing', failing, signal)).rejects.toMatchObject({
+        code: 'ERR_HELM_FAILED',
+        message: expect.stringMatching(
+          /^Release "failing" could not be installed in namespace "default": .*\nHook job\/failing-migrate ended with exit code 3\. Last lines of container "migrate":\n {2}no such table: orders/s,
+        ),
+      })
+      expect(await install(cluster, 'failing', {}, signal)).toEqual(['release "failing" was left failed: uninstalled'])
+      expect(await install(cluster, 'failing', { command: 'echo again' }, signal)).toEqual([])
+    },
+  )
 
-  test('a release that takes too long is reported with the state of the cluster', async ({ cluster }) => {
+  test('a release that takes too long is reported with the state of the cluster', together, async ({ cluster }) => {
     await expect(install(cluster, 'slow', { command: 'sleep 60' }, AbortSignal.timeout(8_000))).rejects.toMatchObject({
       code: 'ERR_HELM_FAILED',
       message: expect.stringMatching(/^The time was up before release "slow" was installed.*\nPods:\n.*\nHint: If it only needs longer/s),
@@ -103,7 +110,7 @@ describe.withCluster('charts', options, (test) => {
   test.for([
     ['SIGKILL', 'pending-install'],
     ['SIGINT', 'failed'],
-  ] as const)('a release that %s has left %s is cleared away', async ([name, state], { cluster, signal }) => {
+  ] as const)('a release that %s has left %s is cleared away', together, async ([name, state], { cluster, signal, expect }) => {
     const release = `left-by-${name.toLowerCase()}`
     let pid = 0
     const interrupted = install(cluster, release, { command: 'sleep 60' }, signal, (started) => (pid = started))

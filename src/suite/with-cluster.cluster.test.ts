@@ -27,27 +27,18 @@ const userFiles = async () => [
   ),
 ]
 
-test.for([
-  ['passes', 0, []],
-  [
-    'fails',
-    1,
-    [/State of the cluster of suite "fails" when "expects another answer" failed:\nPods:\n {2}default\/hello-\S+ {2}1\/1 ready {2}Running/],
-  ],
-  [
-    'setup-fails',
-    1,
-    [
-      /ClusterTestError: pod\/crashes: container "app" ended with exit code 7\.\nLast lines of container "app":\n {2}no licence\n/,
-      // The frame points at the suite in the test file.
-      / ❯ setup-fails\.suite\.ts:10:10\n/,
-    ],
-  ],
-] as const)('a run that %s leaves nothing, and the kubeconfig of the user as it was', async ([suite, exitCode, messages]) => {
+test('suites that pass, fail, and fail in their set-up, two at a time, leave nothing, and the kubeconfig of the user as it was', async () => {
   const before = await userFiles()
-  const run = await runVitest(suite, { env: { KUBECONFIG: kubeconfig } }).ended
-  expect(run).toMatchObject({ exitCode })
+  const run = await runVitest('passes', { args: ['fails', '--maxWorkers=2'], env: { KUBECONFIG: kubeconfig } }).ended
+  expect(run).toMatchObject({ exitCode: 1, output: expect.stringMatching(/Tests {2}1 failed \| 2 passed \| 1 skipped/) })
   for (const message of messages) expect(run.output).toMatch(message)
   await expect.poll(() => findTraces(run.output), within10s).toEqual([])
   expect(await userFiles()).toEqual(before)
 })
+
+const messages = [
+  /State of the cluster of suite "fails" when "expects another answer" failed:\nPods:\n {2}default\/hello-\S+ {2}1\/1 ready {2}Running/,
+  /ClusterTestError: pod\/crashes: container "app" ended with exit code 7\.\nLast lines of container "app":\n {2}no licence\n/,
+  // The frame points at the suite in the test file.
+  / ❯ setup-fails\.suite\.ts:10:10\n/,
+]
