@@ -181,8 +181,11 @@ export async function openBridge(
         await unset()
       } finally {
         // Whatever becomes of the rules, the local side has to go too. Its last packets still need the way back.
-        await owned.disposeAsync()
-        await former?.forget()
+        try {
+          await owned.disposeAsync()
+        } finally {
+          await former?.forget()
+        }
       }
     },
   }

@@ -110,8 +110,11 @@ async function openJunction(
         await rules[Symbol.asyncDispose]()
       } finally {
         // What is under way goes on until it is answered, and needs the way back.
-        await owned.disposeAsync()
-        await rules.forget()
+        try {
+          await owned.disposeAsync()
+        } finally {
+          await rules.forget()
+        }
       }
     },
   }

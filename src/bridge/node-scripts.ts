@@ -61,16 +61,14 @@ if ! [ -e $dir/enter ]; then
   }
 fi
 pids=$marks
-${forEachPod('apply "$file"', uids)}
+${forEachPod('apply', uids)}
 for pid in $pids; do wait $pid || exit 1; done
-# A pod that had connections ends them now. What an earlier bridge has left of others does less harm: they come at random.
-first=0.5
-for mark in $dir/ns-*; do [ -e $mark/connected ] && first=0.1; done
-{ for pause in $first 1 5; do
+{ for pause in 0.1 1 5; do
   sleep $pause
-  for mark in $dir/ns-*; do
-    read -r ip ip6 < $mark/addresses || exit
-    nsenter --net=/var/run/netns/\${mark##*/ns-} sh $dir/own $ip $ip6
+  for mark in $dir/pod-*; do
+    read -r ip ip6 < $mark || exit
+    ns=/var/run/netns/\${mark##*/pod-}
+    in_pod own
   done
 done; } >/dev/null 2>&1 &
 `
@@ -89,11 +87,11 @@ ${functions(id)}
 on_sandbox() {
   file=$(echo ${cniCache}/*-$1-eth0)
   [ -e "$file" ] || return
-  read_sandbox "$file"
+  read_sandbox "$(cat "$file")"
   case $namespace/$name in ${match.namespace}/${match.name}) ;; *) return ;; esac
-  [ -d $dir/ns-\${ns##*/} ] && return
+  [ -e $mark ] && return
   # Before the labels, which take longer to ask for than some containers to start.
-  apply "$file"
+  apply
   labels=$(ctr -n k8s.io containers info $1 2>/dev/null)
   # What has gone again meanwhile has none.
   [ -n "$labels" ] || return
@@ -102,9 +100,9 @@ on_sandbox() {
 }
 # Of another workload, whose name begins in the same way.
 undo() {
-  rm -rf $mark
-  in_pod sh $dir/leave $dir \${ns##*/}
-  in_pod sh $dir/forget $dir \${ns##*/} flush
+  rm -f $mark
+  in_pod leave
+  in_pod forget flush
 }
 # The bridge may have gone before this has started.
 echo $$ > $dir/watch && mkfifo $dir/events || exit 0
@@ -132,16 +130,15 @@ done <&3
  * Ends the watch and removes every rule of the bridge, in whatever state it is. Connections that the local side has
  * accepted go on until it ends them.
  */
-export function removeScript(options: RuleOptions, families: readonly Family[]): string {
-  const { allow } = chainsOf(options.id)
+export function removeScript(options: RuleOptions): string {
   return `
 ${functions(options.id)}
 [ -d $dir ] || exit 0
 # Nothing new starts from here on, and what is under way is waited for.
 : > $dir/closing
 kill_noted watch
-for mark in $dir/ns-*; do
-  while [ -d $mark ] && ! [ -e $mark/done ] && ! [ -e $mark/failed ]; do sleep 0.01; done
+for mark in $dir/pod-*; do
+  while [ -e $mark ] && ! has done && ! has failed; do sleep 0.01; done
 done
 [ ! -e $gone ] || rm -rf $gone
 mv $dir $gone
@@ -149,22 +146,13 @@ dir=$gone
 # The watch may have come to note its number only now.
 kill_noted watch
 kill_noted ctr
-pids=
-${inEachPod('sh $dir/leave')}
-${families
-  .map(
-    (family) => `if ${saveCommand(family)} -t mangle | grep -q ':${allow} '; then
-  printf '%s' ${quote(removedNodeRules(options))} > $dir/unmark
-  restore_on_node $dir/unmark ${family} || exit 1
-fi`,
-  )
-  .join('\n')}
-for pid in $pids; do wait $pid || exit 1; done
+${inEachPod('leave')}
 `
 }
 
 /** After removeScript, once the local side has ended: forgets its connections, and puts the kernel's switches back. */
-export function forgetScript(options: RuleOptions): string {
+export function forgetScript(options: RuleOptions, families: readonly Family[]): string {
+  const { allow } = chainsOf(options.id)
   return `
 ${functions(options.id)}
 dir=$gone
@@ -175,19 +163,31 @@ ${waitForStates(options, ['SYN_SENT', 'SYN_RECV', 'ESTABLISHED', 'FIN_WAIT', 'CL
 # What has ended well may stay noted: a new connection from the same port replaces it. All else would be taken for it.
 flush=
 [ -z "$noted" ] || { echo "$noted" | grep -qv ' TIME_WAIT ' && flush=flush; }
-pids=
-${inEachPod('sh $dir/forget', '$flush')}
-for pid in $pids; do wait $pid || exit 1; done
+${inEachPod('forget $flush')}
+${families
+  .map(
+    (family) => `if ${saveCommand(family)} -t mangle | grep -q ':${allow} '; then
+  printf '%s' ${quote(removedNodeRules(options))} > $dir/unmark
+  restore_on_node $dir/unmark ${family} || exit 1
+fi`,
+  )
+  .join('\n')}
 rm -rf $dir
 `
 }
 
-/** At the same time; their numbers are in $pids. */
+/** At the same time; their numbers are in $pids. The shell's own read would take 2 ms for each file. */
 function forEachPod(command: string, uids: readonly string[]): string {
-  return `for file in ${cniCache}/*-eth0; do
-  read -r facts < "$file" || [ -n "$facts" ] || continue
-  case $facts in ${uids.map((uid) => `*'"K8S_POD_UID","${uid}"'*`).join('|') || "''"}) ${command} & pids="$pids $!" ;; esac
-done`
+  if (uids.length === 0) return ''
+  return `found=$(grep -hsE '"K8S_POD_UID","(${uids.join('|')})"' ${cniCache}/*-eth0)
+set -f
+IFS='
+'
+for facts in $found; do
+  { unset IFS; read_sandbox "$facts"; ${command}; } & pids="$pids $!"
+done
+unset IFS
+set +f`
 }
 
 /** Those of the pods of a node. */
@@ -200,12 +200,16 @@ export function resetScript({ id }: RuleOptions): string {
   return `rm -rf ${stateFolder}/bridge-${id}`
 }
 
-function inEachPod(command: string, more = ''): string {
-  return `for mark in $dir/ns-*; do
-  ns=/var/run/netns/\${mark##*/ns-}
-  [ -e $ns ] || { rm -f ${stateFolder}/sysctl-\${mark##*/ns-}; continue; }
-  in_pod ${command} $dir \${mark##*/ns-} ${more} & pids="$pids $!"
-done`
+/** Fails unless it succeeds in each pod that is still there. */
+function inEachPod(command: string): string {
+  return `pids=
+for mark in $dir/pod-*; do
+  ns=/var/run/netns/\${mark##*/pod-}
+  [ -e $ns ] || { rm -f ${stateFolder}/sysctl-\${mark##*/pod-}; continue; }
+  read -r ip ip6 < $mark
+  in_pod ${command} & pids="$pids $!"
+done
+for pid in $pids; do wait $pid || exit 1; done`
 }
 
 /** Sets or removes rules of the node itself. */
@@ -230,14 +234,16 @@ function functions(id: string): string {
   return `
 dir=${stateFolder}/bridge-${id}
 gone=${stateFolder}/gone-${id}
+# A mark for each pod holds its addresses; what has become of it is noted beside it.
+has() { [ -e $dir/$1-\${mark##*/pod-} ]; }
 read_sandbox() {
-  read -r facts < "$1" || [ -n "$facts" ]
-  name=\${facts#*'"K8S_POD_NAME","'}; name=\${name%%'"'*}
-  namespace=\${facts#*'"K8S_POD_NAMESPACE","'}; namespace=\${namespace%%'"'*}
-  uid=\${facts#*'"K8S_POD_UID","'}; uid=\${uid%%'"'*}
-  ns=\${facts#*'"netns":"'}; ns=\${ns%%'"'*}
+  name=\${1#*'"K8S_POD_NAME","'}; name=\${name%%'"'*}
+  namespace=\${1#*'"K8S_POD_NAMESPACE","'}; namespace=\${namespace%%'"'*}
+  uid=\${1#*'"K8S_POD_UID","'}; uid=\${uid%%'"'*}
+  ns=\${1#*'"netns":"'}; ns=\${ns%%'"'*}
+  mark=$dir/pod-\${ns##*/}
   ip=; ip6=
-  rest=\${facts#*'"ips":['}; rest=\${rest%%']'*}
+  rest=\${1#*'"ips":['}; rest=\${rest%%']'*}
   while :; do
     case $rest in *'"address":"'*) rest=\${rest#*'"address":"'} ;; *) break ;; esac
     case \${rest%%/*} in *:*) ip6=\${rest%%/*} ;; *) ip=\${rest%%/*} ;; esac
@@ -245,26 +251,26 @@ read_sandbox() {
 }
 ${restoreOnNode}
 kill_noted() { { read -r number < $dir/$1; } 2>/dev/null && kill -9 $number 2>/dev/null; }
-# A pod may end at any moment, and its network namespace with it.
+# A script in the pod of $ns, $ip and $ip6, which may end at any moment, and its network namespace with it.
 in_pod() {
+  script=$1
+  shift
+  set -- --net=$ns sh $dir/$script $dir \${ns##*/} "$ip" "$ip6" "$@"
   for try in 1 2 3 4 5 6 7 8 9 10; do
-    nsenter --net=$ns "$@" 2>/dev/null && return
+    nsenter "$@" 2>/dev/null && return
     [ -e $ns ] || return 0
     sleep 0.05
   done
-  nsenter --net=$ns "$@" 2>&1 || { echo "in the network namespace $ns: $*"; return 1; }
+  nsenter "$@" 2>&1 || { echo "nsenter $*"; return 1; }
 }
 apply() {
-  read_sandbox "$1"
   [ -e "$ns" ] || return 0
   # The first one that comes sets the rules: of two the second would add the jumps again.
-  mark=$dir/ns-\${ns##*/}
-  if mkdir $mark 2>/dev/null; then
-    [ -e $dir/closing ] && { rmdir $mark; return 0; }
-    echo "$ip $ip6" > $mark/addresses
-    nsenter --net=$ns sh $dir/enter $dir \${ns##*/} "$ip" "$ip6" || { : > $mark/failed; [ -e $ns ] && return 1; return 0; }
+  if (set -C; echo "$ip $ip6" > $mark) 2>/dev/null; then
+    [ -e $dir/closing ] && { rm -f $mark; return 0; }
+    nsenter --net=$ns sh $dir/enter $dir \${ns##*/} "$ip" "$ip6" || { : > $dir/failed-\${ns##*/}; [ -e $ns ] && return 1; return 0; }
   else
-    while [ -d $mark ] && ! [ -e $mark/done ]; do [ -e $mark/failed ] && return 1; sleep 0.01; done
+    while [ -e $mark ] && ! has done; do has failed && return 1; sleep 0.01; done
   fi
   echo "pod $uid $name"
 }`

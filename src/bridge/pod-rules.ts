@@ -76,7 +76,12 @@ export async function startPodRules(options: PodRulesOptions): Promise<PodRules>
     }
   }
 
-  cleanup.defer(() => onRunning(nodes, (node) => removeScript(options, familiesOf(node))))
+  let isSet = false
+  const forget = () => onRunning(nodes, (node) => forgetScript(options, familiesOf(node)))
+  cleanup.defer(async () => {
+    await onRunning(nodes, () => removeScript(options))
+    if (!isSet) await forget()
+  })
   cleanup.defer(async () => {
     stop.abort(new Error('The bridge has ended.'))
     await Promise.all(restored)
@@ -99,9 +104,10 @@ export async function startPodRules(options: PodRulesOptions): Promise<PodRules>
   await Promise.all(healed.values())
 
   const owned = cleanup.move()
+  isSet = true
   return {
     pods,
-    forget: () => onRunning(nodes, () => forgetScript(options)),
+    forget,
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   }
 }

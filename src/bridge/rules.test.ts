@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 
-import { cutRules, endedPodRules, nodeRules, optionsFor, podRules, removedNodeRules, forgottenPodRules } from './rules.ts'
+import { cutRules, endedPodRules, nodeRules, optionsFor, podRules, removedNodeRules, forgottenPodRules, uncutPodRules } from './rules.ts'
 
 const options = {
   id: 'abcd',
@@ -60,14 +60,17 @@ test('resets the next request of an older connection', () => {
   `)
 })
 
-test('takes away what it has set, and nothing else, in two steps', () => {
-  expect(endedPodRules(options)).toMatchInlineSnapshot(`
+test('takes away what it has set, and nothing else, in three steps', () => {
+  expect(uncutPodRules(options)).toMatchInlineSnapshot(`
     "*filter
     -F VK-abcd-CUT
     -A VK-abcd-CUT -p tcp -m tcp --dport 3000 -m conntrack --ctstate INVALID -j DROP
     -A VK-abcd-CUT -s 172.20.0.5/32 -p tcp -m tcp --sport 8080 -m conntrack --ctstate INVALID -j DROP
     COMMIT
-    *nat
+    "
+  `)
+  expect(endedPodRules(options)).toMatchInlineSnapshot(`
+    "*nat
     -D PREROUTING -j VK-abcd-IN
     -D OUTPUT -j VK-abcd-IN
     -F VK-abcd-IN

@@ -121,16 +121,18 @@ function passMarked(chain: string, keepProbes: boolean): readonly string[] {
   return [passageMark, ...(keepProbes ? [probeMark] : [])].map((mark) => `-A ${chain} -m dscp --dscp ${mark} -j RETURN`)
 }
 
+/** Resets nothing more: to be applied before endedPodRules, since what IN no longer sends on must not be reset. */
+export function uncutPodRules({ id, forwards }: RuleOptions): string {
+  const { cut } = chainsOf(id)
+  return table('filter', [`-F ${cut}`, ...dropInvalid(cut, forwards)])
+}
+
 /**
- * Takes IN away, and resets no more: new connections are the pod's again. The rest stays as long as there are connections
- * of the bridge: with the last rule that needs it, a network namespace stops to track connections, and theirs would
- * break. `filter` comes first: what IN no longer sends on must not be reset.
+ * Takes IN away: new connections are the pod's again. The rest stays as long as there are connections of the bridge: with the
+ * last rule that needs it, a network namespace stops to track connections, and theirs would break.
  */
-export function endedPodRules({ id, forwards }: RuleOptions): string {
-  const { input, cut } = chainsOf(id)
-  return (
-    table('filter', [`-F ${cut}`, ...dropInvalid(cut, forwards)]) + table('nat', [...remove(jumps(id).nat.slice(0, -1)), ...drop([input])])
-  )
+export function endedPodRules({ id }: RuleOptions): string {
+  return table('nat', [...remove(jumps(id).nat.slice(0, -1)), ...drop([chainsOf(id).input])])
 }
 
 /** Takes away what endedPodRules leaves. */
