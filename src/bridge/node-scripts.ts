@@ -160,9 +160,10 @@ dir=$gone
 # The local side has closed its connections, but what it has sent may still be on its way, and the caller has to close its
 # end too: a connection that is half closed for the node would take the next one from the same port to a pod that is gone.
 ${waitForStates(options, ['SYN_SENT', 'SYN_RECV', 'ESTABLISHED', 'FIN_WAIT', 'CLOSE_WAIT', 'LAST_ACK'])}
-# What has ended well may stay noted: a new connection from the same port replaces it. All else would be taken for it.
+# A note of what has ended well would take the answer of a later connection from the same port for one of its own, if that began
+# while nothing was noted: the kernel would give it another port to come from.
 flush=
-[ -z "$noted" ] || { echo "$noted" | grep -qv ' TIME_WAIT ' && flush=flush; }
+[ -z "$noted" ] || flush=flush
 ${inEachPod('forget $flush')}
 ${families
   .map(

@@ -186,11 +186,11 @@ function flush({ forwards }: RuleOptions, only: 'tcp' | 'udp'): string {
  * looks through what the whole machine has noted, 14 ms of processor; how many notes are the network namespace's is known.
  */
 function forgetConnections(protocol: string, address: string, those: string): string {
-  const forget = `conntrack -D ${familyOption(address)} -p ${protocol} ${those}`
   return `for try in 1 2 3 4 5; do
   noted=1; read -r noted < /proc/sys/net/netfilter/nf_conntrack_count
   [ "$noted" = 0 ] && break
-  case $(${forget} 2>&1) in *' 0 flow entries '*) break ;; esac
+  said=$(conntrack -D ${familyOption(address)} -p ${protocol} ${those} 2>&1) && break
+  case $said in *' 0 flow entries '*) break ;; esac
 done`
 }
 
