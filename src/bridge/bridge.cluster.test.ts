@@ -69,13 +69,13 @@ describe.withCluster('bridge', suite, (test) => {
     await bridge[Symbol.asyncDispose]()
   })
 
-  test('10,000 requests during 20 cycles: none is answered by the wrong side, and fewer than ten fail at the switches', async ({
+  test('10,000 requests during 20 cycles: none is answered by the wrong side, and none fails', async ({
     cluster,
   }) => {
     const url = cluster.url('plain')
     let side: 'pod' | 'to local' | 'local' | 'to pod' = 'pod'
     const wrong: string[] = []
-    const reset: string[] = []
+    const failed: string[] = []
     let requests = 0
     let isOver = false
     const ask = async () => {
@@ -88,7 +88,7 @@ describe.withCluster('bridge', suite, (test) => {
         requests++
         // Of a request that crosses a change either answer is right.
         if (!expected.startsWith('to ') && expected === side && !text.startsWith(expected)) wrong.push(`${expected}: ${text}`)
-        else if (status === 'failed') reset.push(`${expected}, ${side}: ${text}`)
+        else if (status === 'failed') failed.push(`${expected}, ${side}: ${text}`)
       }
     }
     const askers = Array.from({ length: 8 }, ask)
@@ -105,8 +105,7 @@ describe.withCluster('bridge', suite, (test) => {
     isOver = true
     await Promise.all(askers)
     expect(wrong).toEqual([])
-    // On a busy machine one or two are reset or get no answer at the moment of a switch, see docs/bridge.md.
-    expect(reset.length, reset.join('\n')).toBeLessThan(10)
+    expect(failed).toEqual([])
     expect(requests).toBeGreaterThanOrEqual(10_000)
 
     async function reach(count: number): Promise<void> {

@@ -10,11 +10,11 @@ export interface InjectedServer extends AsyncDisposable {
   readonly listeners: Listeners['all']
 }
 
-/** Milliseconds from a connection to its first request that a bridge waits for when it ends: a busy machine takes its time. */
-const patienceForFirst = 1_000
+/** Milliseconds: a connection that is younger when a bridge ends is about to bring its first request, and is not closed before. */
+const youth = 1_000
 
-/** The same where requests cannot be told. */
-const patienceForUnknown = 300
+/** Milliseconds from a connection to its first request where requests cannot be told. */
+const patience = 300
 
 /**
  * Listens on each address and hands every connection to the user's server, which need not listen itself: Node.js' servers
@@ -47,7 +47,8 @@ export async function injectServer(
       // New connections go to the pods by now.
       await listeners.close()
       // Connections that wait for a next request are closed, so that it goes to the pods.
-      await drain(sockets, (socket) => observed.isBusy(socket, performance.now() - sockets.get(socket)!))
+      const ended = performance.now()
+      await drain(sockets, (socket) => observed.isBusy(socket, sockets.get(socket)!, ended))
       observed[Symbol.dispose]()
     },
   }
@@ -56,9 +57,9 @@ export async function injectServer(
 interface ObservedRequests extends Disposable {
   /**
    * Whether an answer is under way on a connection, or its first request is to be expected.
-   * @param age milliseconds since it came
+   * @param came when it came, and `ended` when the bridge ended, as performance.now() counts
    */
-  isBusy(socket: Socket, age: number): boolean
+  isBusy(socket: Socket, came: number, ended: number): boolean
 }
 
 function observeRequests(server: Server, onRequest: (request: ReceivedRequest) => void): ObservedRequests {
@@ -75,10 +76,10 @@ function observeMessages(server: Server, onRequest: (request: ReceivedRequest) =
   }
   server.prependListener('request', observe)
   return {
-    isBusy(socket, age) {
+    isBusy(socket, came, ended) {
       const count = counts.get(socket)
       if (count !== undefined) return count > 0
-      return age < (server instanceof HttpServer ? patienceForFirst : patienceForUnknown)
+      return server instanceof HttpServer ? ended - came < youth : isNew(came)
     },
     [Symbol.dispose]: () => void server.off('request', observe),
   }
@@ -93,5 +94,9 @@ function observeStreams(server: Server, onRequest: (request: ReceivedRequest) =>
     stream.once('close', () => open--)
   }
   server.prependListener('stream', observe)
-  return { isBusy: (_, age) => open > 0 || age < patienceForUnknown, [Symbol.dispose]: () => void server.off('stream', observe) }
+  return { isBusy: (_, came) => open > 0 || isNew(came), [Symbol.dispose]: () => void server.off('stream', observe) }
+}
+
+function isNew(came: number): boolean {
+  return performance.now() - came < patience
 }

@@ -66,7 +66,7 @@ function cutConnections({ forwards }: RuleOptions, cut: string): string {
   const silent = ':[0-9A-F]{4} (03 |01 .* 0 [0-9]+ [0-9]+ -?[0-9]+ *$)'
   return `if ! grep -qE '^Tcp: (-?[0-9]+ ){8}0 ' /proc/net/snmp; then
   tries=0
-  while connections=$(grep -hsE '${open}' /proc/net/tcp /proc/net/tcp6) && [ $tries -lt 30 ]; do
+  while connections=$(grep -hsE '${open}' /proc/net/tcp /proc/net/tcp6) && [ $tries -lt 100 ]; do
     echo "$connections" | grep -qE '${silent}' || break
     sleep 0.01
     tries=$((tries + 1))
