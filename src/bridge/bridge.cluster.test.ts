@@ -69,9 +69,7 @@ describe.withCluster('bridge', suite, (test) => {
     await bridge[Symbol.asyncDispose]()
   })
 
-  test('10,000 requests during 20 cycles: none is answered by the wrong side, and none fails', async ({
-    cluster,
-  }) => {
+  test('10,000 requests during 20 cycles: none is answered by the wrong side, and none fails', async ({ cluster }) => {
     const url = cluster.url('plain')
     let side: 'pod' | 'to local' | 'local' | 'to pod' = 'pod'
     const wrong: string[] = []
