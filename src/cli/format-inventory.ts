@@ -10,8 +10,9 @@ export function formatInventory(runs: readonly RunInventory[], memory: ReadonlyM
     ...(run.others.length > 0 ? [[run.run, ownerOf(run), run.others.join(', ')]] : []),
   ])
   const table = formatTable(['run', 'owner', 'cluster', 'suite', 'nodes', 'others', 'age', 'memory', 'API', 'kept until'], rows, [6, 7])
-  const dead = runs.filter(({ owner }) => owner.state === 'dead').length
-  return dead === 0 ? table : `${table}\n\nWhat dead runs left goes with the next run, or now: vitest-kubernetes prune`
+  const isDue = ({ keptUntil }: ClusterInventory) => keptUntil === undefined || Date.parse(keptUntil) <= now
+  const isLeft = ({ owner, clusters, others }: RunInventory) => owner.state === 'dead' && (clusters.some(isDue) || others.length > 0)
+  return !runs.some(isLeft) ? table : `${table}\n\nWhat dead runs left goes with the next run, or now: vitest-kubernetes prune`
 }
 
 function ownerOf({ owner: { host, pid, state } }: RunInventory): string {

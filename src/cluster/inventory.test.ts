@@ -89,5 +89,7 @@ test('prints it as a table', () => {
 
     What dead runs left goes with the next run, or now: vitest-kubernetes prune"
   `)
+  const kept = runs.filter(({ run }) => run === 'ddd').map((run) => ({ ...run, others: [] }))
+  expect(formatInventory(kept, memory, now)).not.toContain('prune')
   expect(formatInventory([], new Map())).toBe('No run has anything in Docker.')
 })
