@@ -37,7 +37,9 @@ console.log(`exit code ${exitCode}, ${/Tests .*/.exec(output)?.[0]}, ${/Duration
 console.log(
   `main process: ${atQuarters.map((each) => `${each?.megabytes} MB resident, ${each?.files} open files after ${each?.done} suites`).join('; ')}`,
 )
-console.log(`clusters: ${new Set(output.match(/vk-[0-9a-f]{6}-[a-z0-9-]+/g)).size}, left: ${JSON.stringify(await findTraces(output))}`)
+console.log(
+  `clusters: ${new Set(output.match(/vk-[0-9a-f]{6}-[a-z0-9-]+/g)).size}, warnings: ${output.match(/\w+Warning/g)?.length ?? 0}, left: ${JSON.stringify(await findTraces(output))}`,
+)
 
 async function sample(): Promise<void> {
   const status = await readFile(`/proc/${run.child.pid}/status`, 'utf8').catch(() => '')
