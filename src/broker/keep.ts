@@ -1,3 +1,4 @@
+import type { Cluster } from '../cluster/cluster.ts'
 import type { KeptCluster } from '../cluster/kept-clusters.ts'
 
 /** Until when a cluster is to be kept; undefined while nobody wants it. */
@@ -12,12 +13,25 @@ export function keepUntil(keepFor = defaultKeepFor): number {
   return Date.now() + keepFor
 }
 
+/** What the user can do with a cluster that is held ready in watch mode, and would be kept. */
+export function describeHeld({ name, kubeconfigPath }: Pick<Cluster, 'name' | 'kubeconfigPath'>): string {
+  return [
+    `cluster "${name}" stays as it is until its suite runs again, and is kept when vitest ends:`,
+    ...lookInto(name, kubeconfigPath),
+  ].join(indent)
+}
+
 /** What the user can do with a cluster that is kept. */
 export function describeKept({ name, run, expires, kubeconfigPath }: KeptCluster): string {
   return [
     `cluster "${name}" is kept until ${new Date(expires).toLocaleTimeString('en-GB')}:`,
-    `kubectl --kubeconfig ${kubeconfigPath} get pods --all-namespaces`,
-    `npx vitest-kubernetes logs ${name}`,
+    ...lookInto(name, kubeconfigPath),
     `npx vitest-kubernetes prune ${run} --all`,
-  ].join('\n     ')
+  ].join(indent)
+}
+
+const indent = '\n     '
+
+function lookInto(name: string, kubeconfigPath: string): readonly string[] {
+  return [`kubectl --kubeconfig ${kubeconfigPath} get pods --all-namespaces`, `npx vitest-kubernetes logs ${name}`]
 }

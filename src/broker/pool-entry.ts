@@ -32,6 +32,8 @@ export interface Entry {
   readonly users: Set<Progress>
   readonly slot: Promise<Slot>
   readonly wish: KeepWish
+  /** What suites have left in it for people to look into. */
+  left: AsyncDisposableStack
   /** The first one starts it; the others get the same. */
   start(): Promise<PooledCluster>
   isRunning: boolean
@@ -100,6 +102,7 @@ export function createEntry(key: string, request: LeaseRequest, report: Progress
       isRunning: false,
       usable: Promise.resolve(true),
       wish: { until: undefined },
+      left: new AsyncDisposableStack(),
     },
     start: () =>
       (started ??= start().catch(async (error: unknown) => {

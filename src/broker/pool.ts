@@ -3,7 +3,7 @@ import { resetCluster } from '../cluster/reset.ts'
 import { messageOf } from '../support/errors.ts'
 import { type Progress, runStep } from '../support/progress.ts'
 import { createCapacity } from './capacity.ts'
-import { keepUntil } from './keep.ts'
+import { describeHeld, keepUntil } from './keep.ts'
 import { type Entry, type PooledCluster, clusterOf, createEntry } from './pool-entry.ts'
 import type { LeaseRequest } from './protocol.ts'
 import type { EngineParts } from './start-suite.ts'
@@ -22,6 +22,8 @@ export interface Place extends AsyncDisposable {
   fail(): void
   /** Whether the suite's cluster stays for people to look into. */
   readonly isKept: boolean
+  /** Takes what the suite leaves in a cluster that stays, until a suite uses it again. */
+  leave(part: AsyncDisposable): void
 }
 
 export interface PoolOptions {
@@ -78,6 +80,7 @@ export function createPool({ parts, maxClusters, isMemoryMeasured, isWatch, idle
         get isKept() {
           return isKept()
         },
+        leave: (part) => void entry.left.use(part),
         async [Symbol.asyncDispose]() {
           if (hasEntered && isKept()) entry.wish.until = Math.max(entry.wish.until ?? 0, keepUntil(keepFor))
           await owned.disposeAsync()
@@ -130,7 +133,12 @@ export function createPool({ parts, maxClusters, isMemoryMeasured, isWatch, idle
     try {
       await cluster.kube.requestText('/readyz', { signal, timeout: 5_000 })
       const limit = AbortSignal.any([signal, AbortSignal.timeout(resetTimeout)])
-      if (baseline) await runStep(report, 'reset', `cluster "${cluster.name}"`, () => resetCluster(cluster.kube, baseline, limit))
+      if (baseline) {
+        await runStep(report, 'reset', `cluster "${cluster.name}"`, () => resetCluster(cluster.kube, baseline, limit))
+        await entry.left.disposeAsync()
+        entry.left = new AsyncDisposableStack()
+        entry.wish.until = undefined
+      }
       return true
     } catch (error) {
       if (!signal.aborted) report({ kind: 'note', step: 'reset', text: `starts another cluster: ${messageOf(error)}` })
@@ -142,8 +150,10 @@ export function createPool({ parts, maxClusters, isMemoryMeasured, isWatch, idle
   async function leave(entry: Entry, report: Progress): Promise<void> {
     entry.users.delete(report)
     if (entry.users.size > 0 || entries.get(entry.key) !== entry) return
-    const isOver = isClosed || !entry.isRunning || (!entry.isShared && (!isWatch || entry.wish.until !== undefined))
+    const isOver = isClosed || !entry.isRunning || (!entry.isShared && !isWatch)
     if (isOver) return entry.end(report)
+    if (entry.wish.until !== undefined && !entry.isShared)
+      report({ kind: 'note', step: 'kept', text: describeHeld((await entry.start()).cluster) })
     // The one that has been idle for longest stands first.
     entries.delete(entry.key)
     entries.set(entry.key, entry)

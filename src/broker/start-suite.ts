@@ -90,7 +90,7 @@ export async function startSuite(
   const namespaces = () => space.namespaces
   const diagnosis = cleanup.use(await startDiagnosis({ docker, cluster, recorder, namespaces, manifests: written, outputs }, signal))
   const services = exposeServices(docker, cluster, (service) => space.isOwn(service))
-  cleanup.defer(() => (place.isKept ? undefined : services[Symbol.asyncDispose]()))
+  cleanup.defer(() => (place.isKept ? place.leave(services) : services[Symbol.asyncDispose]()))
   const addresses = () => services.addresses
 
   const bringUp = createBringUp({ parts, plan, pooled, space, services, progress, onApply: note })

@@ -1,16 +1,19 @@
+import { readFile } from 'node:fs/promises'
+
 import { expect, test } from 'vitest'
 
+import { createKubeClient } from '../kube/client.ts'
 import { runCommand } from '../support/run-command.ts'
 import { findTraces, watchVitest } from '../testing/run-vitest.ts'
 import { createTempProject } from '../testing/temp-project.ts'
 
-const suite = (comment: string) => `
+const suite = (comment: string, last = '') => `
 import { readFile } from 'node:fs/promises'
 import { describe, expect } from 'vitest-kubernetes'
 import { createKubeClient } from '${new URL('../kube/client.ts', import.meta.url).pathname}'
 
 // ${comment}
-describe.withCluster('watched', { manifests: './settings.yaml' }, (test) => {
+describe.withCluster('watched', { manifests: './settings.yaml', keep: 'on-failure', keepFor: 60_000 }, (test) => {
   test('finds what the manifest has, and nothing that a run before has left', async ({ cluster }) => {
     const kube = createKubeClient(await readFile(cluster.kubeconfigPath, 'utf8'))
     const maps = '/api/v1/namespaces/default/configmaps'
@@ -24,25 +27,33 @@ describe.withCluster('watched', { manifests: './settings.yaml' }, (test) => {
     await kube.request('POST', '/api/v1/namespaces', { body: { metadata } })
     await kube.request('POST', '/apis/rbac.authorization.k8s.io/v1/clusterroles', { body: { metadata, rules: [] } })
     console.log('answer ' + data.answer + ' in ' + cluster.name + ', ${comment}.')
+    ${last}
   })
 })
 `
 const settings = (answer: string) => `{ apiVersion: v1, kind: ConfigMap, metadata: { name: settings }, data: { answer: ${answer} } }\n`
 
-test('in watch mode a cluster is emptied for the next run, which a changed test or manifest starts', { timeout: 240_000 }, async () => {
+test('in watch mode a cluster is emptied for the next run, which a changed test or manifest starts', { timeout: 360_000 }, async () => {
   await using project = await createTempProject({ 'a.test.ts': suite('first'), 'settings.yaml': settings('one') })
   const run = watchVitest(project.folder)
   await using _stop = { [Symbol.asyncDispose]: async () => void (run.child.kill('SIGTERM') && (await run.ended)) }
-  const answer = async (text: string) => {
+  const answer = async (text: string, result = /Tests +1 passed/) => {
     await run.prints(text)
-    await run.prints('Waiting for file changes')
+    await run.prints(' for file changes')
     const [, cluster] = /in (vk-\S+),/.exec(run.output())!
-    expect(run.output()).toMatch(/Tests +1 passed/)
+    expect(run.output()).toMatch(result)
     run.forget()
     return cluster!
   }
   const cluster = await answer('answer one in vk-')
 
+  // One that is kept is the next run's too: else each of many that fail would leave one.
+  await project.write('a.test.ts', suite('failing', 'expect.fail("as it must")'))
+  await run.prints(`cluster "${cluster}" stays as it is until its suite runs again`)
+  await run.prints(`npx vitest-kubernetes logs ${cluster}`)
+  const [, kubeconfig] = /kubectl --kubeconfig (\S+) get/.exec(run.output())!
+  expect(await createKubeClient(await readFile(kubeconfig!, 'utf8')).requestText('/readyz')).toBe('ok')
+  expect(await answer(`answer one in ${cluster}, failing.`, /Tests +1 failed/)).toBe(cluster)
   await project.write('a.test.ts', suite('second'))
   expect(await answer(`answer one in ${cluster}, second.`)).toBe(cluster)
 
