@@ -157,7 +157,9 @@ describe.withCluster('host side', { images: ['node:24-slim'], manifests: [client
     }
     {
       const env = { ...select, set: { NEW: '1', PORT: '23112' } }
-      await using bridge = await cluster.bridge('deployment/shop', { ...app, env, command, ports: { http: 23_112 }, files: false })
+      const process = { command: ['node', 'server.mjs'], cwd: '../../fixtures/services/orders' }
+      const options = { ...app, ...process, env, ports: { http: 23_112 }, files: false }
+      await using bridge = await cluster.bridge('deployment/shop', options)
       expect([await bridge.env(), bridge.root]).toEqual([{ ...own, NEW: '1', PORT: '23112' }, undefined])
       expect(JSON.parse((await fetchInCluster(cluster, 'http://shop/'))[0]!)).not.toHaveProperty('VITEST_KUBERNETES_ROOT')
     }

@@ -219,9 +219,14 @@ describe.withCluster('local side', { images: ['node:24-slim'], manifests: [clien
       writeFile(join(folder, 'server.js'), `require('node:http').createServer((q, r) => r.end('${text}')).listen(3000)`)
     try {
       await write('first')
+      const stages = ['FROM node:24-slim AS code', 'ARG FOLDER', 'ENV FOLDER=$FOLDER', 'FROM code AS broken', 'RUN exit 1']
+      await writeFile(join(folder, 'Dockerfile.code'), stages.join('\n'))
       await using bridge = await cluster.bridge('deployment/shop', {
-        image: 'node:24-slim',
-        command: ['node', '/code/server.js'],
+        build: folder,
+        dockerfile: 'Dockerfile.code',
+        target: 'code',
+        buildArgs: { FOLDER: '/code' },
+        command: ['sh', '-c', 'exec node $FOLDER/server.js'],
         mount: { [folder]: '/code' },
         ports: { http: 3000 },
         publish: [3000],

@@ -1,6 +1,7 @@
 import { beforeAll, expect, test } from 'vitest'
 
 import { runVitest } from '../testing/run-vitest.ts'
+import { createTempProject } from '../testing/temp-project.ts'
 
 let output: string
 
@@ -48,6 +49,7 @@ test.for([
     /^ClusterTestError: Option `bridge\["deployment\/helo"\]\.standIn` is for a workload that the manifests do not have\.\nHint: They have "deployment\/hello"\.$/,
   ],
   ['more memory than there is', /^ClusterTestError: The cluster needs 1000 TB of memory and .* are free\.\nHint: /],
+  ['absent node image', /^ClusterTestError: .*localhost:1\/node:1/s],
   ['no time', /^ClusterTestError: The set-up of suite "no time" took longer than 500 ms\.\nHint: Raise the option "setupTimeout"/],
 ] as const)('%s', ([suite, message]) => {
   expect(errorOf(suite)).toMatch(message)
@@ -56,6 +58,37 @@ test.for([
 test('none of their tests ran, nor anything of the suite that is skipped', () => {
   expect(output).not.toContain('it ran')
   expect(output).not.toContain('"skipped"')
+})
+
+test('settings of the plugin: the k3d program, the node image, images in place of others', async () => {
+  const suites = `import { describe } from 'vitest-kubernetes'
+describe.withCluster('substituted', { images: ['busybox:1'] }, (test) => test('never runs', () => {}))
+describe.withCluster('node', {}, (test) => test('never runs', () => {}))
+`
+  const plugin = { imageSubstitutes: { busybox: 'localhost:1/absent:1' }, nodeImage: 'localhost:1/node:2' }
+  await using project = await createTempProject({ 'a.test.ts': suites }, { plugin })
+  const { exitCode, output } = await runVitest('', { folder: project.folder }).ended
+  expect(exitCode).toBe(1)
+  expect(output).toMatch(/ClusterTestError: Image "localhost:1\/absent:1" is not in Docker and could not be pulled/)
+  expect(output).toMatch(/ClusterTestError: .*localhost:1\/node:2/s)
+  await using other = await createTempProject({ 'a.test.ts': suites }, { plugin: { k3d: '/nowhere/other' } })
+  expect((await runVitest('', { folder: other.folder }).ended).output).toContain(
+    'ClusterTestError: The program "/nowhere/other" could not be run',
+  )
+})
+
+test.for([true, false])('handleSignals: %s decides who ends the run', async (handleSignals) => {
+  const waits = `import { describe, test } from 'vitest-kubernetes'
+describe.withCluster('absent', { images: ['localhost:1/absent:1'] }, (test) => test('never runs', () => {}))
+test('waits', async () => {
+  console.log('it waits')
+  await new Promise((resolve) => setTimeout(resolve, 60_000))
+})`
+  await using project = await createTempProject({ 'a.test.ts': waits }, { plugin: { handleSignals }, test: { testTimeout: 90_000 } })
+  const run = runVitest('', { folder: project.folder })
+  await run.prints('it waits')
+  run.child.kill('SIGTERM')
+  expect((await run.ended).output.includes('SIGTERM: removing the clusters.')).toBe(handleSignals)
 })
 
 test('without Docker', async () => {

@@ -164,10 +164,92 @@ describe.withCluster('seed', { manifests: '../../fixtures/manifests/postgres.yam
     })
   })
 
+  /** A database of its own whose image runs a script at its first start. */
+  const initialised = (name: string, script: string) => [
+    { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name }, data: { 'init.sql': script } },
+    {
+      apiVersion: 'v1',
+      kind: 'Pod',
+      metadata: { name, labels: { app: name } },
+      spec: {
+        terminationGracePeriodSeconds: 0,
+        volumes: [
+          { name: 'init', configMap: { name } },
+          { name: 'data', emptyDir: {} },
+        ],
+        containers: [
+          {
+            name: 'db',
+            image: 'postgres:17',
+            env: [
+              { name: 'POSTGRES_PASSWORD', value: 'secret' },
+              { name: 'PGDATA', value: '/data/db' },
+              { name: 'POSTGRES_INITDB_ARGS', value: '--no-sync' },
+            ],
+            volumeMounts: [
+              { name: 'init', mountPath: '/docker-entrypoint-initdb.d' },
+              { name: 'data', mountPath: '/data' },
+            ],
+          },
+        ],
+      },
+    },
+    { apiVersion: 'v1', kind: 'Service', metadata: { name }, spec: { selector: { app: name }, ports: [{ port: 5432 }] } },
+  ]
+
+  test('ten databases whose init scripts take their time have what the scripts put in when they are first asked', async ({ cluster }) => {
+    const script = 'select pg_sleep(3); create table started (n int); insert into started values (1);'
+    const ask = (name: string) => cluster.sql(`pod/${name}` as typeof postgres, 'select n from started')
+    const rounds = Array.from({ length: 10 }, async (_, index) => {
+      await cluster.apply(initialised(`slow-${index}`, script))
+      return ask(`slow-${index}`)
+    })
+    expect(await Promise.all(rounds)).toEqual(Array.from({ length: 10 }, () => [{ n: 1 }]))
+    // Again on the data that is there.
+    await cluster.exec('pod/slow-0', ['sh', '-c', 'kill -INT 1'])
+    await expect
+      .poll(
+        () =>
+          cluster.logs('pod/slow-0', { previous: true }).then(
+            () => true,
+            () => false,
+          ),
+        { timeout: 30_000 },
+      )
+      .toBe(true)
+    expect(await ask('slow-0')).toEqual([{ n: 1 }])
+  })
+
+  test('a database whose init script fails is an error, also once it has started again on half of the data', async ({ cluster }) => {
+    const script = ['create table a (n int)', 'insert into a values (1)', 'insert into b values (1)', 'insert into a values (2)'].join(
+      ';\n',
+    )
+    const failure =
+      /^.*pod\/half: pod "half", container "db" ended with exit code 3: a database that starts again .*relation "b" does not exist/s
+    await expect(cluster.apply(initialised('half', `${script};`))).rejects.toThrow(failure)
+    await expect
+      .poll(() => cluster.get('pod/half'), { timeout: 60_000 })
+      .toMatchObject({ status: { containerStatuses: [{ restartCount: 1, state: { running: {} } }] } })
+    await expect(cluster.apply(initialised('half', `${script};`))).rejects.toThrow(failure)
+  })
+
+  test('logs of the run before a restart', async ({ cluster }) => {
+    const command = ['sh', '-c', 'echo one; while [ ! -e /stop ]; do sleep 0.1; done; echo last words']
+    await cluster.apply({
+      apiVersion: 'v1',
+      kind: 'Pod',
+      metadata: { name: 'talker' },
+      spec: { terminationGracePeriodSeconds: 0, containers: [{ name: 'app', image: 'busybox:1.37', command }] },
+    })
+    await expect(cluster.logs('pod/talker', { previous: true })).rejects.toThrow('talker')
+    await cluster.exec('pod/talker', ['touch', '/stop'])
+    await expect.poll(() => cluster.logs('pod/talker', { previous: true }).catch(String), { timeout: 60_000 }).toBe('one\nlast words\n')
+  })
+
   test('logs, by number of lines', async ({ cluster }) => {
     const all = await cluster.logs(postgres)
     expect(all).toContain('database system is ready to accept connections')
-    const last = await cluster.logs(postgres, { tail: 2 })
+    const last = await cluster.logs(postgres, { tail: 2, container: 'postgres' })
     expect(last.trimEnd().split('\n')).toHaveLength(2)
   })
 })

@@ -71,11 +71,11 @@ const stack = defineStack({
       db: ['../../fixtures/seeds/families.dump', scratch('note.sql.gz', gzipSync('create table note (text text);')), { job }],
       shop: '../../fixtures/seeds/shop-mariadb.sql',
       cache: ['../../fixtures/seeds/cache.rdb', '../../fixtures/seeds/cache.redis'],
-      events: { exec: ['redis-cli', '-x', 'set', 'story'], input: scratch('story.txt', 'once upon a time') },
+      events: { exec: ['redis-cli', '-x', 'set', 'story'], input: scratch('story.txt', 'once upon a time'), container: 'events' },
     },
     {
       'deployment/web': [
-        { http: '/import?full=1', json: { id: 1 } },
+        { http: '/import?full=1', json: { id: 1 }, port: 'http' },
         { http: '/file', method: 'PUT', file: scratch('rows.csv', 'a,b\n'), headers: { 'content-type': 'text/csv' } },
         { http: '/refuse', status: 422 },
       ],

@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
@@ -68,9 +68,10 @@ describe.withCluster('charts', options, (test) => {
     values: ChartOptions['values'],
     signal: AbortSignal,
     onChild?: (pid: number) => void,
+    options: Partial<ChartOptions> = {},
   ) {
     const notes: string[] = []
-    const chart = { chart: join(import.meta.dirname, '../../fixtures/charts/hooks'), values }
+    const chart = { chart: join(import.meta.dirname, '../../fixtures/charts/hooks'), values, ...options }
     const [plan] = await planCharts({ [release]: chart }, { folder, runFolder: folder, namespace: 'default' })
     const image = substituteImage(parseSubstitutes(process.env['VITEST_KUBERNETES_IMAGES']), 'busybox:1.37')
     await installChart(plan!, {
@@ -97,6 +98,29 @@ describe.withCluster('charts', options, (test) => {
       })
       expect(await install(cluster, 'failing', {}, signal)).toEqual(['release "failing" was left failed: uninstalled'])
       expect(await install(cluster, 'failing', { command: 'echo again' }, signal)).toEqual([])
+    },
+  )
+
+  test(
+    'workloads may wait for a hook that comes after them, and Helm waits no longer than it is told',
+    together,
+    async ({ cluster, signal }) => {
+      await mkdir(join(folder, 'late/templates'), { recursive: true })
+      await writeFile(join(folder, 'late/Chart.yaml'), 'apiVersion: v2\nname: late\nversion: 0.1.0\n')
+      const container = `{ name: app, image: 'busybox:1.37', command: [sleep, '600'], envFrom: [{ configMapRef: { name: '{{ .Release.Name }}' } }] }`
+      const templates = [
+        `apiVersion: v1\nkind: ConfigMap\nmetadata: { name: '{{ .Release.Name }}', annotations: { helm.sh/hook: post-install } }\ndata: { WHO: late }`,
+        `apiVersion: apps/v1\nkind: Deployment\nmetadata: { name: '{{ .Release.Name }}' }\nspec:\n  selector: { matchLabels: { app: '{{ .Release.Name }}' } }\n  template:\n    metadata: { labels: { app: '{{ .Release.Name }}' } }\n    spec: { terminationGracePeriodSeconds: 0, containers: [${container}] }`,
+      ]
+      await writeFile(join(folder, 'late/templates/all.yaml'), templates.join('\n---\n'))
+      await expect(install(cluster, 'waits', {}, signal, undefined, { chart: './late', timeout: 3_000 })).rejects.toMatchObject({
+        code: 'ERR_HELM_FAILED',
+        message: expect.stringMatching(/^Release "waits" could not be installed in namespace "default": .*/) as string,
+      })
+      await install(cluster, 'late', {}, signal, undefined, { chart: './late', wait: false })
+      await expect
+        .poll(() => cluster.exec('deployment/late', ['sh', '-c', 'echo $WHO']).then(({ stdout }) => stdout, String), { timeout: 60_000 })
+        .toBe('late\n')
     },
   )
 

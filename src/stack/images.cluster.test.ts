@@ -89,7 +89,7 @@ describe.withCluster(
     agents: 1,
     images: ['busybox:1.37'],
     manifests: [web('live', 'busybox:latest')],
-    mount: { 'daemonset/live': { [join(folder, 'live')]: { path: '/www', readOnly: true } } },
+    mount: { 'daemonset/live': { [join(folder, 'live')]: { path: '/www', container: 'app', readOnly: true } } },
   },
   (test) => {
     test('a folder of the host is in the pods of both nodes, and what changes in it changes there', async ({ cluster }) => {

@@ -99,6 +99,19 @@ describe('a crash', () => {
   })
 })
 
+test('a database that failed once is not ready, even if it answers after its restart', () => {
+  const restarted = (image: string, exitCode: number, container: object = {}) => {
+    const status = { ...running, restartCount: 1, lastState: { terminated: { exitCode } } }
+    const { spec, ...rest } = pod('a', status)
+    return { ...rest, spec: { containers: [{ ...spec!.containers[0]!, image, ...container }] } } as Pod
+  }
+  const states = (...args: Parameters<typeof restarted>) => judge([deployment('a', ready)], [restarted(...args)])[0]!.state
+  for (const image of ['postgres:17', 'mirror.example.com/library/mariadb@sha256:0', 'mongo']) expect(states(image, 3)).toBe('failed')
+  // An application, a killed database, one that was stopped, a client of its image.
+  expect([states('postgres-exporter:1', 3), states('postgres:17', 137), states('postgres:17', 0)]).toEqual(['ready', 'ready', 'ready'])
+  expect(states('postgres:17', 3, { command: ['psql'] })).toBe('ready')
+})
+
 test('an image that may come with the next try is waited for, one that is not there is not', () => {
   const pulling = (message: string) => [pod('a', { state: { waiting: { reason: 'ErrImagePull', message } } })]
   expect(judge([deployment('a', { replicas: 1, updatedReplicas: 1 })], pulling('i/o timeout'))).toMatchObject([{ state: 'pending' }])

@@ -79,6 +79,8 @@ function judgeWorkload(applied: KubeObject, state: ClusterState): Judged {
   if (!object) return { target, namespace, state: 'pending', reason: 'not there yet' }
   const own = judges[object.kind]!(object)
   const pods = object.kind === 'Pod' ? [object as unknown as Pod] : podsOf(object, state.pods)
+  const spoilt = object.kind === 'Job' ? undefined : pods.flatMap(judgeDatabase)[0]
+  if (spoilt) return { target, namespace, ...spoilt }
   const isSettled = own.state !== 'ready' || object.kind === 'Job' || pods.every((pod) => hasSettled(pod, state))
   if (own.state !== 'pending' && isSettled) return { target, namespace, ...own }
   const broken = pods
@@ -204,6 +206,28 @@ function judgePod(pod: Pod, events: readonly KubeEvent[], crashCounts: boolean):
   const mount = messageOfEvent(events, pod, /^MountVolume.* not found$|^references non-existent|persistentvolumeclaim .* not found/s)
   if (mount && !statuses.some(({ started }) => started)) return [{ state: 'failed', reason: `pod "${name}": ${mount}`, grace: 3000 }]
   return []
+}
+
+/** Images that fill an empty data folder at their first start, and take what they find at the next. */
+const isDatabase = /(?:^|\/)(?:postgres(?:ql)?|postgis|timescaledb|mariadb|mysql|mongo(?:db)?)(?:[:@]|$)/
+
+/** A database that failed in its first start looks healthy after the second, without what its init folder had still to do. */
+function judgeDatabase({ metadata, spec, status }: Pod): Verdict[] {
+  return (status?.containerStatuses ?? []).flatMap(({ name, state, lastState }) => {
+    const container = spec?.containers.find((each) => each.name === name)
+    const exit = state?.terminated ?? lastState?.terminated
+    // Above are signals: somebody has killed it.
+    const hasFailed = exit !== undefined && exit.exitCode > 0 && exit.exitCode < 128
+    if (!hasFailed || container?.command || !isDatabase.test(container?.image ?? '')) return []
+    return [
+      {
+        state: 'failed' as const,
+        reason: `pod "${metadata?.name}", container "${name}" ended with exit code ${exit.exitCode}: a database that starts again on what its first start has left lacks the rest`,
+        pod: { name: metadata!.name!, container: name, previous: !state?.terminated },
+        hint: 'Mend what its init folder has, or load the data by the option `seed`, which fails with file and line.',
+      },
+    ]
+  })
 }
 
 /** What a second try in ten seconds would not change. */

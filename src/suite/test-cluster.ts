@@ -93,7 +93,7 @@ export interface TestCluster<Seeded extends string = never, Services extends obj
    * the same next ids, and without closing anybody's connection. Tables that a test made or dropped are not its business.
    * @param store a service of the stack, or a workload that files were loaded into. @default all of them, at the same time
    * @throws ClusterTestError `ERR_SEED_RESET_FAILED`, and then nothing has changed
-   * @example beforeEach(({ cluster }) => cluster.reset('db'))
+   * @example test.beforeEach(({ cluster }) => cluster.reset('db'))
    */
   reset(store?: Known<Seeded | Extract<keyof Services, string>>, options?: { readonly timeout?: number }): Promise<void>
   /**

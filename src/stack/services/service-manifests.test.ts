@@ -43,6 +43,33 @@ test('passwords stand in the Secret only', () => {
   }
 })
 
+test('what a service is told reaches its container', () => {
+  const containerOf = (definition: Parameters<typeof serviceManifests>[1]) => {
+    const [, , set] = serviceManifests('db', definition, 'default')
+    return (set!.object as unknown as { spec: { template: { spec: { containers: [object] } } } }).spec.template.spec.containers[0]
+  }
+  const named = (name: string, value: string) => expect.arrayContaining([{ name, value }]) as object[]
+  expect(containerOf(postgres({ version: '15-alpine', env: { TZ: 'UTC' }, args: ['-c', 'max_connections=7'] }))).toMatchObject({
+    image: 'postgres:15-alpine',
+    env: named('TZ', 'UTC'),
+    args: expect.arrayContaining(['max_connections=7']) as string[],
+  })
+  expect(containerOf(redis({ image: 'mirror.example.com/redis:7' }))).toMatchObject({ image: 'mirror.example.com/redis:7' })
+  const files = service({ image: 'x', port: 9000, scheme: 's3', dataPath: '/data', command: ['serve'], env: { A: 'b' } })
+  expect(containerOf(files)).toMatchObject({
+    command: ['serve'],
+    env: named('A', 'b'),
+    volumeMounts: [{ name: 'data', mountPath: '/data' }],
+  })
+  expect(describeConnection(files, outside, outside).url).toBe('s3://127.0.0.1:40000')
+})
+
+test('NATS has JetStream unless it is told otherwise', () => {
+  const configOf = (definition: ReturnType<typeof nats>) => Object.values(definition.files).join()
+  expect(configOf(nats())).toContain('"jetstream":{"store_dir":"/data"}')
+  expect(configOf(nats({ jetStream: false }))).not.toContain('jetstream')
+})
+
 test('persistent storage is a claim, throwaway storage goes with the pod', () => {
   const specOf = (storage: 'persistent' | 'throwaway') =>
     JSON.stringify(serviceManifests('db', postgres({ storage, size: '2Gi' }), 'default')[2]!.object)
