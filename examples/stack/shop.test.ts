@@ -3,6 +3,8 @@ import { describe, expect } from 'vitest-kubernetes'
 import { shop } from './stack.ts'
 
 describe.withCluster('shop', shop, (test) => {
+  test.beforeEach(({ cluster }) => cluster.reset('db'))
+
   test('an order is priced by the chart, kept in PostgreSQL and told by NATS', async ({ cluster, request }) => {
     await request('orders')
       .post('/orders')
@@ -18,6 +20,10 @@ describe.withCluster('shop', shop, (test) => {
 
   test('an order without the token of the encrypted file is refused', async ({ request }) => {
     await request('orders').post('/orders').send({ sku: 'A-1', quantity: 1 }).expect(401)
+  })
+
+  test('each test begins with the rows that were seeded', async ({ cluster }) => {
+    expect(await cluster.sql('db', 'select count(*)::int as orders from orders')).toEqual([{ orders: 0 }])
   })
 
   test('products come from SQL and from the import', async ({ request }) => {

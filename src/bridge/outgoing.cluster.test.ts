@@ -308,6 +308,12 @@ describe.withCluster('outgoing', suite, (test) => {
     expect(stdout).toBe('kept\ner/file\n640\n')
   })
 
+  test('a local container of another namespace looks for names there first', async ({ cluster }) => {
+    await using member = await cluster.run({ ...idle, namespace: 'kube-system' })
+    const { stdout } = await member.container.exec(['cat', '/etc/resolv.conf'])
+    expect(stdout).toMatch(/^search kube-system\.svc\.cluster\.local svc\.cluster\.local cluster\.local/m)
+  })
+
   test('a pod of another user: its environment and files are read, and a Secret and labels that change come anew', async ({ cluster }) => {
     await using member = await cluster.run({ ...idle, env: { from: 'deployment/other' } })
     const here = async (path: string) => (await member.container.exec(['cat', `/var/run/all/${path}`])).stdout
