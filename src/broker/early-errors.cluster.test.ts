@@ -67,14 +67,15 @@ describe.withCluster('node', {}, (test) => test('never runs', () => {}))
 `
   const plugin = { imageSubstitutes: { busybox: 'localhost:1/absent:1' }, nodeImage: 'localhost:1/node:2' }
   await using project = await createTempProject({ 'a.test.ts': suites }, { plugin })
-  const { exitCode, output } = await runVitest('', { folder: project.folder }).ended
+  await using other = await createTempProject({ 'a.test.ts': suites }, { plugin: { k3d: '/nowhere/other' } })
+  const [{ exitCode, output }, without] = await Promise.all([
+    runVitest('', { folder: project.folder }).ended,
+    runVitest('', { folder: other.folder }).ended,
+  ])
   expect(exitCode).toBe(1)
   expect(output).toMatch(/ClusterTestError: Image "localhost:1\/absent:1" is not in Docker and could not be pulled/)
   expect(output).toMatch(/ClusterTestError: .*localhost:1\/node:2/s)
-  await using other = await createTempProject({ 'a.test.ts': suites }, { plugin: { k3d: '/nowhere/other' } })
-  expect((await runVitest('', { folder: other.folder }).ended).output).toContain(
-    'ClusterTestError: The program "/nowhere/other" could not be run',
-  )
+  expect(without.output).toContain('ClusterTestError: The program "/nowhere/other" could not be run')
 })
 
 test.for([true, false])('handleSignals: %s decides who ends the run', async (handleSignals) => {
