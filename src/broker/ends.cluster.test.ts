@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises'
 
-import { beforeAll, describe, expect, test } from 'vitest'
+import { beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 
 import { isOwnerDead, ownerLabel } from '../cluster/owner.ts'
 import { connectDocker } from '../docker/docker.ts'
@@ -8,7 +8,7 @@ import { runCommand } from '../support/run-command.ts'
 import { startEngineProxy } from '../testing/engine-proxy.ts'
 import { findRemains, namedIn, publishedPorts } from '../testing/find-remains.ts'
 import { createForeigners } from '../testing/foreigners.ts'
-import { findPids, findTraces, runVitest } from '../testing/run-vitest.ts'
+import { type RunVitestOptions, findPids, findTraces, runVitest } from '../testing/run-vitest.ts'
 
 /** Ctrl-C takes less than 10 s on a machine with nothing else to do; here another file's clusters start meanwhile. */
 const soon = { timeout: 20_000, interval: 250 }
@@ -21,7 +21,7 @@ describe('ends that vitest sees', () => {
     await running.prints('the test runs in process')
     process.kill(Number(/in process (\d+)\./.exec(running.output())![1]), 'SIGKILL')
     run = await running.ended
-  }, 180_000)
+  }, 300_000)
 
   test.for([
     ['SIGKILL of the worker', /Worker forks emitted error|Worker exited unexpectedly/],
@@ -45,7 +45,7 @@ test.for([
   ['SIGINT', 'bridges', 130],
   ['SIGTERM', 'waits', 143],
 ] as const)('%s during a test (%s) ends the run and leaves nothing', async ([signal, suite, exitCode]) => {
-  const run = runVitest(suite)
+  const run = startVitest(suite)
   await run.prints('the test runs in process')
   const ports = await publishedPorts(run.output())
   process.kill(-run.child.pid!, signal)
@@ -54,8 +54,8 @@ test.for([
 })
 
 test('SIGINT during the set-up ends the run and leaves nothing', async () => {
-  const run = runVitest('waits')
-  await expect.poll(() => findCreating(run.child.pid!), { timeout: 30_000, interval: 50 }).toMatch(/^vk-/)
+  const run = startVitest('waits')
+  await expect.poll(() => findCreating(run.child.pid!), { timeout: 60_000, interval: 50 }).toMatch(/^vk-/)
   const name = await findCreating(run.child.pid!)
   process.kill(-run.child.pid!, 'SIGINT')
   await expect.poll(() => findTraces(`${name}`), soon).toEqual([])
@@ -63,7 +63,7 @@ test('SIGINT during the set-up ends the run and leaves nothing', async () => {
 })
 
 test('a second SIGINT ends the run at once, and still nothing is left', async () => {
-  const run = runVitest('waits')
+  const run = startVitest('waits')
   await run.prints('the test runs in process')
   process.kill(-run.child.pid!, 'SIGINT')
   await run.prints('SIGINT: removing the clusters.')
@@ -75,7 +75,7 @@ test('a second SIGINT ends the run at once, and still nothing is left', async ()
 })
 
 test('SIGKILL of the main process leaves nothing within 30 s, nor of the bridges that were open', async () => {
-  const run = runVitest('bridges')
+  const run = startVitest('bridges')
   await run.prints('the test runs in process')
   expect(run.output()).toContain('deployment/by-image runs a stand-in for "by-image:dev"')
   const ports = await publishedPorts(run.output())
@@ -88,7 +88,7 @@ test('SIGKILL of the main process leaves nothing within 30 s, nor of the bridges
 
 test('the next run removes what nobody did, and nothing of a run that lives, nor of others', async () => {
   await using cleanup = new AsyncDisposableStack()
-  const [dead, live] = [runVitest('waits'), runVitest('waits')]
+  const [dead, live] = [startVitest('waits'), startVitest('waits')]
   cleanup.defer(() => void live.child.kill('SIGHUP'))
   await Promise.all([dead, live].map((run) => run.prints('the test runs in process')))
   const [deadName, liveName] = [dead, live].map((run) => /k3d cluster "(vk-\S+)"/.exec(run.output())![1]!)
@@ -115,7 +115,7 @@ test('the next run removes what nobody did, and nothing of a run that lives, nor
 
 test('an engine that is restarted meanwhile is waited for, by a run that ends and by the lifeline of one that is killed', async () => {
   await using engine = await startEngineProxy()
-  const runs = [0, 1].map(() => runVitest('waits', { env: { DOCKER_HOST: engine.address } }))
+  const runs = [0, 1].map(() => startVitest('waits', { env: { DOCKER_HOST: engine.address } }))
   await Promise.all(runs.map((run) => run.prints('the test runs in process')))
   const nodes = runs.map((run) => `k3d-${/k3d cluster "(vk-\S+)"/.exec(run.output())![1]}-server-0`)
   await engine.stop()
@@ -133,6 +133,13 @@ test('an engine that is restarted meanwhile is waited for, by a run that ends an
   for (const run of runs) await expect.poll(() => findTraces(run.output()), within30s).toEqual([])
   expect(await cancelled!.ended).toMatchObject({ exitCode: 130 })
 })
+
+/** One that does not go on when its test fails before it ends it. */
+function startVitest(suite: string, options: RunVitestOptions = {}) {
+  const run = runVitest(suite, options)
+  onTestFinished(() => void run.child.kill('SIGTERM'))
+  return run
+}
 
 /** The name of the cluster that k3d is creating for a process. */
 async function findCreating(pid: number): Promise<string | undefined> {
