@@ -2,6 +2,8 @@ import { defineConfig } from 'vitest/config'
 
 import { kubernetes } from './src/plugin.ts'
 
+const traffic = ['bridge', 'disturbance', 'match', 'protocols'].map((name) => `src/bridge/${name}.cluster.test.ts`)
+
 export default defineConfig({
   plugins: [kubernetes()],
   resolve: { alias: [{ find: /^vitest-kubernetes$/, replacement: new URL('./src/index.ts', import.meta.url).pathname }] },
@@ -21,9 +23,9 @@ export default defineConfig({
       },
       {
         test: {
-          name: 'bridge',
-          include: ['src/bridge/**/*.cluster.test.ts'],
-          // One after the other: they make traffic, and look at what becomes of each request.
+          name: 'traffic',
+          include: traffic,
+          // One after the other: they make as much traffic as there can be, and look at what becomes of each request.
           maxWorkers: 1,
           testTimeout: 120_000,
           hookTimeout: 60_000,
@@ -34,7 +36,7 @@ export default defineConfig({
         test: {
           name: 'cluster',
           include: ['src/**/*.cluster.test.ts'],
-          exclude: ['src/bridge/**'],
+          exclude: traffic,
           testTimeout: 120_000,
           hookTimeout: 60_000,
           sequence: { groupOrder: 2 },

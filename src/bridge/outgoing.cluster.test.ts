@@ -1,4 +1,5 @@
-import type { IncomingMessage, ServerResponse } from 'node:http'
+import { type IncomingMessage, type ServerResponse, createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 
 import { GenericContainer } from 'testcontainers'
 import { expect } from 'vitest'
@@ -254,12 +255,14 @@ describe.withCluster('outgoing', suite, (test) => {
   test.for([
     ['code in this process', { server: { http: callHere } }],
     ['a process on this machine', { command: ['node', '-e', `${caller}.listen(24011)`], ports: { http: 24_011 } }],
-  ] as const)('%s calls another bridged workload, itself and a pod by name', async ([, side], { cluster }) => {
+  ] as const)('%s calls another bridged workload, itself and a pod by name, and ten hosts outside', async ([, side], { cluster }) => {
+    await using outside = await listenOutside(10)
     await using _bridge = await cluster.bridge('deployment/pair', { ...side, containerName: 'app' })
     const ask = (url: string) => fetchInCluster(cluster, `http://pair/?url=${encodeURIComponent(url)}`)
     expect(await ask('http://shop/')).toEqual(['local'])
     expect(await ask('http://pair/')).toEqual(['local'])
     expect(await ask('http://peer/')).toEqual(['peer'])
+    for (const [index, url] of outside.urls.entries()) expect(await ask(url)).toEqual([`outside ${index}`])
   })
 
   test('extra hosts are refused by Docker for a container that shares the cluster’s network, and the error says so', async ({
@@ -348,4 +351,18 @@ describe.withCluster('outgoing', suite, (test) => {
 async function callHere({ url = '' }: IncomingMessage, response: ServerResponse): Promise<void> {
   const wanted = new URL(url, 'http://x').searchParams.get('url')
   response.end(wanted ? await (await fetch(wanted)).text() : 'local')
+}
+
+/** Servers at an address of this machine that is neither in the cluster nor in its network: as good as public ones. */
+async function listenOutside(count: number): Promise<{ readonly urls: readonly string[] } & AsyncDisposable> {
+  const { IPAM } = (await (await connectDocker()).engine.getNetwork('bridge').inspect()) as { IPAM: { Config: { Gateway: string }[] } }
+  const servers = Array.from({ length: count }, (_, index) => createServer((_request, response) => void response.end(`outside ${index}`)))
+  const host = IPAM.Config[0]!.Gateway
+  await Promise.all(servers.map((server) => new Promise<void>((resolve) => server.listen(0, host, resolve))))
+  return {
+    urls: servers.map((server) => `http://${host}:${(server.address() as AddressInfo).port}/`),
+    [Symbol.asyncDispose]: async () => {
+      for (const server of servers) server.close()
+    },
+  }
 }
