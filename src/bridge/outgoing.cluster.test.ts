@@ -265,6 +265,13 @@ describe.withCluster('outgoing', suite, (test) => {
     for (const [index, url] of outside.urls.entries()) expect(await ask(url)).toEqual([`outside ${index}`])
   })
 
+  test('a local container reaches ten hosts outside', async ({ bridges }) => {
+    await using outside = await listenOutside(10)
+    const ask = `return await Promise.all(${JSON.stringify(outside.urls)}.map(async (url) => (await fetch(url)).text()))`
+    const answers = await runInLocal<string[]>(bridges['deployment/shop']!.container!, ask)
+    expect(answers).toEqual(outside.urls.map((_, index) => `outside ${index}`))
+  })
+
   test('extra hosts are refused by Docker for a container that shares the cluster’s network, and the error says so', async ({
     cluster,
   }) => {
