@@ -1,6 +1,6 @@
 import type { BridgeParts } from './bridges.ts'
 import type { Endpoint } from './junction.ts'
-import { restoreScript } from './node-scripts.ts'
+import { restoreScript } from './node-shell.ts'
 import { passageRules, removedPassageRules, startedPassageRules } from './rules.ts'
 
 /** A pod, as far as its traffic goes. */
