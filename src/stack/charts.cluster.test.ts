@@ -104,7 +104,7 @@ describe.withCluster('charts', options, (test) => {
   test(
     'workloads may wait for a hook that comes after them, and Helm waits no longer than it is told',
     together,
-    async ({ cluster, signal }) => {
+    async ({ cluster, signal, expect }) => {
       await mkdir(join(folder, 'late/templates'), { recursive: true })
       await writeFile(join(folder, 'late/Chart.yaml'), 'apiVersion: v2\nname: late\nversion: 0.1.0\n')
       const container = `{ name: app, image: 'busybox:1.37', command: [sleep, '600'], envFrom: [{ configMapRef: { name: '{{ .Release.Name }}' } }] }`
