@@ -1,11 +1,30 @@
 import { ClusterTestError } from '../support/errors.ts'
 
-export function checkKeys(option: string, value: Record<string, unknown>, known: readonly string[]): void {
+export function checkKeys(option: string, value: object, known: readonly string[]): void {
   const unknown = Object.keys(value).find((key) => !known.includes(key))
   if (unknown)
     throw new ClusterTestError('ERR_OPTIONS_INVALID', `Option \`${option}\` has no key "${unknown}".`, {
       hint: `Its keys are ${known.join(', ')}.`,
     })
+}
+
+/** Refuses a key that is a letter away from a known one. All others may be meant for somebody else, such as vitest. */
+export function refuseTypos(keys: readonly string[], known: readonly string[]): void {
+  for (const key of keys) {
+    const meant = known.includes(key) ? undefined : known.find((each) => isLetterAway(key, each))
+    if (meant) throw new ClusterTestError('ERR_OPTIONS_INVALID', `There is no option \`${key}\`.`, { hint: `Did you mean \`${meant}\`?` })
+  }
+}
+
+/** One letter more, less or another, or two that have changed places. */
+function isLetterAway(a: string, b: string): boolean {
+  const shorter = Math.min(a.length, b.length)
+  let start = 0
+  while (start < shorter && a[start] === b[start]) start++
+  let end = 0
+  while (end < shorter - start && a.at(-1 - end) === b.at(-1 - end)) end++
+  const [x, y] = [a.slice(start, a.length - end), b.slice(start, b.length - end)]
+  return Math.max(x.length, y.length) === 1 || (x.length === 2 && y === `${x[1]}${x[0]}`)
 }
 
 export function checkOption(option: string, expected: string, value: unknown, isValid: (value: unknown) => boolean): void {

@@ -8,6 +8,7 @@ import { expect, expectTypeOf, test } from 'vitest'
 
 import { postgres } from '../stack/services/postgres.ts'
 import { defineStack } from './define-stack.ts'
+import { describe } from './describe.ts'
 
 test('paths are relative to the file that defines the stack', () => {
   expect(defineStack({ manifests: './k8s' })).toEqual({ manifests: './k8s', folder: import.meta.dirname })
@@ -46,6 +47,24 @@ test('what cannot be meant is refused where it stands', () => {
   expect(() => defineStack({ services: { db: postgres() }, seed: { bd: './a.sql' } })).toThrowErrorMatchingInlineSnapshot(`
     [ClusterTestError: "bd" is neither a service of the stack nor a workload.
     Hint: Services are "db"; a workload is written "kind/name", for example "deployment/orders".]
+  `)
+})
+
+test.each([
+  [{ manifest: './k8s' }, 'manifests'],
+  [{ image: ['./orders'] }, 'images'],
+  [{ setupTimeuot: 1 }, 'setupTimeout'],
+  [{ bridges: {} }, 'bridge'],
+] as const)('a slip of the pen is refused: %o', (options, meant) => {
+  const refused = expect.objectContaining({ code: 'ERR_OPTIONS_INVALID', hint: `Did you mean \`${meant}\`?` })
+  expect(() => defineStack(options as object)).toThrow(refused)
+  expect(() => describe.withCluster('shop', options as object, () => {})).toThrow(refused)
+})
+
+test('an option that a service does not have is refused', () => {
+  expect(() => postgres({ databse: 'shop' } as object)).toThrowErrorMatchingInlineSnapshot(`
+    [ClusterTestError: Option \`services (postgres)\` has no key "databse".
+    Hint: Its keys are version, image, env, args, storage, size, database, user, password.]
   `)
 })
 

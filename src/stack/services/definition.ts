@@ -1,3 +1,5 @@
+import { checkKeys } from '../check-option.ts'
+
 /** What a service is: decides on how it is seeded and reset. */
 export type ServiceType = 'kafka' | 'mariadb' | 'mongodb' | 'nats' | 'other' | 'postgres' | 'rabbitmq' | 'redis'
 
@@ -75,13 +77,25 @@ export interface DatabaseOptions extends CommonServiceOptions {
   readonly password?: string | undefined
 }
 
-/** The parts that are the same for all. */
-export function defineService<Details extends object>(
-  { version, image, env = {}, args = [], storage = 'throwaway', size = '1Gi' }: CommonServiceOptions,
+const commonKeys = ['version', 'image', 'env', 'args', 'storage', 'size'] as const satisfies readonly (keyof CommonServiceOptions)[]
+
+/**
+ * The parts that are the same for all.
+ * @throws ClusterTestError `ERR_OPTIONS_INVALID` for an option that the service does not have
+ */
+export function defineService<Options extends CommonServiceOptions, Details extends object>(
+  options: Options,
   own: Pick<ServiceDefinition<Details>, 'type' | 'ports' | 'ready' | 'scheme' | 'details'> &
-    Partial<ServiceDefinition<Details>> & { readonly repository: string; readonly tag: string },
+    Partial<ServiceDefinition<Details>> & {
+      readonly repository: string
+      readonly tag: string
+      /** Options of its own. */
+      readonly keys: readonly Exclude<keyof Options, keyof CommonServiceOptions>[]
+    },
 ): ServiceDefinition<Details> {
-  const { repository, tag, ...rest } = own
+  const { repository, tag, keys, ...rest } = own
+  checkKeys(`services (${own.type})`, options, [...commonKeys, ...(keys as readonly string[])])
+  const { version, image, env = {}, args = [], storage = 'throwaway', size = '1Gi' } = options
   return {
     secretEnv: {},
     files: {},

@@ -33,6 +33,7 @@ function defineMysql(options: DatabaseOptions, { repository, tag, prefix, client
   // `root` cannot be made a second time.
   const account = user === 'root' ? {} : { [`${prefix}_USER`]: user }
   return defineService(options, {
+    keys: ['database', 'user', 'password'],
     type: 'mariadb',
     repository,
     tag,

@@ -27,6 +27,7 @@ export function nats(
     ...(user === undefined ? {} : { authorization: { user, password: password ?? '' } }),
   }
   return defineService(options, {
+    keys: ['user', 'password', 'jetStream'],
     type: 'nats',
     repository: 'nats',
     tag: '2',
