@@ -55,8 +55,9 @@ ${options.forwards.some(({ protocol }) => protocol === 'tcp') ? cutConnections(o
 
 /**
  * No connection comes to the container any more. Of those that are there, one that has brought nothing yet is about to send its
- * first request, and is waited for; then all are cut. A read of the kernel's list takes 10 ms of processor, since it goes
- * through all of the machine's: it is left out where no connection of the network namespace is established (CurrEstab, RFC 4022).
+ * first request, and is waited for, a second at the most; then all are cut. A read of the kernel's list takes 10 ms of processor,
+ * since it goes through all of the machine's: it is left out where no connection of the network namespace is established
+ * (CurrEstab, RFC 4022).
  */
 function cutConnections({ forwards }: RuleOptions, cut: string): string {
   const hex = forwards.filter(({ protocol }) => protocol === 'tcp').map(({ port }) => port.toString(16).toUpperCase().padStart(4, '0'))
@@ -64,12 +65,12 @@ function cutConnections({ forwards }: RuleOptions, cut: string): string {
   const open = ` [0-9A-F]+:(${[...new Set(hex)].join('|')}) [0-9A-F]+:[0-9A-F]{4} 0[13] `
   // The fourth from the end (ato) is 0 until the first data comes, see tcp_event_data_recv in net/ipv4/tcp_input.c.
   const silent = ':[0-9A-F]{4} (03 |01 .* 0 [0-9]+ [0-9]+ -?[0-9]+ *$)'
+  const pauses = [...Array<string>(10).fill('0.01'), ...Array<string>(18).fill('0.05')]
   return `if ! grep -qE '^Tcp: (-?[0-9]+ ){8}0 ' /proc/net/snmp; then
-  tries=0
-  while connections=$(grep -hsE '${open}' /proc/net/tcp /proc/net/tcp6) && [ $tries -lt 100 ]; do
+  for pause in ${pauses.join(' ')}; do
+    connections=$(grep -hsE '${open}' /proc/net/tcp /proc/net/tcp6) || break
     echo "$connections" | grep -qE '${silent}' || break
-    sleep 0.01
-    tries=$((tries + 1))
+    sleep $pause
   done
   if [ -n "$connections" ]; then
     : > $1/cut-$2
