@@ -151,9 +151,7 @@ dir=$gone
 ${waitForStates(options, ['SYN_SENT', 'SYN_RECV', 'ESTABLISHED', 'FIN_WAIT', 'CLOSE_WAIT', 'LAST_ACK'])}
 # A note of what has ended well would take the answer of a later connection from the same port for one of its own, if that began
 # while nothing was noted: the kernel would give it another port to come from.
-flush=
-[ -z "$noted" ] || flush=flush
-${inEachPod('forget $flush')}
+${inEachPod('forget ${noted:+flush}')}
 ${families
   .map(
     (family) => `if ${saveCommand(family)} -t mangle | grep -q ':${allow} '; then

@@ -2,7 +2,18 @@ import { type IpFamily, clusterRanges } from '../cluster/cluster-ranges.ts'
 import type { KubeObject } from '../kube/types.ts'
 import { parseSize } from '../support/parse-size.ts'
 import { checkMount } from './check-mount.ts'
-import { checkKeys, checkOption, invalid, isDuration, isPositive, isRecord, isText, isTextArray, isTextRecord } from './check-option.ts'
+import {
+  checkKeys,
+  checkOption,
+  invalid,
+  isDuration,
+  isPositive,
+  isRecord,
+  isText,
+  isTextArray,
+  isTextRecord,
+  refuseTypos,
+} from './check-option.ts'
 import { checkReady } from './check-ready.ts'
 import { checkSeed } from './check-seed.ts'
 import { checkTools } from './check-tools.ts'
@@ -147,6 +158,11 @@ export const clusterOptionKeys = [
   'memory',
   'setupTimeout',
 ] as const satisfies readonly (keyof SuiteClusterOptions)[]
+
+/** Before `checkOptions`, with the keys that are vitest's too. */
+export function checkSpelling(options: object): void {
+  refuseTypos(Object.keys(options), [...clusterOptionKeys, 'bridge'])
+}
 
 /**
  * Refuses what cannot be meant, before anything starts.

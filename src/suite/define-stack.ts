@@ -2,8 +2,7 @@ import { dirname } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { getCallSites } from 'node:util'
 
-import { refuseTypos } from '../stack/check-option.ts'
-import { type StackOptions, checkStack, clusterOptionKeys } from '../stack/options.ts'
+import { type StackOptions, checkSpelling, checkStack } from '../stack/options.ts'
 import type { SeedOption } from '../stack/seed-options.ts'
 import type { ServiceDefinition } from '../stack/services/definition.ts'
 import type { TestCluster } from './test-cluster.ts'
@@ -23,7 +22,7 @@ export function defineStack<
   const Stack extends WithoutSeed<StackOptions>,
   const Services extends ServiceDefinitions = Record<string, never>,
 >(stack: Stack & SeedOf<Services>): Stack & { readonly folder: string } {
-  refuseTypos(Object.keys(stack), [...clusterOptionKeys, 'bridge'])
+  checkSpelling(stack)
   checkStack(stack)
   return { ...stack, folder: stack.folder ?? folderOfCaller() }
 }

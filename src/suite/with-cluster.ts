@@ -18,8 +18,7 @@ import type { Bridge } from '../bridge/options.ts'
 import { leaseCluster } from '../broker/client.ts'
 import type { BrokerAddress } from '../broker/protocol.ts'
 import { createKubeClient } from '../kube/client.ts'
-import { refuseTypos } from '../stack/check-option.ts'
-import { type SuiteClusterOptions, checkOptions, clusterOptionKeys } from '../stack/options.ts'
+import { type SuiteClusterOptions, checkOptions, checkSpelling, clusterOptionKeys } from '../stack/options.ts'
 import { declaredSeeds } from '../stack/seed-options.ts'
 import type { ServiceDefinition } from '../stack/services/definition.ts'
 import { ClusterTestError } from '../support/errors.ts'
@@ -83,7 +82,7 @@ export function withCluster(
     )
   const { bridge = {}, ...rest } = options
   const { cluster: clusterOptions, suite: suiteOptions } = splitOptions(rest)
-  refuseTypos(Object.keys(suiteOptions), [...clusterOptionKeys, 'bridge'])
+  checkSpelling(suiteOptions)
   checkOptions(clusterOptions)
   checkSuiteBridges({ bridge })
 
