@@ -1,6 +1,7 @@
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto'
 import { type AddressInfo, type Socket, createServer } from 'node:net'
 
+import { withDeadline } from '../support/deadline.ts'
 import { ClusterTestError, serializeError } from '../support/errors.ts'
 import type { Engine, EngineOptions, StartedSuite } from './engine.ts'
 import { readMessages, sendMessage } from './json-lines.ts'
@@ -19,16 +20,8 @@ export interface Broker extends AsyncDisposable {
 type ApplyMessage = WorkerMessage & { readonly type: 'apply' }
 
 async function applyWithin(suite: RunningSuite, { manifests, timeout }: ApplyMessage, signal: AbortSignal): Promise<void> {
-  const deadline = AbortSignal.timeout(timeout)
-  try {
-    await suite.apply(manifests, AbortSignal.any([signal, deadline]))
-  } catch (error) {
-    if (!deadline.aborted || error instanceof ClusterTestError) throw error
-    throw new ClusterTestError('ERR_WORKLOAD_NOT_READY', `cluster.apply took longer than ${timeout} ms.`, {
-      cause: error,
-      hint: 'Raise its option "timeout".',
-    })
-  }
+  const deadline = { limit: timeout, code: 'ERR_WORKLOAD_NOT_READY', what: 'cluster.apply', hint: 'Raise its option "timeout".' } as const
+  await withDeadline({ ...deadline, signal }, (each) => suite.apply(manifests, each))
 }
 
 function leaseOf({ cluster: { name, kubeconfigPath }, namespace, isShared, addresses, bundle, setup }: RunningSuite): BrokerMessage {

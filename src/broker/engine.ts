@@ -11,7 +11,8 @@ import { connectDocker } from '../docker/docker.ts'
 import type { Recorder, SuiteRecorder } from '../report/recorder.ts'
 import type { ImageSubstitutes } from '../stack/image-names.ts'
 import { checkOptions } from '../stack/options.ts'
-import { ClusterTestError, messageOf } from '../support/errors.ts'
+import { withDeadline } from '../support/deadline.ts'
+import { messageOf } from '../support/errors.ts'
 import { formatList } from '../support/format.ts'
 import type { Progress } from '../support/progress.ts'
 import { planSuite } from './plan-suite.ts'
@@ -121,20 +122,22 @@ export async function startEngine({
     await using failed = new AsyncDisposableStack()
     const place = failed.use(await pool.reserve(request, report, signal))
     // The clock runs from here: waiting for a slot is nobody's fault.
-    const timeout = request.options.setupTimeout ?? defaultSetupTimeout
-    const deadline = AbortSignal.timeout(timeout)
+    const deadline = {
+      limit: request.options.setupTimeout ?? defaultSetupTimeout,
+      code: 'ERR_SETUP_TIMEOUT',
+      what: `The set-up of suite "${request.suite}"`,
+      hint: 'Raise the option "setupTimeout" of the suite; the lines above show what took the time.',
+    } as const
     try {
-      const suite = await startSuite(parts, plan, place, { progress: report, recorder }, AbortSignal.any([signal, deadline]))
+      const suite = await withDeadline({ ...deadline, signal }, (each) =>
+        startSuite(parts, plan, place, { progress: report, recorder }, each),
+      )
       failed.use(suite)
       held.use(failed.move())
       return Object.assign(suite, { fail: () => place.fail() })
     } catch (error) {
       if (!signal.aborted) place.fail()
-      if (!deadline.aborted || error instanceof ClusterTestError) throw error
-      throw new ClusterTestError('ERR_SETUP_TIMEOUT', `The set-up of suite "${request.suite}" took longer than ${timeout} ms.`, {
-        cause: error,
-        hint: 'Raise the option "setupTimeout" of the suite; the lines above show what took the time.',
-      })
+      throw error
     }
   }
 }

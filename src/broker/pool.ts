@@ -1,5 +1,6 @@
 import { readHostLimits } from '../cluster/host-limits.ts'
 import { resetCluster } from '../cluster/reset.ts'
+import { whileWaiting } from '../support/deadline.ts'
 import { messageOf } from '../support/errors.ts'
 import { type Progress, runStep } from '../support/progress.ts'
 import { createCapacity } from './capacity.ts'
@@ -183,16 +184,3 @@ export function createPool({ parts, maxClusters, isMemoryMeasured, isWatch, idle
 
 /** Milliseconds for a cluster to become empty. A new one takes as long. */
 const resetTimeout = 20_000
-
-/** Whoever waits can give up, without ending what others wait for too. */
-async function whileWaiting<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
-  signal.throwIfAborted()
-  const { promise, reject } = Promise.withResolvers<never>()
-  const abort = () => reject(signal.reason)
-  signal.addEventListener('abort', abort, { once: true })
-  try {
-    return await Promise.race([work, promise])
-  } finally {
-    signal.removeEventListener('abort', abort)
-  }
-}

@@ -7,13 +7,13 @@ import { runCommand } from '../support/run-command.ts'
 import { findTraces, watchVitest } from '../testing/run-vitest.ts'
 import { createTempProject } from '../testing/temp-project.ts'
 
-const suite = (comment: string, last = '') => `
+const suite = (comment: string, last = '', keepFor = 60_000) => `
 import { readFile } from 'node:fs/promises'
 import { describe, expect } from 'vitest-kubernetes'
 import { createKubeClient } from '${new URL('../kube/client.ts', import.meta.url).pathname}'
 
 // ${comment}
-describe.withCluster('watched', { manifests: './settings.yaml', keep: 'on-failure', keepFor: 60_000 }, (test) => {
+describe.withCluster('watched', { manifests: './settings.yaml', keep: 'on-failure', keepFor: ${keepFor} }, (test) => {
   test('finds what the manifest has, and nothing that a run before has left', async ({ cluster }) => {
     const kube = createKubeClient(await readFile(cluster.kubeconfigPath, 'utf8'))
     const maps = '/api/v1/namespaces/default/configmaps'
@@ -36,7 +36,6 @@ const settings = (answer: string) => `{ apiVersion: v1, kind: ConfigMap, metadat
 test('in watch mode a cluster is emptied for the next run, which a changed test or manifest starts', { timeout: 360_000 }, async () => {
   await using project = await createTempProject({ 'a.test.ts': suite('first'), 'settings.yaml': settings('one') })
   const run = watchVitest(project.folder)
-  await using _stop = { [Symbol.asyncDispose]: async () => void (run.child.kill('SIGTERM') && (await run.ended)) }
   const answer = async (text: string, result = /Tests +1 passed/) => {
     await run.prints(text)
     await run.prints(' for file changes')
@@ -79,10 +78,16 @@ test('a vitest that stays, as an editor keeps it, has no cluster when it has bee
   const files = { 'a.test.ts': suite('first'), 'settings.yaml': settings('one') }
   await using project = await createTempProject(files, { plugin: { idleTimeout: 2_000 } })
   const run = watchVitest(project.folder)
-  await using _stop = { [Symbol.asyncDispose]: async () => void (run.child.kill('SIGTERM') && (await run.ended)) }
   await run.prints('answer one in vk-')
   const left = async () => (await findTraces(run.output())).filter((name) => /^(k3d-)?vk-/.test(name))
   expect(await left()).not.toEqual([])
   await expect.poll(left, { timeout: 30_000, interval: 500 }).toEqual([])
+
+  // What is kept goes when its time is over, although vitest is still there.
+  await project.write('a.test.ts', suite('failing', 'expect.fail("as it must")', 3_000))
+  await run.prints(' is kept until ')
+  await expect.poll(left, { timeout: 30_000, interval: 500 }).toEqual([])
   expect(run.child.exitCode).toBe(null)
+  run.child.kill('SIGTERM')
+  await run.ended
 })

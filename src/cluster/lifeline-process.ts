@@ -11,16 +11,16 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal
 
 const children = new Set<number>()
 let isDone = false
-let mustStay = false
+let removing = Promise.resolve()
 for await (const line of createInterface({ input: process.stdin })) {
   const [event, pid] = line.split(' ')
   if (event === 'started') children.add(Number(pid))
   if (event === 'ended') children.delete(Number(pid))
   if (event === 'done') isDone = true
-  if (event === 'stay') mustStay = true
+  if (event === 'stay') removing = removing.then(removeExpired)
 }
 if (!isDone) await removeEverything()
-if (mustStay) await removeExpired()
+await removing
 
 async function removeEverything(): Promise<void> {
   for (const pid of children) kill(pid)

@@ -7,7 +7,7 @@ import type { Docker } from '../docker/docker.ts'
 export interface Lifeline extends Disposable {
   /** A child of ours that must not outlive us, since it would create what nobody removes. */
   trackChild(event: 'started' | 'ended', pid: number): void
-  /** It is to stay after the run's end, and remove the clusters that are kept when their time is over. */
+  /** It is to remove the clusters that are kept when their time is over, also after the run's end. */
   stay(): void
 }
 

@@ -1,32 +1,8 @@
-import { type AddressInfo, type Socket, createServer } from 'node:net'
-
 import { expect, test } from 'vitest'
 
+import { silentServer } from '../testing/silent-server.ts'
 import { createKubeClient } from './client.ts'
 import { streamPodLog } from './logs.ts'
-
-/** Takes connections and says nothing. */
-async function silentServer(): Promise<AsyncDisposable & { readonly kubeconfig: string; readonly url: string }> {
-  const sockets = new Set<Socket>()
-  const server = createServer((socket) => sockets.add(socket.on('error', () => socket.destroy())))
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const url = `https://127.0.0.1:${(server.address() as AddressInfo).port}`
-  return {
-    url,
-    kubeconfig: JSON.stringify({
-      apiVersion: 'v1',
-      kind: 'Config',
-      clusters: [{ name: 'c', cluster: { server: url } }],
-      users: [{ name: 'u', user: { token: 'none' } }],
-      contexts: [{ name: 'x', context: { cluster: 'c', user: 'u' } }],
-      'current-context': 'x',
-    }),
-    async [Symbol.asyncDispose]() {
-      for (const socket of sockets) socket.destroy()
-      await new Promise((resolve) => server.close(resolve))
-    },
-  }
-}
 
 test('gives an API server up that takes the connection and never answers, and says where and what', async () => {
   await using server = await silentServer()
@@ -46,4 +22,15 @@ test('leaves the reason of whoever cancels a request', async () => {
   const client = createKubeClient(server.kubeconfig)
   const stop = AbortSignal.abort(new Error('enough'))
   await expect(client.request('GET', '/api/v1/pods', { signal: stop })).rejects.toThrow('enough')
+})
+
+test('what several callers look up at the same time goes on for the others when one of them gives up', async () => {
+  await using server = await silentServer()
+  const client = createKubeClient(server.kubeconfig)
+  const stop = new AbortController()
+  const impatient = client.resource('apps/v1', 'Deployment', stop.signal)
+  const patient = client.resource('apps/v1', 'Deployment', AbortSignal.timeout(500))
+  stop.abort(new Error('enough'))
+  await expect(impatient).rejects.toThrow('enough')
+  await expect(patient).rejects.toMatchObject({ name: 'TimeoutError' })
 })

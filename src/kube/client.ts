@@ -1,5 +1,6 @@
 import { HttpMethod, IsomorphicFetchHttpLibrary, KubeConfig, RequestContext } from '@kubernetes/client-node'
 
+import { whileWaiting } from '../support/deadline.ts'
 import { ClusterTestError, messageOf } from '../support/errors.ts'
 
 export interface KubeRequest {
@@ -91,11 +92,12 @@ export function createKubeClient(kubeconfig: string): KubeClient {
   async function resource(apiVersion: string, kind: string, signal?: AbortSignal): Promise<KubeResource | undefined> {
     const root = apiVersion.includes('/') ? `/apis/${apiVersion}` : `/api/${apiVersion}`
     const find = async () => {
-      const list = await (discovery.get(root) ?? remember())
+      const list = await whileWaiting(discovery.get(root) ?? remember(), signal)
       return list.resources.find((entry) => entry.kind === kind && !entry.name.includes('/'))
     }
     const remember = () => {
-      const list = request<ApiResourceList>('GET', root, { signal }).catch((error: unknown) => {
+      // Others may wait for it too, and longer.
+      const list = request<ApiResourceList>('GET', root).catch((error: unknown) => {
         discovery.delete(root)
         if (error instanceof KubeStatusError && error.statusCode === 404) return { resources: [] }
         throw error

@@ -157,7 +157,10 @@ describe.withCluster('seed', { manifests: '../../fixtures/manifests/postgres.yam
       code: 'ERR_KUBE_EXEC_FAILED',
       message: expect.stringMatching(/could not be started: .*no-such-program/),
     })
-    await expect(cluster.exec(postgres, ['sleep', '60'], { timeout: 500 })).rejects.toThrow(/timeout/)
+    await expect(cluster.exec(postgres, ['sleep', '60'], { timeout: 500 })).rejects.toMatchObject({
+      code: 'ERR_KUBE_EXEC_FAILED',
+      message: `Command "sleep 60" in ${postgres} took longer than 500 ms.\nHint: Raise its option "timeout".`,
+    })
     await expect(cluster.exec(postgres, ['true'], { container: 'sidecar' })).rejects.toMatchObject({
       code: 'ERR_KUBE_NOT_FOUND',
       message: expect.stringContaining('It has "postgres".'),

@@ -1,4 +1,5 @@
 import type { KubeClient } from '../kube/client.ts'
+import { isLate } from '../support/deadline.ts'
 import { ClusterTestError } from '../support/errors.ts'
 import { CommandError, type RunCommandOptions } from '../support/run-command.ts'
 import { type ChartPlan, explainHelm } from './charts.ts'
@@ -42,7 +43,7 @@ const longest = 24 * 60 * 60 * 1000
 
 /** With the state of the cluster, unless the wait was ended by something else. */
 async function timedOut({ release }: ChartPlan, { kube, signal }: InstallChartOptions): Promise<unknown> {
-  if (!(signal.reason instanceof DOMException && signal.reason.name === 'TimeoutError')) return signal.reason
+  if (!isLate(signal)) return signal.reason
   const message = `The time was up before release "${release}" was installed: Helm waits for its hooks and workloads.`
   return new ClusterTestError('ERR_HELM_FAILED', `${message}\n${await describeCluster(kube)}`, {
     cause: signal.reason,

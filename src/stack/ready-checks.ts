@@ -5,9 +5,11 @@ import { chooseAddress } from '../cluster/choose-address.ts'
 import type { ServiceAddress } from '../cluster/gateway.ts'
 import { type KubeClient, KubeStatusError } from '../kube/client.ts'
 import type { KubeList, KubeObject, Service } from '../kube/types.ts'
+import { isLate } from '../support/deadline.ts'
 import { ClusterTestError, messageOf } from '../support/errors.ts'
 import { formatDuration } from '../support/format.ts'
 import { bracketed } from '../support/ip-range.ts'
+import { poll } from '../support/poll.ts'
 import { type Progress, runStep } from '../support/progress.ts'
 import { together } from '../support/together.ts'
 import type { ReadyCheck, ReadyOption } from './ready-options.ts'
@@ -49,21 +51,23 @@ export async function waitForChecks(ready: ReadyOption, context: ReadyContext): 
 async function waitForCheck(key: string, check: ReadyCheck, context: ReadyContext): Promise<void> {
   const started = performance.now()
   const signal = check.timeout === undefined ? context.signal : AbortSignal.any([context.signal, AbortSignal.timeout(check.timeout)])
-  for (let seen = 'nothing yet'; ;) {
-    if (signal.aborted) {
-      const { reason } = signal as { reason: unknown }
-      if (!(reason instanceof DOMException && reason.name === 'TimeoutError')) throw reason
-      throw new ClusterTestError(
-        'ERR_READY_CHECK_FAILED',
-        `Check \`${describe(check)}\` of "${key}" did not hold within ${formatDuration(performance.now() - started)}; last seen: ${seen}.`,
-        { cause: reason },
-      )
-    }
+  let seen = 'nothing yet'
+  const holds = async () => {
     const problem = await attempt(key, check, { ...context, signal })
-    if (problem === undefined) return
+    if (problem === undefined) return true
     // An attempt that the deadline has cut off has seen nothing.
     if (!signal.aborted) seen = problem
-    await sleep(250, undefined, { signal }).catch(() => undefined)
+    return undefined
+  }
+  try {
+    await poll(holds, { interval: 250, signal })
+  } catch (error) {
+    if (error instanceof ClusterTestError || !isLate(signal)) throw error
+    throw new ClusterTestError(
+      'ERR_READY_CHECK_FAILED',
+      `Check \`${describe(check)}\` of "${key}" did not hold within ${formatDuration(performance.now() - started)}; last seen: ${seen}.`,
+      { cause: error },
+    )
   }
 }
 

@@ -4,6 +4,7 @@ import type { KubeClient } from '../kube/client.ts'
 import { readPodLog } from '../kube/logs.ts'
 import type { EndpointSlice, KubeEvent, KubeObject, Pod } from '../kube/types.ts'
 import { type WatchedList, watchList } from '../kube/watch-list.ts'
+import { isLate } from '../support/deadline.ts'
 import { ClusterTestError, messageOf } from '../support/errors.ts'
 import { formatDuration } from '../support/format.ts'
 import { describeCluster, redactFor } from './diagnose.ts'
@@ -79,7 +80,7 @@ export async function waitForReady(
     await Promise.race([wake.promise, sleep(250, undefined, { signal }).catch(() => undefined)])
     wake = Promise.withResolvers<void>()
   }
-  if (!(signal.reason instanceof DOMException && signal.reason.name === 'TimeoutError')) throw signal.reason
+  if (!isLate(signal)) throw signal.reason
   throw new ClusterTestError(
     'ERR_WORKLOAD_NOT_READY',
     `Not ready after ${formatDuration(performance.now() - started)}:\n${pending.map((each) => `  ${describeReadiness(each)}`).join('\n')}\n${await describeCluster(kube, { namespaces: namespaces?.() })}`,

@@ -2,6 +2,7 @@ import type { KubeClient } from '../kube/client.ts'
 import { resettable, saveStores } from '../seed/reset.ts'
 import type { SuiteClusterOptions } from '../stack/options.ts'
 import { seedFunctions } from '../stack/seed-options.ts'
+import { withDeadline } from '../support/deadline.ts'
 import { ClusterTestError, messageOf } from '../support/errors.ts'
 import type { TestCluster } from './test-cluster.ts'
 
@@ -20,6 +21,11 @@ export async function runSeedFunctions(options: SuiteClusterOptions, cluster: Te
       throw new ClusterTestError('ERR_SEED_FAILED', `${which} of option \`seed\` threw: ${messageOf(error)}`, { cause: error })
     }
   }
-  const timeout = AbortSignal.timeout(options.setupTimeout ?? 300_000)
-  await saveStores(resettable(options), { kube, namespace: cluster.namespace, signal: timeout })
+  const deadline = {
+    limit: options.setupTimeout ?? 300_000,
+    code: 'ERR_SETUP_TIMEOUT',
+    what: 'To save what the functions of option `seed` have stored',
+    hint: 'Raise the option "setupTimeout" of the suite.',
+  } as const
+  await withDeadline(deadline, (signal) => saveStores(resettable(options), { kube, namespace: cluster.namespace, signal }))
 }

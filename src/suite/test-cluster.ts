@@ -16,6 +16,7 @@ import { resetStores, resettable } from '../seed/reset.ts'
 import type { StackOptions } from '../stack/options.ts'
 import { workloadOf } from '../stack/services/check-services.ts'
 import type { ServiceConnections } from '../stack/services/connection.ts'
+import { withDeadline } from '../support/deadline.ts'
 import { ClusterTestError } from '../support/errors.ts'
 import { formatList } from '../support/format.ts'
 import { bracketed } from '../support/ip-range.ts'
@@ -134,6 +135,8 @@ export interface TestCluster<Seeded extends string = never, Services extends obj
 /** supertest against a Service: `request('orders').get('/healthz')`. Takes and throws what `cluster.url` does. */
 export type RequestService = (service: string, port?: number | string) => Agent
 
+const raiseTimeout = 'Raise its option "timeout".'
+
 export function createTestCluster<Seeded extends string>(
   held: HeldLease,
   kube: KubeClient,
@@ -164,9 +167,11 @@ export function createTestCluster<Seeded extends string>(
       values: readonly unknown[] = [],
       { namespace = suiteNamespace }: InNamespace = {},
     ) {
-      const signal = AbortSignal.timeout(30_000)
-      const database = await findDatabase(workloadOf(workload, services), { kube, namespace, addresses: held.lease.addresses, signal })
-      await using client = await connectDatabase(database, signal)
+      const deadline = { limit: 30_000, code: 'ERR_SEED_FAILED', what: `To connect to the database of "${workload}"` } as const
+      await using client = await withDeadline(deadline, async (signal) => {
+        const options = { kube, namespace, addresses: held.lease.addresses, signal }
+        return connectDatabase(await findDatabase(workloadOf(workload, services), options), signal)
+      })
       return (await client.query<Row & Record<string, unknown>>(statement, [...values])).rows
     },
     async reset(store, { timeout = 60_000 } = {}) {
@@ -176,21 +181,22 @@ export function createTestCluster<Seeded extends string>(
         throw new ClusterTestError('ERR_OPTIONS_INVALID', `"${store}" cannot be reset.`, {
           hint: `Services of PostgreSQL, MariaDB, MySQL and Redis can, and what the option "seed" loads files into: here ${formatList(known)}.`,
         })
-      await resetStores(workload === undefined ? known : [workload], {
-        kube,
-        namespace: suiteNamespace,
-        signal: AbortSignal.timeout(timeout),
-      })
+      const deadline = { limit: timeout, code: 'ERR_SEED_RESET_FAILED', what: 'cluster.reset', hint: raiseTimeout } as const
+      const meant = workload === undefined ? known : [workload]
+      await withDeadline(deadline, (signal) => resetStores(meant, { kube, namespace: suiteNamespace, signal }))
     },
     async exec(workload, command, { container, input, namespace = suiteNamespace, reject = true, timeout = 60_000 } = {}) {
-      const signal = AbortSignal.timeout(timeout)
-      const pod = await firstPod(namespace, workloadOf(workload, services))
-      const target = { namespace, pod: pod.metadata!.name!, container: containerOf(pod.spec!.containers, container, workload) }
-      const result = await execInContainer(kube, target, command, { input, signal })
+      const what = `Command "${command.join(' ')}" in ${workload}`
+      const deadline = { limit: timeout, code: 'ERR_KUBE_EXEC_FAILED', what, hint: raiseTimeout } as const
+      const result = await withDeadline(deadline, async (signal) => {
+        const pod = await firstPod(namespace, workloadOf(workload, services))
+        const target = { namespace, pod: pod.metadata!.name!, container: containerOf(pod.spec!.containers, container, workload) }
+        return execInContainer(kube, target, command, { input, signal })
+      })
       if (result.exitCode === 0 || !reject) return result
       throw new ClusterTestError(
         'ERR_KUBE_EXEC_FAILED',
-        `Command "${command.join(' ')}" in ${workload} ended with exit code ${result.exitCode}.\n${(result.stderr || result.stdout).trimEnd()}`,
+        `${what} ended with exit code ${result.exitCode}.\n${(result.stderr || result.stdout).trimEnd()}`,
         { hint: 'Pass { reject: false } to look at the result yourself.' },
       )
     },
