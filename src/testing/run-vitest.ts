@@ -3,6 +3,8 @@ import { readFile, readdir } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { stripVTControlCharacters } from 'node:util'
 
+import { onTestFinished } from 'vitest'
+
 import { connectDocker } from '../docker/docker.ts'
 import { listByLabel } from '../docker/remove.ts'
 
@@ -13,7 +15,7 @@ export interface VitestRun {
   readonly child: ChildProcess
   /** What it has printed so far, both outputs. */
   output(): string
-  /** Resolves once the output contains the text. */
+  /** Resolves once the output contains the text; rejects when that takes more than 100 s. */
   prints(text: string): Promise<void>
   /** What it prints from now on. */
   forget(): void
@@ -36,10 +38,14 @@ export function runVitest(
   return start(process.execPath, [vitest, command, '--root', folder, ...(suite ? [suite] : []), ...args], env)
 }
 
-/** In watch mode, in a terminal: what is written to the standard input of `child` are its keys. */
+/** In watch mode, in a terminal: what is written to the standard input of `child` are its keys. Ends with the test, however that ends. */
 export function watchVitest(folder: string, args: readonly string[] = []): VitestRun {
   const command = [process.execPath, vitest, 'watch', '--root', folder, ...args].map((each) => `'${each}'`).join(' ')
-  return start('script', ['--quiet', '--return', '--flush', '--command', `exec ${command}`, '/dev/null'], {})
+  const run = start('script', ['--quiet', '--return', '--flush', '--command', `exec ${command}`, '/dev/null'], {})
+  onTestFinished(async () => {
+    if (run.child.kill('SIGTERM')) await run.ended
+  })
+  return run
 }
 
 const vitest = `${root}node_modules/vitest/vitest.mjs`
@@ -71,22 +77,28 @@ function start(program: string, args: readonly string[], env: Readonly<Record<st
     output: () => text,
     forget: () => void (text = ''),
     ended,
-    prints: (wanted) =>
-      new Promise((resolve, reject) => {
-        const look = () => {
-          if (!text.includes(wanted)) return
-          waiting.delete(look)
-          resolve()
-        }
-        waiting.add(look)
-        look()
-        void ended.then(() => reject(new Error(`vitest ended and never printed "${wanted}":\n${text}`)))
-      }),
+    async prints(wanted) {
+      const { promise, resolve, reject } = Promise.withResolvers<void>()
+      const fail = (what: string) => reject(new Error(`vitest ${what} and did not print "${wanted}":\n${text}`))
+      const look = () => void (text.includes(wanted) && resolve())
+      const limit = setTimeout(() => fail('runs for 100 s'), 100_000)
+      void ended.then(() => fail('ended'))
+      waiting.add(look)
+      look()
+      try {
+        await promise
+      } finally {
+        waiting.delete(look)
+        clearTimeout(limit)
+      }
+    },
   }
 }
 
 /** Everything on this machine that a run left, by the run's id as its cluster names show it; empty when nothing. */
-export async function findTraces(output: string): Promise<readonly string[]> {
+export async function findTraces(printed: string): Promise<readonly string[]> {
+  // It may have removed what others left.
+  const output = printed.replaceAll(/^.*removed what dead runs left.*$/gm, '')
   const names = [...new Set(output.match(/vk-[0-9a-f]{6}-[a-z0-9-]+/g))]
   const run = names[0]?.split('-')[1]
   if (!run) throw new Error(`The run named no cluster:\n${output}`)

@@ -27,7 +27,7 @@ export default {
   plugins: [kubernetes(${JSON.stringify(plugin)})],
   resolve: { alias: [{ find: /^vitest-kubernetes$/, replacement: '${root}src/index.ts' }] },
   server: { fs: { strict: false } },
-  test: ${JSON.stringify({ include: ['*.test.ts'], ...test })},
+  test: ${JSON.stringify({ include: ['*.test.ts'], testTimeout: 60_000, ...test })},
 }
 `,
   )
