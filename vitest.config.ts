@@ -10,6 +10,8 @@ export default defineConfig({
   test: {
     // Suites wait most of their time: for nodes, pods and images.
     maxWorkers: 2,
+    // The machine may be busy.
+    expect: { poll: { timeout: 10_000, interval: 50 } },
     projects: [
       {
         test: {

@@ -248,7 +248,7 @@ describe.withCluster('bridge', suite, (test) => {
 
   test('probes go to the local side when asked', async ({ cluster }) => {
     await using bridge = await cluster.bridge('deployment/shop', { server: { http: answer('fine') }, probes: 'local' })
-    await bridge.expectLocal({ path: '/healthz' }, { timeout: 5_000 })
+    await bridge.expectLocal({ path: '/healthz' }, { timeout: 20_000 })
     expect(bridge.received.at(-1)?.headers['user-agent']).toMatch(/^kube-probe/)
   })
 

@@ -118,7 +118,7 @@ describe.withCluster('disturbance', suite, (test) => {
     expect(await bridge.problems()).toEqual([])
     expect(await fetchInCluster(cluster, 'http://plain/end')).toEqual(['local'])
     await expect
-      .poll(() => bridge.problems(), { timeout: 5_000 })
+      .poll(() => bridge.problems(), { timeout: 20_000 })
       .toEqual([expect.stringMatching(/ended with exit code 7 while it was bridged\.\nout of paper/)])
   })
 

@@ -299,7 +299,7 @@ describe.withCluster('local side', { images: ['node:24-slim'], manifests: [clien
       `
       const server = require('node:http').createServer((q, r) => {
         r.setHeader('connection', 'close').end('local')
-        if (q.url === '/close') { server.close(() => setTimeout(() => server.listen(3000), 1500)) }
+        if (q.url === '/close') { server.close(() => setTimeout(() => server.listen(3000), 8000)) }
       }).listen(3000)`,
     ]
     await using _bridge = await cluster.bridge('deployment/shop', { image: 'node:24-slim', command, ports: { http: 3000 } })
@@ -310,8 +310,8 @@ describe.withCluster('local side', { images: ['node:24-slim'], manifests: [clien
       return await fetch('http://shop/').then((r) => r.text()).then((code) => ({ code }), (error) => ({ code: error.cause.code, time: performance.now() - started }))`,
     )
     expect(refused.code).toMatch(/ECONNREFUSED|ECONNRESET/)
-    expect(refused.time).toBeLessThan(1_000)
-    await expect.poll(() => fetchInCluster(cluster, 'http://shop/').catch(String), { timeout: 10_000 }).toEqual(['local'])
+    expect(refused.time).toBeLessThan(5_000)
+    await expect.poll(() => fetchInCluster(cluster, 'http://shop/').catch(String), { timeout: 30_000 }).toEqual(['local'])
   })
 
   test('cluster.run: a member that replaces nothing, with a workload’s environment', async ({ cluster }) => {
@@ -418,7 +418,7 @@ describe.withCluster('local side', { images: ['node:24-slim'], manifests: [clien
       return { banner, time, equal: Buffer.concat(chunks).equals(sent) }`,
     )
     expect(result).toMatchObject({ banner: '220 ready\r\n', equal: true })
-    expect(result.time).toBeLessThan(1_000)
+    expect(result.time).toBeLessThan(5_000)
   })
 
   test('an upgrade, a stream of events, and a request in pieces pass as they are sent', async ({ cluster }) => {

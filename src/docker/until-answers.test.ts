@@ -36,7 +36,7 @@ test('work that cannot reach the engine is done again until it can; other errors
 test('an engine that stays away is given up, by all that wait for it together', async () => {
   const ask = () => once(connect('/nowhere/docker.sock'), 'connect')
   const started = performance.now()
-  await expect(untilAnswers(ask, 600)).rejects.toMatchObject({ code: 'ENOENT' })
-  await expect(untilAnswers(ask, 600)).rejects.toMatchObject({ code: 'ENOENT' })
-  expect(performance.now() - started).toBeLessThan(1_500)
+  await expect(untilAnswers(ask, 2_000)).rejects.toMatchObject({ code: 'ENOENT' })
+  await expect(untilAnswers(ask, 2_000)).rejects.toMatchObject({ code: 'ENOENT' })
+  expect(performance.now() - started).toBeLessThan(3_900)
 })

@@ -218,7 +218,7 @@ describe.concurrent.withCluster('apply and wait', { images: ['busybox:1.37'], ag
         },
       ],
     })
-    await expect(cluster.apply(never, { timeout: 5000 })).rejects.toMatchObject({
+    await expect(cluster.apply(never, { timeout: 8000 })).rejects.toMatchObject({
       code: 'ERR_WORKLOAD_NOT_READY',
       message: expect.stringMatching(
         /Not ready after \d\.\d s:\n {2}pod\/never-ready: not ready, pod "never-ready": running and not ready\n.*still waiting/s,
