@@ -177,16 +177,11 @@ export async function openBridge(
     output: () => process?.output() ?? '',
     problems,
     async [Symbol.asyncDispose]() {
-      try {
-        await unset()
-      } finally {
-        // Whatever becomes of the rules, the local side has to go too. Its last packets still need the way back.
-        try {
-          await owned.disposeAsync()
-        } finally {
-          await former?.forget()
-        }
-      }
+      // Whatever becomes of the rules, the local side has to go too. Its last packets still need the way back.
+      await using ends = new AsyncDisposableStack()
+      ends.defer(() => former?.forget())
+      ends.use(owned)
+      await unset()
     },
   }
 }

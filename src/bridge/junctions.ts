@@ -106,16 +106,11 @@ async function openJunction(
     rules,
     joined: new Set(),
     async [Symbol.asyncDispose]() {
-      try {
-        await rules[Symbol.asyncDispose]()
-      } finally {
-        // What is under way goes on until it is answered, and needs the way back.
-        try {
-          await owned.disposeAsync()
-        } finally {
-          await rules.forget()
-        }
-      }
+      // What is under way goes on until it is answered, and needs the way back.
+      await using ends = new AsyncDisposableStack()
+      ends.defer(() => rules.forget())
+      ends.use(owned)
+      await rules[Symbol.asyncDispose]()
     },
   }
 }

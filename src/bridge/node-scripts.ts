@@ -1,5 +1,5 @@
 import { isIPv6 } from '../support/ip-range.ts'
-import { cniCache, forEachPod, functions, inEachPod, quote } from './node-shell.ts'
+import { applyInPods, cniCache, functions, inEachPod, quote } from './node-shell.ts'
 import { enterScript, forgetInPod, forgetOwnScript, leaveScript, saveCommand, stateFolder, waitForStates } from './pod-scripts.ts'
 import { type Family, type RuleOptions, chainsOf, cutRules, nodeRules, optionsFor, podRules, removedNodeRules } from './rules.ts'
 
@@ -50,7 +50,7 @@ if ! [ -e $dir/enter ]; then
   }
 fi
 pids=$marks
-${forEachPod('apply', uids)}
+${applyInPods(uids)}
 for pid in $pids; do wait $pid || exit 1; done
 { for pause in 0.1 1 5; do
   sleep $pause

@@ -50,15 +50,15 @@ apply() {
 }`
 }
 
-/** At the same time; their numbers are in $pids. The shell's own read would take 2 ms for each file. */
-export function forEachPod(command: string, uids: readonly string[]): string {
+/** Sets the rules in all of these pods at the same time; their numbers are in $pids. The shell's own read would take 2 ms for each file. */
+export function applyInPods(uids: readonly string[]): string {
   if (uids.length === 0) return ''
   return `found=$(grep -hsE '"K8S_POD_UID","(${uids.join('|')})"' ${cniCache}/*-eth0)
 set -f
 IFS='
 '
 for facts in $found; do
-  { unset IFS; read_sandbox "$facts"; ${command}; } & pids="$pids $!"
+  { unset IFS; read_sandbox "$facts"; apply; } & pids="$pids $!"
 done
 unset IFS
 set +f`

@@ -93,7 +93,17 @@ export class ClusterTestError extends Error {
 
 /** The text of anything that was thrown. */
 export function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error)
+  const [first, ...later] = inOrder(error)
+  return (first instanceof Error ? first.message : String(first)) + describeLater(later)
+}
+
+/** What was thrown first, and what the clean-up after it threw: `using` puts the last one in front, with a message that tells neither. */
+function inOrder(error: unknown): readonly unknown[] {
+  return error instanceof SuppressedError ? [...inOrder(error.suppressed), ...inOrder(error.error)] : [error]
+}
+
+function describeLater(errors: readonly unknown[]): string {
+  return errors.map((each) => `\nThe clean-up after it failed too: ${messageOf(each)}`).join('')
 }
 
 /** An error as plain data, to cross a process boundary. */
@@ -104,17 +114,19 @@ export interface SerializedClusterTestError {
   readonly causes: readonly string[]
 }
 
-export function serializeError(error: unknown): SerializedClusterTestError {
+export function serializeError(thrown: unknown): SerializedClusterTestError {
+  const [error, ...later] = inOrder(thrown)
   const causes: string[] = []
   for (let cause = error instanceof Error ? error.cause : undefined; cause instanceof Error; cause = cause.cause) {
     // Our own errors repeat the words of what they come from.
     if (!(cause instanceof ClusterTestError)) causes.push(cause.message)
   }
   if (!(error instanceof ClusterTestError)) {
-    return { code: 'ERR_INTERNAL', message: error instanceof Error ? (error.stack ?? error.message) : String(error), causes }
+    const text = error instanceof Error ? (error.stack ?? error.message) : String(error)
+    return { code: 'ERR_INTERNAL', message: text + describeLater(later), causes }
   }
   const message = error.hint ? error.message.slice(0, -`\nHint: ${error.hint}`.length) : error.message
-  return { code: error.code, message, hint: error.hint, causes }
+  return { code: error.code, message: message + describeLater(later), hint: error.hint, causes }
 }
 
 export function deserializeError({ code, message, hint, causes }: SerializedClusterTestError): ClusterTestError {
