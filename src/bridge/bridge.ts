@@ -12,7 +12,7 @@ import { joinContainer } from './join-container.ts'
 import type { Route } from './junction.ts'
 import type { JoinedRoute } from './junctions.ts'
 import { type RequestMatch, decodeMatch } from './match.ts'
-import { waitForListeners } from './member.ts'
+import { reachLoopback, waitForListeners } from './member.ts'
 import { noteOtherPorts } from './other-ports.ts'
 import { reachPodAddress } from './pod-address.ts'
 import { type PodRules, startPodRules } from './pod-rules.ts'
@@ -139,12 +139,13 @@ export async function openBridge(
     answer: { id, ports, gateway: network.gateway, gateway6: network.gateway6, member, root: files?.root },
     async set(call, abort) {
       if (member && call.container) {
-        await waitForListeners(docker, member.holder, ports, {
-          isAlive: async () => (await docker.engine.getContainer(call.container!).inspect()).State.Running,
-          timeout: request.timeout,
+        const onLoopback = await waitForListeners(docker, member.holder, ports, {
+          container: call.container,
           what: `The local container for "${workload}"`,
+          timeout: request.timeout,
           signal: abort,
         })
+        await reachLoopback(docker, member.holder, onLoopback)
         forwards = forwardTo(member, ports, network)
         if (member.podAddress) {
           const tcp = ports.filter(({ protocol }) => protocol === 'tcp').map(({ local }) => local)

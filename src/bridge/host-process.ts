@@ -5,6 +5,7 @@ import type { AddressInfo } from 'node:net'
 
 import { execInDocker } from '../docker/exec.ts'
 import { ClusterTestError, messageOf } from '../support/errors.ts'
+import { lastLines } from '../support/format.ts'
 import { bracketed } from '../support/ip-range.ts'
 import { poll } from '../support/poll.ts'
 import type { BridgeParts } from './bridges.ts'
@@ -129,10 +130,6 @@ export async function startHostProcess(parts: BridgeParts, options: HostProcessO
 function endedEarly(text: string, why: string, output: string): ClusterTestError {
   const tail = lastLines(output)
   return new ClusterTestError('ERR_BRIDGE_LOCAL_FAILED', `Command "${text}" ${why} while it was bridged.${tail && `\n${tail}`}`)
-}
-
-function lastLines(output: string): string {
-  return output.trimEnd().split('\n').slice(-20).join('\n')
 }
 
 async function readListeners() {

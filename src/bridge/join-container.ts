@@ -45,12 +45,16 @@ export async function joinContainer(
     Entrypoint: ['/bin/sh', '-c', 'exec sleep 3600'],
     Cmd: [],
     Labels: { ...cluster.labels },
-    HostConfig: { NetworkMode: `container:${id}`, CapAdd: ['NET_ADMIN'] },
+    HostConfig: { NetworkMode: `container:${id}` },
   })
   try {
     await onlooker.start()
-    const isAlive = async () => (await container.inspect()).State.Running
-    await waitForListeners(docker, onlooker.id, ports, { isAlive, timeout, what: `Container "${before.Name.slice(1)}"`, signal })
+    const what = `Container "${before.Name.slice(1)}"`
+    const [onLoopback] = await waitForListeners(docker, onlooker.id, ports, { container: id, what, timeout, signal })
+    if (onLoopback)
+      throw new ClusterTestError('ERR_BRIDGE_NOT_LISTENING', `${what} listens on port ${onLoopback.local} on loopback only.`, {
+        hint: 'Let it bind to 0.0.0.0. In a container of your own nothing can lead there; in one that the bridge starts (image or build) it is reached.',
+      })
   } finally {
     await removeContainer(docker, onlooker.id)
   }

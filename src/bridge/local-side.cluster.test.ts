@@ -16,6 +16,7 @@ import { describe } from '../suite/describe.ts'
 import type { TestCluster } from '../suite/test-cluster.ts'
 import { client, fetchInCluster, runInCluster } from '../testing/in-cluster.ts'
 import { nodeApp } from '../testing/node-app.ts'
+import { buildGoEcho, hasGo } from '../testing/programs.ts'
 
 // Ports of host processes are below 32768, where Linux takes those of outgoing connections from (ip_local_port_range).
 const longValue = 'x'.repeat(40_000)
@@ -269,6 +270,30 @@ describe.withCluster('local side', { images: ['node:24-slim'], manifests: [clien
     expect(await fetchInCluster(cluster, 'http://shop/')).toEqual(['pod'])
     const { NetworkSettings } = await (await connectDocker()).engine.getContainer(container.getId()).inspect()
     expect(Object.keys(NetworkSettings.Networks)).not.toContain(cluster.name)
+
+    const loopback = `require('node:http').createServer((q, r) => r.end('mine')).listen(8081, '127.0.0.1')`
+    const { exitCode } = await container.exec(['sh', '-c', `node -e "${loopback}" > /dev/null 2>&1 &`])
+    expect(exitCode).toBe(0)
+    await expect(cluster.bridge('deployment/shop', { container, ports: { http: 8081 } })).rejects.toMatchObject({
+      code: 'ERR_BRIDGE_NOT_LISTENING',
+      message: `Container "${container.getName().slice(1)}" listens on port 8081 on loopback only.\nHint: Let it bind to 0.0.0.0. In a container of your own nothing can lead there; in one that the bridge starts (image or build) it is reached.`,
+    })
+    expect(await fetchInCluster(cluster, 'http://shop/')).toEqual(['pod'])
+  })
+
+  test.skipIf(!hasGo)('images of one program, without a shell: built for the bridge, and running already', async ({ cluster }) => {
+    await using go = await buildGoEcho()
+    await writeFile(join(go.folder, 'Dockerfile'), 'FROM scratch\nCOPY echo /echo\nENTRYPOINT ["/echo", ":8080"]\n')
+    {
+      await using bridge = await cluster.bridge('deployment/shop', { build: go.folder, ports: { http: 8080 } })
+      expect(await fetchInCluster(cluster, 'http://shop/')).toEqual([''])
+      expect(bridge.container!.getId()).toMatch(/^[0-9a-f]{64}$/)
+    }
+    expect(await fetchInCluster(cluster, 'http://shop/')).toEqual(['pod'])
+    const built = await GenericContainer.fromDockerfile(go.folder).build()
+    await using container = await built.withAutoCleanup(false).start()
+    await using _bridge = await cluster.bridge('deployment/shop', { container, ports: { http: 8080 } })
+    expect(await fetchInCluster(cluster, 'http://shop/')).toEqual([''])
   })
 
   test('a local container without the port says so at once, with its log, and nothing is left', async ({ cluster }) => {
@@ -280,10 +305,17 @@ describe.withCluster('local side', { images: ['node:24-slim'], manifests: [clien
       hint: expect.stringContaining('It listens on 4000'),
     })
     const broken = ['node', '-e', `console.error('no such setting'); process.exit(3)`]
-    await expect(
-      cluster.bridge('deployment/shop', { image: 'node:24-slim', command: broken, ports: { http: 3000 } }),
-    ).rejects.toMatchObject({
-      code: expect.stringMatching(/ERR_BRIDGE_(?:NOT_LISTENING|LOCAL_FAILED)/),
+    const ports = { http: 3000 }
+    await expect(cluster.bridge('deployment/shop', { image: 'node:24-slim', command: broken, ports })).rejects.toMatchObject({
+      code: 'ERR_BRIDGE_LOCAL_FAILED',
+      message: expect.stringContaining(
+        'The local container for "deployment/shop" ended with exit code 3 before it listened on port 3000.\nno such setting\nHint: ',
+      ),
+    })
+    const configure = (each: GenericContainer) => each.withWaitStrategy(Wait.forLogMessage('is up'))
+    await expect(cluster.bridge('deployment/shop', { image: 'node:24-slim', command: broken, ports, configure })).rejects.toMatchObject({
+      code: 'ERR_BRIDGE_LOCAL_FAILED',
+      message: expect.stringMatching(/"is up" was not received; the container ended with exit code 3\.\nno such setting$/),
     })
     expect(await fetchInCluster(cluster, 'http://shop/')).toEqual(['pod'])
     const containers = await (

@@ -1,4 +1,5 @@
 import type { Cluster } from '../cluster/cluster.ts'
+import { readContainerState } from '../docker/container-log.ts'
 import type { Docker } from '../docker/docker.ts'
 import { execInDocker } from '../docker/exec.ts'
 import { removeContainer } from '../docker/remove.ts'
@@ -85,19 +86,35 @@ function holderScript({ routes, dns }: ClusterNetwork, namespace: string): strin
   ].join('\n')
 }
 
+interface LocalPort {
+  readonly local: number
+  readonly protocol: string
+}
+
+export interface WaitForListenersOptions {
+  /** The container of the program that is to listen. */
+  readonly container: string
+  /** Of it, for errors. */
+  readonly what: string
+  /** Milliseconds. */
+  readonly timeout: number
+  readonly signal: AbortSignal
+}
+
 /**
  * Waits until the local side listens on these ports of a network namespace, whoever owns it: read from the kernel's own
- * table, since a connection would be a request that the program under test sees.
+ * table, since a connection would be a request that the program under test sees. Resolves to the ports on which it listens on
+ * loopback only.
+ * @throws ClusterTestError `ERR_BRIDGE_NOT_LISTENING`, or `ERR_BRIDGE_LOCAL_FAILED` when it has ended; with what it printed
  */
-export async function waitForListeners(
+export async function waitForListeners<Port extends LocalPort>(
   docker: Docker,
   holder: string,
-  ports: readonly { readonly local: number; readonly protocol: string }[],
-  options: { readonly isAlive: () => Promise<boolean>; readonly timeout: number; readonly what: string; readonly signal: AbortSignal },
-): Promise<void> {
-  const deadline = performance.now() + options.timeout
-  let onLoopback: typeof ports = []
-  await poll(
+  ports: readonly Port[],
+  { container, what, timeout, signal }: WaitForListenersOptions,
+): Promise<readonly Port[]> {
+  const deadline = performance.now() + timeout
+  return poll(
     async () => {
       const tables = await execInDocker(docker, holder, [
         'sh',
@@ -106,27 +123,27 @@ export async function waitForListeners(
       ])
       const listening = parseListeners(tables)
       const missing = ports.filter(({ local, protocol }) => !listening.some((each) => each.port === local && each.protocol === protocol))
-      if (missing.length === 0) {
-        onLoopback = ports.filter(({ local, protocol }) =>
-          listening.filter((each) => each.port === local && each.protocol === protocol).every(({ isLoopback }) => isLoopback),
-        )
-        return true
-      }
-      const names = missing.map(({ local }) => local).join(', ')
+      const isOnLoopback = ({ local, protocol }: Port) =>
+        listening.filter((each) => each.port === local && each.protocol === protocol).every(({ isLoopback }) => isLoopback)
+      if (missing.length === 0) return ports.filter(isOnLoopback)
+      const { isRunning, state, tail } = await readContainerState(docker.engine.getContainer(container))
+      const isLate = performance.now() > deadline
+      if (isRunning && !isLate) return undefined
       const others = [...new Set(listening.filter(({ protocol }) => protocol === 'tcp').map(({ port }) => port))].join(', ')
-      const hint = `${others ? `It listens on ${others}` : 'It listens on no TCP port'}; map the pods' ports with ports: { 8080: 3000 }.`
-      const fail = (why: string) => new ClusterTestError('ERR_BRIDGE_NOT_LISTENING', `${options.what} ${why} port ${names}.`, { hint })
-      if (!(await options.isAlive())) throw fail('ended before it listened on')
-      if (performance.now() > deadline) throw fail(`did not listen within ${options.timeout} ms on`)
-      return undefined
+      const names = missing.map(({ local }) => local).join(', ')
+      throw new ClusterTestError(
+        isRunning ? 'ERR_BRIDGE_NOT_LISTENING' : 'ERR_BRIDGE_LOCAL_FAILED',
+        `${what} ${isRunning ? `did not listen within ${timeout} ms` : `${state} before it listened`} on port ${names}.${tail}`,
+        { hint: `${others ? `It listens on ${others}` : 'It listens on no TCP port'}; map the pods' ports with ports: { 8080: 3000 }.` },
+      )
     },
-    { interval: 25, signal: options.signal },
+    { interval: 25, signal },
   )
-  if (onLoopback.length > 0) await reachLoopback(docker, holder, onLoopback)
 }
 
 /** A program that listens on 127.0.0.1 only is reachable in a pod by its sidecars alone; here it is to answer for the pod. */
-async function reachLoopback(docker: Docker, holder: string, ports: Parameters<typeof waitForListeners>[2]): Promise<void> {
+export async function reachLoopback(docker: Docker, holder: string, ports: readonly LocalPort[]): Promise<void> {
+  if (ports.length === 0) return
   const rules = ports.map(
     ({ local, protocol }) => `-A PREROUTING -p ${protocol} --dport ${local} -j DNAT --to-destination 127.0.0.1:${local}`,
   )

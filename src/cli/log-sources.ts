@@ -42,7 +42,7 @@ export function nodeSources(
     })
   return all
     .filter((name) => nodes || wanted.includes(name) || wanted.includes(short(name)))
-    .map((name) => ({ name: short(name), open: () => streamContainerLog(docker, name, { tail, follow }) }))
+    .map((name) => ({ name: short(name), open: () => streamContainerLog(docker.engine.getContainer(name), { tail, follow }) }))
 }
 
 export async function podSources(

@@ -1,24 +1,54 @@
 import { PassThrough, Readable } from 'node:stream'
 
-import type { Docker } from './docker.ts'
+import type Dockerode from 'dockerode'
+
+import { messageOf } from '../support/errors.ts'
+import { lastLines } from '../support/format.ts'
+import { isNotFound } from './docker.ts'
 
 /** What a container prints, both outputs; goes on until it ends when it follows. */
 export async function streamContainerLog(
-  docker: Docker,
-  container: string,
+  target: Dockerode.Container,
   { tail, follow }: { readonly tail: number | undefined; readonly follow: boolean },
 ): Promise<Readable> {
-  const target = docker.engine.getContainer(container)
   const options = { stdout: true, stderr: true, ...(tail === undefined ? {} : { tail }) }
   // dockerode gives all at once unless it follows.
   const raw = follow
     ? ((await target.logs({ ...options, follow: true })) as unknown as Readable)
     : Readable.from(inPieces(await target.logs({ ...options, follow: false })))
   const both = new PassThrough()
-  docker.engine.modem.demuxStream(raw, both, both)
+  ;(target.modem as Dockerode['modem']).demuxStream(raw, both, both)
   raw.once('end', () => both.end())
   raw.once('error', (error) => both.destroy(error))
   return both
+}
+
+export interface ContainerState {
+  readonly isRunning: boolean
+  /** `runs`, or how it has ended. */
+  readonly state: string
+  /** The last lines that it printed, on lines of their own; empty where it printed nothing. */
+  readonly tail: string
+}
+
+/** How a container is, for an error about it. */
+export async function readContainerState(target: Dockerode.Container): Promise<ContainerState> {
+  const inspected = await target.inspect().catch((error: unknown) => {
+    if (!isNotFound(error)) throw error
+    return undefined
+  })
+  if (!inspected) return { isRunning: false, state: 'is gone', tail: '' }
+  const { State } = inspected
+  // No log of a container whose driver keeps none, for instance.
+  const log = await readLog(target).catch((error: unknown) => `(no log: ${messageOf(error)})`)
+  const tail = lastLines(log)
+  const state = State.Running ? 'runs' : State.OOMKilled ? 'was killed for its memory' : `ended with exit code ${State.ExitCode}`
+  return { isRunning: State.Running, state, tail: tail && `\n${tail}` }
+}
+
+async function readLog(target: Dockerode.Container): Promise<string> {
+  const stream = await streamContainerLog(target, { tail: 20, follow: false })
+  return (await stream.setEncoding('utf8').toArray()).join('')
 }
 
 /** docker-modem takes a piece apart by recursion, line by line: a large one would exceed the stack (docker-modem 5.0). */

@@ -27,10 +27,19 @@ const start = (line: string, configure: (container: GenericContainer) => Generic
   startTestContainer({ image, holder, env: {}, labels: { [label]: '' }, command: ['sh', '-c', line], mount: {}, archives: [], configure })
 const ready = (container: GenericContainer) => container.withStartupTimeout(60_000).withWaitStrategy(Wait.forLogMessage('all is ready'))
 
-test('a container that ends without the line that is waited for fails at once', async () => {
+test('a container that ends without the line that is waited for fails at once, with its exit code and what it printed', async () => {
   const started = performance.now()
-  await expect(start('echo something else; exit 3', ready)).rejects.toThrow(/all is ready/)
-  expect(performance.now() - started).toBeLessThan(40_000)
+  await expect(start('echo something else; echo no licence >&2; exit 3', ready)).rejects.toThrow(
+    /"all is ready" was not received; the container ended with exit code 3\.\n(?:something else\nno licence|no licence\nsomething else)$/,
+  )
+  expect(performance.now() - started).toBeLessThan(30_000)
+})
+
+test('one that runs on without it fails when its time is up, with what it printed', async () => {
+  const brief = (container: GenericContainer) => ready(container).withStartupTimeout(1_500)
+  await expect(start('echo something else; exec sleep 60', brief)).rejects.toThrow(
+    'Log message "all is ready" not received after 1500ms; the container runs.\nsomething else',
+  )
 })
 
 test.for([

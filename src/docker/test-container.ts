@@ -1,7 +1,10 @@
 import { Readable } from 'node:stream'
 
-import { GenericContainer, type StartedTestContainer } from 'testcontainers'
+import type Dockerode from 'dockerode'
+import { type ContainerRuntimeClient, GenericContainer, type StartedTestContainer, type WaitStrategy } from 'testcontainers'
 
+import { messageOf } from '../support/errors.ts'
+import { readContainerState } from './container-log.ts'
 import { isNotFound } from './docker.ts'
 
 export type { GenericContainer, StartedTestContainer } from 'testcontainers'
@@ -24,7 +27,7 @@ export interface TestContainerOptions {
 /** Starts a container through testcontainers, so that its wait strategies, logs and copy functions are the user's. */
 export async function startTestContainer(options: TestContainerOptions): Promise<StartedTestContainer> {
   // Without testcontainers' own reaper: the labels say who removes it.
-  const container = new GenericContainer(options.image).withAutoCleanup(false)
+  const container = new TellingContainer(options.image).withAutoCleanup(false)
   if (options.command) container.withCommand([...options.command])
   if (options.entrypoint) container.withEntrypoint([...options.entrypoint])
   if (options.archives.length > 0)
@@ -36,6 +39,28 @@ export async function startTestContainer(options: TestContainerOptions): Promise
     .withLabels({ ...options.labels })
     .withNetworkMode(`container:${options.holder}`)
     .start()
+}
+
+/** Where the wait for it fails, the error has how it has ended and what it printed: testcontainers removes it before anybody could look. */
+class TellingContainer extends GenericContainer {
+  protected override async selectWaitStrategy(
+    client: ContainerRuntimeClient,
+    inspected: Dockerode.ContainerInspectInfo,
+    given?: WaitStrategy,
+  ): Promise<WaitStrategy> {
+    const strategy = await super.selectWaitStrategy(client, inspected, given)
+    // Not the user's own object, which may be in use elsewhere.
+    const telling = Object.create(strategy) as WaitStrategy
+    telling.waitUntilReady = async (container, ...rest) => {
+      try {
+        await strategy.waitUntilReady.call(telling, container, ...rest)
+      } catch (error) {
+        const { state, tail } = await readContainerState(container)
+        throw new Error(`${messageOf(error)}; the container ${state}.${tail}`, { cause: error })
+      }
+    }
+    return telling
+  }
 }
 
 /** Stops and removes it, unless somebody has already done so. */

@@ -1,7 +1,7 @@
 import { extname } from 'node:path'
 
 import { ClusterTestError } from '../support/errors.ts'
-import { formatList } from '../support/format.ts'
+import { formatList, lastLines } from '../support/format.ts'
 import { CommandError } from '../support/run-command.ts'
 import { runTool } from './run-tool.ts'
 import { type SopsKeys, readKeySources, redactKeys } from './sops-keys.ts'
@@ -54,7 +54,7 @@ async function explain({ exitCode, output }: CommandError, text: string, shown: 
   const recipients = [...text.matchAll(/recipient"?\s*[:=]\s*"?([^"\n]+)/g)].map(([, recipient]) => recipient!.trim())
   const sources = await readKeySources(env)
   if (exitCode !== exitCodes.couldNotRetrieveKey || recipients.length === 0)
-    return new ClusterTestError('ERR_SOPS_FAILED', `"${shown}" could not be decrypted: ${await redactKeys(lastLines(output), env)}`)
+    return new ClusterTestError('ERR_SOPS_FAILED', `"${shown}" could not be decrypted: ${await redactKeys(lastLines(output, 5), env)}`)
   const needed = `It is encrypted for ${formatList(recipients)}.`
   const tried = sources.map(({ name, found }) => `\n  ${name}: ${found}`).join('')
   return sources.some(({ hasKey }) => hasKey)
@@ -64,8 +64,4 @@ async function explain({ exitCode, output }: CommandError, text: string, shown: 
     : new ClusterTestError('ERR_SOPS_KEY_NOT_FOUND', `There is no key to decrypt "${shown}". ${needed} Tried:${tried}`, {
         hint: 'Set SOPS_AGE_KEY_FILE to the path of a key file, or SOPS_AGE_KEY to the key itself.',
       })
-}
-
-function lastLines(output: string): string {
-  return output.trim().split('\n').slice(-5).join('\n')
 }

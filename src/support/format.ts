@@ -31,3 +31,8 @@ export function formatList(names: readonly string[], limit = 8): string {
   if (names.length > limit) return `${shown.join(', ')} and ${names.length - limit} more`
   return shown.length > 1 ? `${shown.slice(0, -1).join(', ')} and ${shown.at(-1)}` : (shown[0] ?? 'none')
 }
+
+/** The end of what a program has printed. */
+export function lastLines(output: string, count = 20): string {
+  return output.trim().split('\n').slice(-count).join('\n')
+}
