@@ -87,10 +87,14 @@ function pidNamespace(): string {
   return process.platform === 'linux' ? readlinkSync('/proc/self/ns/pid').replaceAll(/\D/g, '') : '-'
 }
 
-/** Field 22 of /proc/PID/stat (proc(5)): a number that no later process with the same pid repeats. undefined for a process that does not run. */
+/**
+ * Field 22 of /proc/PID/stat (proc(5)): a number that no later process with the same pid repeats. undefined for a process that
+ * does not run, also for one that has ended and that nobody has asked about yet (states Z and X).
+ */
 export function startTime(pid: number): string | undefined {
   const stat = readProc(`/proc/${pid}/stat`)
-  if (stat !== undefined) return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19]
+  const [state = 'X', ...fields] = stat?.slice(stat.lastIndexOf(')') + 2).split(' ') ?? []
+  if (!'ZX'.includes(state)) return fields[18]
   if (process.platform === 'linux') return undefined
   try {
     process.kill(pid, 0)
