@@ -9,7 +9,7 @@ import { pipeline } from 'node:stream/promises'
 
 import { type Cluster, startCluster } from '../../src/cluster/cluster.ts'
 import { findK3d } from '../../src/cluster/k3d.ts'
-import { createOwner } from '../../src/cluster/owner.ts'
+import { createOwner, newClusterName } from '../../src/cluster/owner.ts'
 import { connectDocker } from '../../src/docker/docker.ts'
 import { parseSubstitutes } from '../../src/stack/image-names.ts'
 import { planImages, prepareImages } from '../../src/stack/images.ts'
@@ -49,8 +49,19 @@ if (env['K3D_IMAGE_TOOLS']?.startsWith('vitest-kubernetes/')) {
 for (const agents of [0, 1]) {
   const folder = await mkdtemp(join(tmpdir(), 'images-bench-'))
   try {
+    const owner = createOwner()
     await using cluster = await startCluster({
-      ...{ label: 'images', docker, k3d, owner: createOwner(), folder, image: env['VITEST_KUBERNETES_NODE_IMAGE'], agents, signal },
+      ...{
+        name: newClusterName(owner, 'images'),
+        label: 'images',
+        docker,
+        k3d,
+        owner,
+        folder,
+        image: env['VITEST_KUBERNETES_NODE_IMAGE'],
+        agents,
+        signal,
+      },
       progress: () => {},
     })
     await measureOn(cluster)

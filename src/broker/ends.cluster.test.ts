@@ -29,7 +29,10 @@ describe('ends that vitest sees', () => {
     ['an uncaught error', /Error: nobody catches it/],
     ['a hook before the tests that throws', /Error: the first hook/],
     ['and one after them', /Error: the last hook/],
-    ['a time-out while the cluster is created', /ClusterTestError: The set-up of suite "takes too long" took longer than 3000 ms\./],
+    [
+      'a time-out while the cluster is created',
+      /ClusterTestError: The set-up of suite "takes too long" took longer than 20000 ms\.\nWhat the nodes say:\nk3d-vk-/,
+    ],
   ] as const)('%s fails the run, with its reason', ([, message]) => {
     expect(run.output).toMatch(message)
     expect(run.exitCode).toBe(1)

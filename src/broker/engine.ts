@@ -137,7 +137,7 @@ export async function startEngine({
       return Object.assign(suite, { fail: () => place.fail() })
     } catch (error) {
       if (!signal.aborted) place.fail()
-      throw error
+      throw await place.explain(error)
     }
   }
 }

@@ -1,7 +1,8 @@
 import { resolve } from 'node:path'
 
-import { type Cluster, startCluster } from '../cluster/cluster.ts'
+import { type Cluster, type StartClusterOptions, startCluster } from '../cluster/cluster.ts'
 import { defaultClusterMemory } from '../cluster/host-limits.ts'
+import { newClusterName } from '../cluster/owner.ts'
 import { type Baseline, takeBaseline } from '../cluster/reset.ts'
 import { nodeVolumes, resolveMounts } from '../stack/mounts.ts'
 import { ClusterTestError, messageOf } from '../support/errors.ts'
@@ -28,6 +29,8 @@ export interface PooledCluster {
 /** A cluster of the pool, from the moment that somebody asks for it. */
 export interface Entry {
   readonly key: string
+  /** Of the cluster, from before it is created. */
+  readonly name: string
   readonly isShared: boolean
   readonly users: Set<Progress>
   readonly slot: Promise<Slot>
@@ -60,6 +63,8 @@ export interface EntryOptions {
 export function createEntry(key: string, request: LeaseRequest, report: Progress, options: EntryOptions): Entry {
   const { capacity, progress, onEnd } = options
   const isShared = request.options.cluster === 'shared'
+  const label = isShared ? 'shared' : request.suite
+  const name = newClusterName(options.parts.owner, label)
   const stop = new AbortController()
   const users = new Set([report])
   const background = createBackground(stop.signal, progress('run'))
@@ -78,7 +83,7 @@ export function createEntry(key: string, request: LeaseRequest, report: Progress
     entry.waitsFor = undefined
     const [first = progress('run')] = users
     await using cleanup = new AsyncDisposableStack()
-    const cluster = cleanup.use(await startFor(request, options.parts, first, stop.signal))
+    const cluster = cleanup.use(await startFor(request, { ...options.parts, name, label, progress: first, signal: stop.signal }))
     const baseline = options.isWatch && !isShared ? await takeBaseline(cluster.kube, stop.signal) : undefined
     ;(await slot).settle()
     entry.isRunning = true
@@ -94,6 +99,7 @@ export function createEntry(key: string, request: LeaseRequest, report: Progress
   const entry: Entry = {
     ...{
       key,
+      name,
       isShared,
       users,
       slot,
@@ -132,10 +138,11 @@ export function clusterOf({ folder, options }: LeaseRequest) {
   return { image, agents, k3sArgs, ipFamily, volumes: nodeVolumes(resolveMounts(mount, resolve(folder, options.folder ?? '.'))), nodeEnv }
 }
 
-function startFor(request: LeaseRequest, parts: EngineParts, progress: Progress, signal: AbortSignal): Promise<Cluster> {
+type StartParts = EngineParts & Pick<StartClusterOptions, 'name' | 'label' | 'progress' | 'signal'>
+
+function startFor(request: LeaseRequest, parts: StartParts): Promise<Cluster> {
   const { image = parts.nodeImage, ...options } = clusterOf(request)
-  const label = request.options.cluster === 'shared' ? 'shared' : request.suite
-  return startCluster({ ...parts, ...options, image, label, progress, signal })
+  return startCluster({ ...parts, ...options, image })
 }
 
 async function endCluster(cluster: Cluster, { until }: KeepWish, report: Progress, onKept: () => void): Promise<void> {

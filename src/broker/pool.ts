@@ -1,7 +1,9 @@
+import { stoppedNodes } from '../cluster/cluster.ts'
 import { readHostLimits } from '../cluster/host-limits.ts'
+import { withNodeLogs } from '../cluster/node-logs.ts'
 import { resetCluster } from '../cluster/reset.ts'
 import { whileWaiting } from '../support/deadline.ts'
-import { messageOf } from '../support/errors.ts'
+import { ClusterTestError, messageOf } from '../support/errors.ts'
 import { type Progress, runStep } from '../support/progress.ts'
 import { createCapacity } from './capacity.ts'
 import { describeHeld, keepUntil } from './keep.ts'
@@ -19,6 +21,8 @@ export interface Pool extends AsyncDisposable {
 export interface Place extends AsyncDisposable {
   /** Resolves to the cluster once it runs. */
   enter(signal: AbortSignal): Promise<PooledCluster>
+  /** The error of a set-up, with what the nodes say if the time was up while they were created. */
+  explain(error: unknown): Promise<unknown>
   /** Says that the suite has failed. */
   fail(): void
   /** Whether the suite's cluster stays for people to look into. */
@@ -77,6 +81,10 @@ export function createPool({ parts, maxClusters, isMemoryMeasured, isWatch, idle
           hasEntered = true
           return pooled
         },
+        async explain(error) {
+          const isLate = error instanceof ClusterTestError && error.code === 'ERR_SETUP_TIMEOUT' && !entry.isRunning
+          return isLate ? await withNodeLogs(docker, entry.name, error) : error
+        },
         fail: () => void (hasFailed = true),
         get isKept() {
           return isKept()
@@ -128,10 +136,13 @@ export function createPool({ parts, maxClusters, isMemoryMeasured, isWatch, idle
     }
   }
 
-  /** Whether a cluster that has been idle still answers and, where it was one suite's own, is empty again. */
+  /** Whether a cluster that has been idle still has its nodes, answers and, where it was one suite's own, is empty again. */
   async function renew(entry: Entry, report: Progress, signal: AbortSignal): Promise<boolean> {
     const { cluster, baseline } = await entry.start()
     try {
+      // The server answers for an agent that has stopped, whose Node stays Ready for 40 s.
+      const stopped = await stoppedNodes(docker, cluster)
+      if (stopped.length > 0) throw new Error(`node ${stopped.map((node) => `"${node}"`).join(', ')} does not run`)
       await cluster.kube.requestText('/readyz', { signal, timeout: 5_000 })
       const limit = AbortSignal.any([signal, AbortSignal.timeout(resetTimeout)])
       if (baseline) {

@@ -5,7 +5,6 @@ import type { Docker } from '../docker/docker.ts'
 import { removeByLabel } from '../docker/remove.ts'
 import { type KubeClient, createKubeClient } from '../kube/client.ts'
 import { ClusterTestError, messageOf } from '../support/errors.ts'
-import { randomId, slug } from '../support/identity.ts'
 import { type Progress, runStep } from '../support/progress.ts'
 import { cgroupArgs } from './cgroup-args.ts'
 import { type IpFamily, clusterRanges } from './cluster-ranges.ts'
@@ -14,11 +13,13 @@ import { enableIPv6 } from './enable-ipv6.ts'
 import { checkHostLimits, readHostLimits } from './host-limits.ts'
 import type { K3d } from './k3d.ts'
 import { type KeptCluster, markKept } from './kept-clusters.ts'
-import { readNodeLogs } from './node-logs.ts'
-import { type Owner, clusterLabel, clusterName, suiteLabel } from './owner.ts'
+import { withNodeLogs } from './node-logs.ts'
+import { type Owner, clusterLabel, suiteLabel } from './owner.ts'
 
 export interface StartClusterOptions {
-  /** For people: becomes a part of the cluster's name. */
+  /** See newClusterName. */
+  readonly name: string
+  /** For people. */
   readonly label: string
   readonly docker: Docker
   readonly k3d: K3d
@@ -76,6 +77,7 @@ const createTimeout = 120_000
  */
 export async function startCluster(options: StartClusterOptions): Promise<Cluster> {
   const {
+    name,
     docker,
     k3d,
     owner,
@@ -90,7 +92,6 @@ export async function startCluster(options: StartClusterOptions): Promise<Cluste
     signal,
   } = options
   checkHostLimits(await readHostLimits(docker.memory))
-  const name = clusterName(owner.run, `${slug(options.label, 14)}-${randomId(2)}`)
   const network = name
   const labels = { ...owner.labels, [clusterLabel]: name }
 
@@ -104,7 +105,8 @@ export async function startCluster(options: StartClusterOptions): Promise<Cluste
 
   return await runStep(progress, 'cluster', `k3d cluster "${name}"`, async () => {
     try {
-      const nodeArgs = cgroupArgs(docker.cgroupVersion, { image: image ?? k3d.defaultImage, agents, k3sArgs })
+      const { args: nodeArgs, note } = cgroupArgs(docker.cgroupVersion, { image: image ?? k3d.defaultImage, agents, k3sArgs })
+      if (note) progress({ kind: 'note', step: 'cluster', text: note })
       const allArgs = [...ranges.k3sArgs, ...nodeArgs]
       await k3d.create(
         { name, image, network, agents, labels, k3sArgs: allArgs, volumes, env: nodeEnv, folder, timeout: createTimeout },
@@ -112,7 +114,7 @@ export async function startCluster(options: StartClusterOptions): Promise<Cluste
       )
     } catch (error) {
       signal.throwIfAborted()
-      throw await withNodeLogs(docker, name, error)
+      throw error instanceof ClusterTestError ? await withNodeLogs(docker, name, error) : error
     }
     const kubeconfigPath = join(folder, `${name}.kubeconfig`)
     const kubeconfig = await k3d.kubeconfig(name)
@@ -151,6 +153,13 @@ export async function deleteCluster(docker: Docker, name: string): Promise<void>
   await removeByLabel(docker, [`k3d.cluster=${name}`, `${clusterLabel}=${name}`])
 }
 
+/** Names of nodes whose containers do not run (any more). */
+export async function stoppedNodes(docker: Docker, { name, nodes }: Cluster): Promise<readonly string[]> {
+  const filters = { label: [`k3d.cluster=${name}`], status: ['running'] }
+  const running = new Set((await docker.engine.listContainers({ filters })).map(({ Names }) => Names[0]?.slice(1)))
+  return nodes.map((node) => node.name).filter((node) => !running.has(node))
+}
+
 async function readNodes(docker: Docker, cluster: string): Promise<readonly (ClusterNode & { image: string })[]> {
   const containers = await docker.engine.listContainers({ filters: { label: [`k3d.cluster=${cluster}`] } })
   return containers
@@ -162,10 +171,4 @@ async function readNodes(docker: Docker, cluster: string): Promise<readonly (Clu
       address6: NetworkSettings.Networks[cluster]?.GlobalIPv6Address || undefined,
     }))
     .toSorted((a, b) => b.name.localeCompare(a.name))
-}
-
-async function withNodeLogs(docker: Docker, name: string, error: unknown): Promise<unknown> {
-  const logs = await readNodeLogs(docker, name)
-  if (!(error instanceof ClusterTestError) || !logs) return error
-  return new ClusterTestError(error.code, `${error.message}\nLast lines of the nodes:\n${logs}`, { cause: error })
 }

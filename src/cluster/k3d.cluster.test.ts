@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
@@ -9,10 +9,11 @@ import { execInDocker } from '../docker/exec.ts'
 import { isEmpty, listByLabel } from '../docker/remove.ts'
 import { parseSubstitutes, substituteImage } from '../stack/image-names.ts'
 import { poll } from '../support/poll.ts'
+import type { Progress } from '../support/progress.ts'
 import { runCommand } from '../support/run-command.ts'
 import { startCluster } from './cluster.ts'
 import { findK3d } from './k3d.ts'
-import { createOwner } from './owner.ts'
+import { createOwner, newClusterName } from './owner.ts'
 
 test(
   'k3d itself drives a cluster: import, stop, start, delete; what was in it is there again after the start',
@@ -28,7 +29,7 @@ test(
     const signal = AbortSignal.timeout(200_000)
     const cluster = cleanup.use(
       await startCluster({
-        ...{ label: 'k3d', docker, owner, folder, signal, progress: () => {} },
+        ...{ name: newClusterName(owner, 'k3d'), label: 'k3d', docker, owner, folder, signal, progress: () => {} },
         k3d: await findK3d(docker),
         image: process.env.VITEST_KUBERNETES_NODE_IMAGE,
       }),
@@ -57,3 +58,40 @@ test(
     expect(isEmpty(await listByLabel(docker, [`k3d.cluster=${cluster.name}`, `vitest-kubernetes.run=${owner.run}`]))).toBe(true)
   },
 )
+
+test('a cluster whose nodes do not start fails with what they say, and leaves nothing', { timeout: 180_000 }, async () => {
+  await using cleanup = new AsyncDisposableStack()
+  const docker = await connectDocker()
+  const folder = await mkdtemp(join(tmpdir(), 'k3d-'))
+  cleanup.defer(() => rm(folder, { recursive: true }))
+  const owner = createOwner()
+  const name = newClusterName(owner, 'broken')
+  // In the place of k3s, and of kubectl and iptables, which are links to it: it ends as that does on a host whose limits are too low.
+  const fatal = 'level=fatal msg="inotify_init: too many open files"'
+  const lines = `for line in 1 2 3 4 5 6 7 8 9 10 11 12; do echo level=info $line; done`
+  await writeFile(join(folder, 'k3s'), `#!/bin/sh\n[ "$1" = server ] || exit 0\necho '${fatal}'\n${lines}\nexit 1\n`, { mode: 0o755 })
+  const notes: string[] = []
+  const progress: Progress = ({ kind, text }) => void (kind === 'note' && notes.push(text))
+  const started = startCluster({
+    ...{ name, label: 'broken', docker, owner, folder, signal: AbortSignal.timeout(170_000), progress },
+    k3d: await findK3d(docker),
+    image: process.env.VITEST_KUBERNETES_NODE_IMAGE,
+    volumes: [`${join(folder, 'k3s')}:/bin/k3s`],
+  })
+  const message = new RegExp(
+    [
+      `could not create cluster "${name}":[^]*`,
+      'What the nodes say:',
+      `k3d-${name}-server-0:`,
+      `(?:  ${fatal}`,
+      '[^]*)  level=info 12',
+    ].join('\n'),
+  )
+  await expect(started).rejects.toMatchObject({
+    code: 'ERR_CLUSTER_CREATE_FAILED',
+    message: expect.stringMatching(message) as string,
+    hint: expect.stringContaining('sudo sysctl fs.inotify.max_user_instances=512') as string,
+  })
+  expect(notes.filter((note) => note.includes('cgroup v1'))).toHaveLength(docker.cgroupVersion === 1 ? 1 : 0)
+  expect(isEmpty(await listByLabel(docker, [`k3d.cluster=${name}`, `vitest-kubernetes.run=${owner.run}`]))).toBe(true)
+})

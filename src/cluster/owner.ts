@@ -1,7 +1,7 @@
 import { readFileSync, readlinkSync } from 'node:fs'
 import { hostname } from 'node:os'
 
-import { randomId } from '../support/identity.ts'
+import { randomId, slug } from '../support/identity.ts'
 
 /** Who owns the resources of a run: one process, told apart from later ones with the same number. */
 export interface Owner {
@@ -28,6 +28,11 @@ export function folderPrefix(run: string): string {
 /** k3d allows 32 characters (DefaultClusterNameMaxLength, k3d 5.9.0). */
 export function clusterName(run: string, rest: string): string {
   return `vk-${run}-${rest}`
+}
+
+/** @param label for people */
+export function newClusterName({ run }: Owner, label: string): string {
+  return clusterName(run, `${slug(label, 14)}-${randomId(2)}`)
 }
 
 export function createOwner(): Owner {

@@ -142,7 +142,7 @@ function withoutData(object: KubeObject): KubeObject {
 }
 
 async function nodeLogs({ docker, cluster }: BundleOptions): Promise<readonly BundleFile[]> {
-  return [{ path: 'nodes.log', text: await readNodeLogs(docker, cluster.name, 1_000).catch(unreadable) }]
+  return [{ path: 'nodes.log', text: await readNodeLogs(docker, cluster.name).catch(unreadable) }]
 }
 
 function recordsOf({ recorder: { record } }: BundleOptions): readonly BundleFile[] {

@@ -125,8 +125,12 @@ export function serializeError(thrown: unknown): SerializedClusterTestError {
     const text = error instanceof Error ? (error.stack ?? error.message) : String(error)
     return { code: 'ERR_INTERNAL', message: text + describeLater(later), causes }
   }
-  const message = error.hint ? error.message.slice(0, -`\nHint: ${error.hint}`.length) : error.message
-  return { code: error.code, message: message + describeLater(later), hint: error.hint, causes }
+  return { code: error.code, message: withoutHint(error) + describeLater(later), hint: error.hint, causes }
+}
+
+/** The message of an error as it was given, to make another one of it. */
+export function withoutHint({ message, hint }: ClusterTestError): string {
+  return hint ? message.slice(0, -`\nHint: ${hint}`.length) : message
 }
 
 export function deserializeError({ code, message, hint, causes }: SerializedClusterTestError): ClusterTestError {
