@@ -11,7 +11,8 @@ import { handleSignals } from './broker/signals.ts'
 import { createTerminalProgress } from './broker/terminal.ts'
 import { createRecorder } from './report/recorder.ts'
 import { parseSubstitutes } from './stack/image-names.ts'
-import { ClusterTestError } from './support/errors.ts'
+import { disposeWithin } from './support/deadline.ts'
+import { ClusterTestError, messageOf } from './support/errors.ts'
 
 export interface KubernetesPluginOptions {
   /** The k3d program. @default VITEST_KUBERNETES_K3D, or else `k3d` on PATH */
@@ -26,6 +27,8 @@ export interface KubernetesPluginOptions {
   readonly maxClusters?: number
   /** Milliseconds that a cluster which no suite uses is held ready for the next one: a shared one, and in watch mode every one. @default 300_000 */
   readonly idleTimeout?: number
+  /** Milliseconds for the teardown of a suite, and of what is left at the end of the run: a hung Docker engine must not hang a run. @default 180_000 */
+  readonly teardownTimeout?: number
   /**
    * Folder of the reports, relative to vitest's root: a page of the run (`report.html`), its figures (`timings.json`), and the state of
    * the cluster of each suite that failed. Runs replace what is in it. `false` for none, and no table of timings in the terminal either.
@@ -48,11 +51,15 @@ export function kubernetes(options: KubernetesPluginOptions = {}): Vite.Plugin {
     name: 'vitest-kubernetes',
     async configureVitest({ vitest, project }) {
       const broker = await brokerOf(vitest, options)
-      project.provide('vitest-kubernetes', { ...broker.address, junit: hasReporter(vitest, 'junit') })
+      const { teardownTimeout = defaultTeardownTimeout } = options
+      project.provide('vitest-kubernetes', { ...broker.address, junit: hasReporter(vitest, 'junit'), teardownTimeout })
       project.config.setupFiles.push(setupFile)
     },
   }
 }
+
+/** More than one request to an engine that does not answer. */
+const defaultTeardownTimeout = 180_000
 
 /** The hook runs once for each project of a vitest instance, and again after a restart in watch mode. */
 const brokers = new WeakMap<Vitest, Promise<Broker>>()
@@ -70,11 +77,12 @@ async function createBroker(vitest: Vitest, options: KubernetesPluginOptions): P
   if (maxClusters !== undefined && !(Number.isInteger(maxClusters) && maxClusters > 0)) {
     throw new ClusterTestError('ERR_OPTIONS_INVALID', `Expected \`maxClusters\` to be a positive integer, got ${maxClusters}.`)
   }
-  const { idleTimeout = 300_000 } = options
-  if (!(idleTimeout > 0 && idleTimeout < 2 ** 31)) {
+  const { idleTimeout = 300_000, teardownTimeout = defaultTeardownTimeout } = options
+  for (const [name, value] of Object.entries({ idleTimeout, teardownTimeout })) {
+    if (value > 0 && value < 2 ** 31) continue
     throw new ClusterTestError(
       'ERR_OPTIONS_INVALID',
-      `Expected \`idleTimeout\` to be a positive number of milliseconds below 2 ** 31, got ${idleTimeout}.`,
+      `Expected \`${name}\` to be a positive number of milliseconds below 2 ** 31, got ${value}.`,
     )
   }
   const { env } = process
@@ -111,7 +119,12 @@ async function createBroker(vitest: Vitest, options: KubernetesPluginOptions): P
   vitest.onClose(async () => {
     if (brokers.get(vitest) === undefined) return
     brokers.delete(vitest)
-    await broker[Symbol.asyncDispose]()
+    try {
+      await disposeWithin(teardownTimeout, 'The end of the run', broker)[Symbol.asyncDispose]()
+    } catch (error) {
+      vitest.logger.error(messageOf(error))
+      process.exitCode ||= 1
+    }
     signals?.[Symbol.dispose]()
     // As a shell reports a process that a signal ended; vitest says 1.
     if (signalled) process.exitCode = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 }[signalled as 'SIGINT']

@@ -10,7 +10,7 @@ import type { RunningSuite } from './start-suite.ts'
 
 /** The one owner of all clusters of a run. */
 export interface Broker extends AsyncDisposable {
-  readonly address: Omit<BrokerAddress, 'junit'>
+  readonly address: Pick<BrokerAddress, 'port' | 'token'>
   /** Whether a suite has asked for a cluster. */
   readonly isUsed: boolean
   /** Cancels every set-up under way, for Ctrl-C. The suites that run end by themselves. */

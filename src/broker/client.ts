@@ -22,7 +22,7 @@ export interface HeldLease extends AsyncDisposable {
 }
 
 /** Asks the broker for a cluster and resolves when its stack is ready. Disposal resolves when everything is gone. */
-export async function leaseCluster({ port, token }: Omit<BrokerAddress, 'junit'>, request: LeaseRequest): Promise<HeldLease> {
+export async function leaseCluster({ port, token }: Pick<BrokerAddress, 'port' | 'token'>, request: LeaseRequest): Promise<HeldLease> {
   const socket = await open(port)
   const call = createCalls(socket)
   const leased = async (message: WorkerMessage): Promise<Lease> => {

@@ -13,6 +13,8 @@ export interface BrokerAddress {
   readonly token: string
   /** Whether vitest writes a report for JUnit, which takes annotations of tests as properties. */
   readonly junit: boolean
+  /** Milliseconds for the teardown of a suite. */
+  readonly teardownTimeout: number
 }
 
 export interface LeaseRequest {

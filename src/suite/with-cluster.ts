@@ -21,6 +21,7 @@ import { createKubeClient } from '../kube/client.ts'
 import { type SuiteClusterOptions, checkOptions, checkSpelling, clusterOptionKeys } from '../stack/options.ts'
 import { declaredSeeds } from '../stack/seed-options.ts'
 import type { ServiceDefinition } from '../stack/services/definition.ts'
+import { disposeWithin } from '../support/deadline.ts'
 import { ClusterTestError } from '../support/errors.ts'
 import { createBridging } from './bridging.ts'
 import type { SeedOf, WithoutSeed } from './define-stack.ts'
@@ -102,7 +103,9 @@ export function withCluster(
       const file = suite.file.filepath
       const folder = dirname(file)
       const bridged = describeBridged({ bridge }, folder)
-      await using held = await leaseCluster(brokerAddress(), {
+      const owned = new AsyncDisposableStack()
+      await using _teardown = disposeWithin(brokerAddress().teardownTimeout, `The teardown of suite "${name}"`, owned)
+      const lease = await leaseCluster(brokerAddress(), {
         suite: name,
         id: suite.id,
         file,
@@ -113,9 +116,10 @@ export function withCluster(
       }).catch((error: unknown) => {
         throw locate(error, callSite)
       })
+      const held = owned.use(lease)
       const kube = createKubeClient(await readFile(held.lease.kubeconfigPath, 'utf8'))
-      using _names = installClusterNames(() => held.lease.addresses, held.lease.namespace)
-      await using bridging = createBridging(held, folder)
+      owned.use(installClusterNames(() => held.lease.addresses, held.lease.namespace))
+      const bridging = owned.use(createBridging(held, folder))
       const cluster = createTestCluster(held, kube, bridging, clusterOptions)
       const bridges: Record<string, Bridge> = {}
       for (const [workload, { standIn: _, ...side }] of Object.entries(bridge)) bridges[workload] = await bridging.bridge(workload, side)

@@ -46,3 +46,15 @@ export async function whileWaiting<T>(work: Promise<T>, signal?: AbortSignal): P
     signal.removeEventListener('abort', abort)
   }
 }
+
+/** Ends what is in the stack, and gives up when that takes longer than so many milliseconds: a hung engine must not hang a run. */
+export function disposeWithin(limit: number, what: string, stack: AsyncDisposable): AsyncDisposable {
+  const deadline = {
+    ...{ limit, what },
+    code: 'ERR_CLUSTER_LEFTOVERS',
+    hint: 'Raise the option "teardownTimeout" of the plugin. What is left goes with the run, and what is left then is removed by a process beside vitest.',
+  } as const
+  return {
+    [Symbol.asyncDispose]: () => withDeadline(deadline, (signal) => whileWaiting(Promise.resolve(stack[Symbol.asyncDispose]()), signal)),
+  }
+}

@@ -102,6 +102,13 @@ function inOrder(error: unknown): readonly unknown[] {
   return error instanceof SuppressedError ? [...inOrder(error.suppressed), ...inOrder(error.error)] : [error]
 }
 
+/** One error that tells all of it: the first, where it was thrown. */
+export function inOne(error: unknown): unknown {
+  const [first, ...later] = inOrder(error)
+  if (first instanceof Error) first.message += describeLater(later)
+  return first
+}
+
 function describeLater(errors: readonly unknown[]): string {
   return errors.map((each) => `\nThe clean-up after it failed too: ${messageOf(each)}`).join('')
 }

@@ -11,6 +11,8 @@ export interface EngineProxy extends AsyncDisposable {
   /** For DOCKER_HOST. */
   readonly address: string
   stop(): Promise<void>
+  /** Takes connections and what comes on them, and never answers: until it is stopped. */
+  stall(): void
   start(): Promise<void>
 }
 
@@ -21,10 +23,12 @@ export async function startEngineProxy(): Promise<EngineProxy> {
   const path = join(folder, 'docker.sock')
   const sockets = new Set<Socket>()
   let server: Server | undefined
+  let isStalled = false
   const proxy: EngineProxy = {
     address: `unix://${path}`,
     async start() {
       server = createServer({ allowHalfOpen: true }, (client) => {
+        if (isStalled) return void sockets.add(client.on('error', () => client.destroy()).resume())
         const upstream = connect({ ...(socketPath ? { path: socketPath } : { host, port: Number(port) }), allowHalfOpen: true })
         for (const socket of [client, upstream]) {
           sockets.add(socket)
@@ -38,7 +42,12 @@ export async function startEngineProxy(): Promise<EngineProxy> {
       })
       await once(server.listen(path), 'listening')
     },
+    stall() {
+      isStalled = true
+      for (const socket of sockets) socket.unpipe().resume()
+    },
     async stop() {
+      isStalled = false
       const closed = once(server!, 'close')
       server!.close()
       for (const socket of sockets) socket.destroy()
