@@ -22,7 +22,7 @@ import { type SuiteClusterOptions, checkOptions, checkSpelling, clusterOptionKey
 import { declaredSeeds } from '../stack/seed-options.ts'
 import type { ServiceDefinition } from '../stack/services/definition.ts'
 import { disposeWithin } from '../support/deadline.ts'
-import { ClusterTestError } from '../support/errors.ts'
+import { ClusterTestError, inOne } from '../support/errors.ts'
 import { createBridging } from './bridging.ts'
 import type { SeedOf, WithoutSeed } from './define-stack.ts'
 import { createFailureReport } from './failure-report.ts'
@@ -98,8 +98,7 @@ export function withCluster(
       })
     }
 
-    // Without a limit of vitest's: the broker's deadline ends the set-up, and waiting for a slot must not.
-    aroundAll(async (runSuite, {}, suite) => {
+    const runInCluster = async (runSuite: () => Promise<void>, suite: Readonly<RunnerTestSuite>) => {
       const file = suite.file.filepath
       const folder = dirname(file)
       const bridged = describeBridged({ bridge }, folder)
@@ -138,7 +137,15 @@ export function withCluster(
         if (hasFailed(suite)) held.fail()
         held.remember(bridging.requests())
       }
-    }, 0)
+    }
+    // Without a limit of vitest's: the broker's deadline ends the set-up, and waiting for a slot must not.
+    aroundAll(
+      (runSuite, {}, suite) =>
+        runInCluster(runSuite, suite).catch((error: unknown) => {
+          throw inOne(error)
+        }),
+      0,
+    )
 
     let isAnnotated = false
     // JUnit's report has no place for a suite's properties: they stand at its first test.

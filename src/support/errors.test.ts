@@ -24,10 +24,11 @@ test('of an error and one of the clean-up after it, the first is told first, wit
   const received = deserializeError(serializeError(error))
   expect(received).toMatchObject({ code: 'ERR_WORKLOAD_FAILED', message: `pod/a ended.${later}\nHint: Look at it.`, hint: 'Look at it.' })
   expect(received.cause).toMatchObject({ message: 'why' })
-  expect(inOne(error)).toBe(first)
-  expect(first.message).toBe(messageOf(error))
   expect(serializeError(await failTwice('text', new Error('A volume stays.')))).toEqual({
     ...{ code: 'ERR_INTERNAL', causes: [] },
     message: 'text\nThe clean-up after it failed too: A volume stays.',
   })
+
+  expect(inOne(error)).toBe(first)
+  expect(first.message).toBe(`pod/a ended.\nHint: Look at it.${later}`)
 })
