@@ -70,6 +70,23 @@ test('reads every scalar of YAML as the parser of kubectl and Helm does', async 
   const scalars = ['no', 'No', 'NO', 'n', 'N', 'y', 'Y', 'yes', 'on', 'On', 'off', 'OFF', 'true', 'True', 'TRUE', 'null', 'Null', '~', '']
   scalars.push('0644', '0o644', '08080', '0x1F', '0b101', '1_000', '-0', '+5', '1e3', '1E3', '1.10', '1.', '.5', '12e03', '190:20:30')
   scalars.push('2026-01-02', '2026-01-02T03:04:05Z', '"no"', "'0644'", '!!str 0644', '!!binary aGVsbG8=', '<<', '=', '12345678901')
+  scalars.push(
+    '1e400',
+    '-1e400',
+    '6135e899',
+    '1e-400',
+    '1e1_0',
+    '1_000.5',
+    '1.5_5',
+    '.5_5',
+    '-.5',
+    '0x_1F',
+    '0X1F',
+    '-0x1F',
+    '0o_7',
+    '0O17',
+  )
+  scalars.push('+0b1_1', '08_1', '0_7', '1__0', '0b2', '0o8', '0x', '_1', '.', '.e3', '1.2.3', '+', '0x1p4', '0xFFFFFFFFFFFFFFFFF')
   const text =
     scalars.map((scalar, index) => `k${index}: ${scalar}\n`).join('') + 'yes: 1\n? 0644\n: 2\nlist: [no, on, 010]\nmultiline: |\n  a\n  b\n'
   await mkdir(join(folder, 'chart/templates'), { recursive: true })

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 
 import { loadManifests, parseManifests } from './manifests.ts'
+import { parseYaml } from './parse-yaml.ts'
 
 test('reads scalars as kubectl does, and leaves quoted ones alone', () => {
   const yaml = `
@@ -31,6 +32,23 @@ data: { quoted: "no", unquoted: no, on: on, version: "1.10", port: "08080", octa
       text: 'hello',
     },
   })
+})
+
+test('reads numbers as Go does: what no double holds is text', () => {
+  const texts = ['1e400', '-1e400', '6135e899', '0x', '0o8', '_1', '.', '1.2.3', '2026-01-02', '0xFFFFFFFFFFFFFFFFF']
+  const numbers = {
+    '1_000.5': 1000.5,
+    '1.5_5': 1.55,
+    '.5_5': 0.55,
+    '-0x_1F': -31,
+    '0o_7': 7,
+    '+0b1_1': 3,
+    '08_1': 81,
+    '0_7': 7,
+    '1e1_0': 1e10,
+  }
+  const yaml = [...texts, ...Object.keys(numbers)].map((each) => `- ${each}`).join('\n')
+  expect(parseYaml(yaml, 'a.yaml', 'File')[0]!.value).toEqual([...texts, ...Object.values(numbers)])
 })
 
 test('sends integers that no double holds digit by digit', () => {
@@ -83,6 +101,11 @@ describe('errors name file, document and line', () => {
       'a name that is a number',
       'apiVersion: v1\nkind: Secret\nmetadata: { name: 123 }',
       /has no "metadata\.name" that is a string: it is 123/,
+    ],
+    [
+      'a number that JSON does not have',
+      'apiVersion: v1\nkind: X\nmetadata: { name: x }\nspec:\n  limit: -.inf',
+      /^Manifest "a\.yaml", document 1 \(line 5\) is no valid YAML: -\.inf is no number that JSON can hold\.$/,
     ],
     ['text', 'just text', /^Manifest "a\.yaml", document 1 \(line 1\) is the string "just text", not an object\./],
     ['a list', '- a\n- b', /is a list, not an object/],

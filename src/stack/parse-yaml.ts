@@ -39,7 +39,7 @@ export function parseYaml(text: string, name: string, what: string): readonly Ya
   })
 }
 
-/** What kubectl's parser (sigs.k8s.io/yaml) takes from YAML 1.1 beyond the core schema of YAML 1.2. */
+/** What kubectl's parser (sigs.k8s.io/yaml) takes from YAML 1.1 and from Go beyond the core schema of YAML 1.2. */
 const kubernetesScalars: ScalarTag[] = [
   {
     tag: 'tag:yaml.org,2002:bool',
@@ -50,17 +50,38 @@ const kubernetesScalars: ScalarTag[] = [
   {
     tag: 'tag:yaml.org,2002:int',
     default: true,
-    format: 'OCT',
-    test: /^[-+]?0[0-7_]+$/,
-    resolve: (text) => BigInt(Number.parseInt(text.replaceAll('_', ''), 8)),
+    test: /^(?:[-+]_*)?(?:0_*(?:[xX]_*[\da-fA-F][\da-fA-F_]*|[oO]_*[0-7][0-7_]*|[bB]_*[01][01_]*|[0-7_]*)|[1-9][\d_]*)$/,
+    resolve: toInteger,
   },
   {
-    tag: 'tag:yaml.org,2002:int',
+    tag: 'tag:yaml.org,2002:float',
     default: true,
-    test: /^[-+]?(?:[1-9][0-9]*_[0-9_]*|0b[01_]+)$/,
-    resolve: (text) => BigInt(text.replaceAll(/[_+]/g, '').replace(/^-(0b.*)$/, '$1')) * (text.startsWith('-0b') ? -1n : 1n),
+    test: /^(?:[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN))$/,
+    resolve: (text, onError) => onError(`${text} is no number that JSON can hold`),
+  },
+  {
+    tag: 'tag:yaml.org,2002:float',
+    default: true,
+    test: /^[-+.\d][-+.\d_eE]*$/,
+    resolve: toFloat,
   },
 ]
+
+/** As Go's `ParseInt` with base 0. What has more than 64 bits is decimal or text. */
+function toInteger(text: string): unknown {
+  const [, sign, digits] = /^([-+]?)(.*)$/.exec(text.replaceAll('_', '')) as unknown as [string, string, string]
+  const signed = (each: string) => BigInt(each) * (sign === '-' ? -1n : 1n)
+  const value = signed(digits.replace(/^0[oO]?(?=[0-7])/, '0o'))
+  if (value >= -(2n ** 63n) && value < 2n ** 64n) return value
+  return /^\d+$/.test(digits) && Number.isFinite(Number(digits)) ? signed(digits) : text
+}
+
+/** A hash such as `6135e899`, which no double holds, is text. */
+function toFloat(text: string): unknown {
+  const plain = text.replaceAll('_', '')
+  const isFloat = /^[-+]?(?:\.\d+|\d+(?:\.\d*)?)(?:[eE][-+]?\d+)?$/.test(plain) && Number.isFinite(Number(plain))
+  return isFloat ? Number(plain) : text
+}
 
 /** Integers that a double holds become numbers; larger ones go to the server digit by digit. */
 function toPlain(value: unknown): unknown {
