@@ -92,7 +92,7 @@ describe.concurrent.withCluster('apply and wait', { images: ['busybox:1.37'], ag
         },
       ],
       'ERR_WORKLOAD_FAILED',
-      /job\/fails: the Job failed: Job has reached the specified backoff limit.*why/s,
+      /job\/fails: the Job failed: Job has reached the specified backoff limit.*default\/fails-\S+ .*\(exit code 4\).*why/s,
     ],
     [
       'a bare Pod that fails',
@@ -133,6 +133,37 @@ describe.concurrent.withCluster('apply and wait', { images: ['busybox:1.37'], ag
       ],
       'ERR_WORKLOAD_FAILED',
       /deployment\/no-config: pod "no-config-.*", container "app": configmap "absent" not found/,
+    ],
+    [
+      'a key that a ConfigMap does not have',
+      [
+        { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'has-a' }, data: { a: '1' } },
+        deployment(
+          'no-env-key',
+          app('busybox:1.37', {
+            command: ['sleep', '60'],
+            env: [{ name: 'X', valueFrom: { configMapKeyRef: { name: 'has-a', key: 'b' } } }],
+          }),
+        ),
+      ],
+      'ERR_WORKLOAD_FAILED',
+      /deployment\/no-env-key: pod "no-env-key-.*", container "app": couldn't find key b in ConfigMap default\/has-a/,
+    ],
+    [
+      'a volume of a key that a ConfigMap does not have',
+      [
+        { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'has-c' }, data: { c: '1' } },
+        deployment(
+          'no-file-key',
+          app(
+            'busybox:1.37',
+            { command: ['sleep', '60'], volumeMounts: [{ name: 'cfg', mountPath: '/cfg' }] },
+            { volumes: [{ name: 'cfg', configMap: { name: 'has-c', items: [{ key: 'd', path: 'd' }] } }] },
+          ),
+        ),
+      ],
+      'ERR_WORKLOAD_FAILED',
+      /deployment\/no-file-key: pod "no-file-key-.*": MountVolume.*configmap references non-existent config key: d/,
     ],
     [
       'a volume from a Secret that is not there',
@@ -195,6 +226,12 @@ describe.concurrent.withCluster('apply and wait', { images: ['busybox:1.37'], ag
       [{ apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'x', namespace: 'absent' } }],
       'ERR_MANIFEST_REJECTED',
       /namespaces "absent" not found\nHint: Add the Namespace "absent" to "manifests"\./,
+    ],
+    [
+      'a bare Pod in a Namespace that is not there',
+      [{ ...shellPod('x', 'exit 0'), metadata: { name: 'x', namespace: 'absent' } }],
+      'ERR_MANIFEST_REJECTED',
+      /Pod "x" was refused by the API server: .*namespaces? "absent" not found\nHint: Add the Namespace "absent" to "manifests"\./,
     ],
   ]
   test.for(failures)('fails at once for %s', { timeout: 60_000 }, async ([, objects, code, message], { cluster }) => {

@@ -102,25 +102,25 @@ async function waitForServiceAccounts(
   defaultNamespace: string,
   signal: AbortSignal,
 ): Promise<void> {
-  const pods = manifests.filter(({ object }) => object.kind === 'Pod')
-  const accounts = new Set(
-    pods.map(
-      ({ object }) =>
-        `/api/v1/namespaces/${object.metadata.namespace ?? defaultNamespace}/serviceaccounts/${(object as { spec?: { serviceAccountName?: string } }).spec?.serviceAccountName ?? 'default'}`,
-    ),
-  )
-  for (const path of accounts) {
-    if (!path.endsWith('/default')) continue
-    await poll(
-      async () => {
-        try {
-          return await kube.request('GET', path, { signal })
-        } catch (error) {
-          if (error instanceof KubeStatusError && error.statusCode === 404) return undefined
-          throw error
-        }
-      },
-      { interval: 50, signal },
-    )
+  const pods = manifests.map(({ object }) => object as PodObject).filter(({ kind }) => kind === 'Pod')
+  const namespaces = pods
+    .filter(({ spec }) => (spec?.serviceAccountName ?? 'default') === 'default')
+    .map(({ metadata }) => metadata.namespace ?? defaultNamespace)
+  for (const namespace of new Set(namespaces)) {
+    const path = `/api/v1/namespaces/${namespace}`
+    // What the API server says of a Namespace that is not there comes with the Pod.
+    const hasAccount = async () => (await find(`${path}/serviceaccounts/default`)) ?? ((await find(path)) ? undefined : 'nowhere')
+    await poll(hasAccount, { interval: 50, signal })
+  }
+
+  async function find(path: string): Promise<object | undefined> {
+    try {
+      return await kube.request<object>('GET', path, { signal })
+    } catch (error) {
+      if (error instanceof KubeStatusError && error.statusCode === 404) return undefined
+      throw error
+    }
   }
 }
+
+type PodObject = KubeObject & { readonly spec?: { readonly serviceAccountName?: string } }

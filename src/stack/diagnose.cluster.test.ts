@@ -62,6 +62,7 @@ describe.withCluster('diagnosis', { manifests: [secret, ...echoApp('web')] }, (t
     expect(report).toContain('Log of default/failed-init, container "migrate":\n  no table')
     expect(report).toMatch(/^ {2}[\d:]{8} {2}deployment\/web {2}changed by vitest-kubernetes$/m)
     expect(report).toMatch(/^ {2}[\d:]{8} {2}pod\/failed-init {2}container "migrate" ended with exit code 4 \(Error\)$/m)
+    expect(report).toMatch(/^ {2}[\d:]{8} {2}pod\/failed-init {2}(?:Scheduled|Pulled|Created|Started): /m)
     const times = /What changed last:\n((?: {2}[\d:]{8} .*\n)+)/.exec(report)![1]!.match(/[\d:]{8}(?= )/g)!
     expect(times).toEqual(times.toSorted())
     // The node's own start says nothing about a failure.

@@ -106,10 +106,57 @@ test('a database that failed once is not ready, even if it answers after its res
     return { ...rest, spec: { containers: [{ ...spec!.containers[0]!, image, ...container }] } } as Pod
   }
   const states = (...args: Parameters<typeof restarted>) => judge([deployment('a', ready)], [restarted(...args)])[0]!.state
-  for (const image of ['postgres:17', 'mirror.example.com/library/mariadb@sha256:0', 'mongo']) expect(states(image, 3)).toBe('failed')
+  const images = [
+    'postgres:17',
+    'mirror.example.com/library/mariadb@sha256:0',
+    'mongo',
+    'pgvector/pgvector:pg17',
+    'timescale/timescaledb-ha:pg17',
+  ]
+  for (const image of [...images, 'mysql/mysql-server:8.0', 'percona:8.0']) expect(states(image, 3)).toBe('failed')
+  // An image of one's own is known by its variables, and an application that logs in with the same ones by where it finds its database.
+  const own = (names: readonly string[], more: object = {}) =>
+    states('db:vk-0123', 3, { env: names.map((name) => ({ name, value: 'x' })), ...more })
+  for (const name of ['POSTGRES_PASSWORD', 'MYSQL_ROOT_PASSWORD', 'MARIADB_USER', 'MONGO_INITDB_DATABASE']) {
+    expect(own([name])).toBe('failed')
+    expect(own([name], { ports: [{ containerPort: 8080 }] })).toBe('ready')
+    for (const where of ['POSTGRES_HOST', 'DATABASE_URL']) expect(own([name, where])).toBe('ready')
+  }
+  expect(own(['POSTGRES_PASSWORD'], { ports: [{ containerPort: 5432 }] })).toBe('failed')
+  expect(own(['LOG_LEVEL'])).toBe('ready')
   // An application, a killed database, one that was stopped, a client of its image.
   expect([states('postgres-exporter:1', 3), states('postgres:17', 137), states('postgres:17', 0)]).toEqual(['ready', 'ready', 'ready'])
   expect(states('postgres:17', 3, { command: ['psql'] })).toBe('ready')
+})
+
+test.for([
+  ['MountVolume.SetUp failed for volume "cfg" : configmap references non-existent config key: absent', 'failed', 3000],
+  ['MountVolume.SetUp failed for volume "keys" : references non-existent secret key: absent', 'failed', 3000],
+  ['MountVolume.SetUp failed for volume "keys" : secret "absent" not found', 'failed', 3000],
+  ['MountVolume.SetUp failed for volume "data" : rpc error: code = Unavailable', 'pending', undefined],
+] as const)('kubelet says: %s', ([message, expected, grace]) => {
+  const events = [{ metadata: {}, involvedObject: { name: 'a', namespace: 'default' }, message }]
+  const waiting = pod('a', { state: { waiting: { reason: 'ContainerCreating' } }, started: false })
+  expect(judge([deployment('a', { replicas: 1, updatedReplicas: 1 })], [waiting], { events })).toMatchObject([
+    { state: expected, ...(grace && { reason: `pod "a": ${message}`, grace }) },
+  ])
+})
+
+test('without the image that holds the namespaces of a pod, no pod comes up', () => {
+  const image = 'registry.k8s.io/pause:3.10'
+  const judgeEvent = (why: string, container: object = { state: { waiting: { reason: 'ContainerCreating' } }, started: false }) => {
+    const message = `Failed to create pod sandbox: rpc error: code = Unknown desc = failed to start sandbox "4f2a": failed to get sandbox image "${image}": ${why}`
+    const events = [{ metadata: {}, involvedObject: { name: 'a', namespace: 'default' }, reason: 'FailedCreatePodSandBox', message }]
+    return judge([deployment('a', { replicas: 1, updatedReplicas: 1 })], [pod('a', container)], { events })[0]
+  }
+  const final = `failed to pull image "${image}": dial tcp: lookup registry.k8s.io: no such host`
+  expect(judgeEvent(final)).toMatchObject({
+    state: 'failed',
+    reason: `pod "a": image "${image}", which every pod needs ("pause"), cannot be pulled: ${final}`,
+    grace: 3000,
+  })
+  expect(judgeEvent('i/o timeout')).toMatchObject({ state: 'failed', grace: 15_000 })
+  expect(judgeEvent(final, { ...running, started: true })).toMatchObject({ state: 'pending' })
 })
 
 test('an image that may come with the next try is waited for, one that is not there is not', () => {

@@ -203,13 +203,39 @@ function judgePod(pod: Pod, events: readonly KubeEvent[], crashCounts: boolean):
     ({ type, status, reason }) => type === 'PodScheduled' && status === 'False' && reason === 'Unschedulable',
   )
   if (unschedulable) return [{ state: 'failed', reason: `pod "${name}" cannot be scheduled: ${unschedulable.message}`, grace: 5000 }]
-  const mount = messageOfEvent(events, pod, /^MountVolume.* not found$|^references non-existent|persistentvolumeclaim .* not found/s)
-  if (mount && !statuses.some(({ started }) => started)) return [{ state: 'failed', reason: `pod "${name}": ${mount}`, grace: 3000 }]
-  return []
+  if (statuses.some(({ started }) => started)) return []
+  const mount = messageOfEvent(events, pod, /^MountVolume.* not found$|references non-existent|persistentvolumeclaim .* not found/s)
+  if (mount) return [{ state: 'failed', reason: `pod "${name}": ${mount}`, grace: 3000 }]
+  const [, pause, why = ''] =
+    /failed to get sandbox image "([^"]+)": (.*)/s.exec(messageOfEvent(events, pod, /failed to get sandbox image/) ?? '') ?? []
+  if (!pause) return []
+  return [
+    {
+      state: 'failed',
+      reason: `pod "${name}": image "${pause}", which every pod needs ("pause"), cannot be pulled: ${why}`,
+      hint: 'Use a node image that brings it, or let the nodes reach its registry (option `nodeEnv`: HTTPS_PROXY).',
+      // kubelet tries again, and a registry that did not answer may.
+      grace: isFinalPullError(why) ? 3000 : 15_000,
+    },
+  ]
 }
 
-/** Images that fill an empty data folder at their first start, and take what they find at the next. */
-const isDatabase = /(?:^|\/)(?:postgres(?:ql)?|postgis|timescaledb|mariadb|mysql|mongo(?:db)?)(?:[:@]|$)/
+type Container = NonNullable<Pod['spec']>['containers'][number]
+
+/** Whether it runs an image that fills an empty data folder at its first start, and takes what it finds at the next. */
+function isDatabase({ image = '', command, env = [], ports }: Container): boolean {
+  if (command) return false
+  if (databaseImage.test(image)) return true
+  // An image of one's own. An application has the same variables where they are its login, and says where the database is.
+  const has = (pattern: RegExp) => env.some(({ name }) => pattern.test(name))
+  const isServer = ports?.some(({ containerPort }) => [5432, 3306, 27017].includes(containerPort)) ?? true
+  return (
+    isServer && has(/^(?:POSTGRES|MYSQL|MARIADB|MONGO_INITDB)_/) && !has(/(?:^|_)(?:HOST|HOSTNAME|PORT|SERVER|ADDR|ADDRESS|URL|URI|DSN)$/)
+  )
+}
+
+const databaseImage =
+  /(?:^|\/)(?:postgres(?:ql)?|postgis|pgvector|timescaledb(?:-ha)?|mariadb|mysql(?:-server)?|percona(?:-server)?|mongo(?:db)?)(?:[:@]|$)/
 
 /** A database that failed in its first start looks healthy after the second, without what its init folder had still to do. */
 function judgeDatabase({ metadata, spec, status }: Pod): Verdict[] {
@@ -218,7 +244,7 @@ function judgeDatabase({ metadata, spec, status }: Pod): Verdict[] {
     const exit = state?.terminated ?? lastState?.terminated
     // Above are signals: somebody has killed it.
     const hasFailed = exit !== undefined && exit.exitCode > 0 && exit.exitCode < 128
-    if (!hasFailed || container?.command || !isDatabase.test(container?.image ?? '')) return []
+    if (!hasFailed || !container || !isDatabase(container)) return []
     return [
       {
         state: 'failed' as const,
