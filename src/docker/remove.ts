@@ -36,44 +36,55 @@ export function isEmpty({ containers, networks, volumes }: DockerObjects): boole
   return containers.length + networks.length + volumes.length === 0
 }
 
+/** Milliseconds for what somebody else is removing already: a container with much on its disk takes an engine minutes at worst. */
+const patience = 60_000
+
 /**
  * Removes every container (with its anonymous volumes), network and volume that matches, whatever state it is in:
  * running, half created, being removed by somebody else, or gone already. Waits for an engine that is being restarted.
+ * @param limit milliseconds after which nothing is tried again that Docker refuses to remove
  * @throws ClusterTestError `ERR_CLUSTER_LEFTOVERS` that lists what could not be removed
  */
 export async function removeByLabel(
   docker: DockerEngine,
   filters: LabelFilters,
-  { isMeant, attempts = 10 }: { readonly isMeant?: IsMeant; readonly attempts?: number } = {},
+  { isMeant, limit = 5_000 }: { readonly isMeant?: IsMeant; readonly limit?: number } = {},
 ): Promise<void> {
-  const failures = new Map<string, unknown>()
-  for (let attempt = 1; ; attempt++) {
+  const { engine } = docker
+  const started = performance.now()
+  const reasons = new Map<string, unknown>()
+  for (let isFirst = true; ; isFirst = false) {
     const found = await untilAnswers(() => listByLabel(docker, filters, isMeant))
     if (isEmpty(found)) return
-    if (attempt > attempts) {
-      const names = [...found.containers, ...found.networks, ...found.volumes]
-      const why = [...failures].filter(([name]) => names.includes(name)).map(([name, error]) => `${name}: ${messageOf(error)}`)
-      throw new ClusterTestError(
-        'ERR_CLUSTER_LEFTOVERS',
-        `Docker did not remove ${names.map((name) => `"${name}"`).join(', ')}: ${why.join('; ') || 'no reason given'}.`,
-        {
-          hint: `Remove them by hand: docker rm -fv ${found.containers.join(' ')}; docker network rm ${found.networks.join(' ')}; docker volume rm ${found.volumes.join(' ')}`,
-        },
-      )
-    }
-    failures.clear()
+    // A network, say, is refused for as long as somebody else is removing its container.
+    const isUnderWay = reasons.size === 0 || [...reasons.values()].some(isBeingRemoved)
+    if (performance.now() - started > (isUnderWay ? patience : limit)) throw leftovers(found, reasons)
+    if (!isFirst) await sleep(300)
+    reasons.clear()
     const remove = async (name: string, removal: () => Promise<unknown>) => {
       try {
         await removal()
       } catch (error) {
-        if (!isNotFound(error) && !isBeingRemoved(error)) failures.set(name, error)
+        if (!isNotFound(error)) reasons.set(name, error)
       }
     }
-    await Promise.all(found.containers.map((name) => remove(name, () => docker.engine.getContainer(name).remove({ force: true, v: true }))))
+    await Promise.all(found.containers.map((name) => remove(name, () => engine.getContainer(name).remove({ force: true, v: true }))))
     await Promise.all(found.networks.map((name) => remove(name, () => removeNetwork(docker, name))))
-    await Promise.all(found.volumes.map((name) => remove(name, () => docker.engine.getVolume(name).remove({ force: true }))))
-    if (failures.size > 0 || attempt > 1) await sleep(300)
+    await Promise.all(found.volumes.map((name) => remove(name, () => engine.getVolume(name).remove({ force: true }))))
   }
+}
+
+function leftovers({ containers, networks, volumes }: DockerObjects, reasons: ReadonlyMap<string, unknown>): ClusterTestError {
+  const names = [...containers, ...networks, ...volumes]
+  const why = names.flatMap((name) => (reasons.has(name) ? [`${name}: ${messageOf(reasons.get(name))}`] : []))
+  const byHand = Object.entries({ 'docker rm -fv': containers, 'docker network rm': networks, 'docker volume rm': volumes })
+  return new ClusterTestError(
+    'ERR_CLUSTER_LEFTOVERS',
+    `Docker did not remove ${names.map((name) => `"${name}"`).join(', ')}: ${why.join('; ') || 'it took the request, and they are still there'}.`,
+    {
+      hint: `Remove them by hand: ${byHand.flatMap(([command, of]) => (of.length > 0 ? [`${command} ${of.join(' ')}`] : [])).join('; ')}`,
+    },
+  )
 }
 
 /** Removes one container, whatever it is doing, with its anonymous volumes: a node image brings four, and nothing labels them. */
