@@ -2,6 +2,7 @@ import type Dockerode from 'dockerode'
 
 import { ClusterTestError, messageOf } from '../support/errors.ts'
 import { addressOf, limitRequests } from './limit-requests.ts'
+import { watchRequests } from './watch-requests.ts'
 
 export type { ContainerInfo, NetworkInspectInfo, VolumeInspectInfo } from 'dockerode'
 
@@ -26,10 +27,13 @@ export interface Docker {
 /** All that removals need. */
 export type DockerEngine = Pick<Docker, 'engine'>
 
-/** @throws ClusterTestError `ERR_DOCKER_UNAVAILABLE` when no engine answers */
-export async function connectDocker(): Promise<Docker> {
+/**
+ * @param limit milliseconds; an engine that takes the connection and never answers would hold up every suite
+ * @throws ClusterTestError `ERR_DOCKER_UNAVAILABLE` when no engine answers
+ */
+export async function connectDocker(limit = 15_000): Promise<Docker> {
   try {
-    return await withLimit(connect(), answerTimeout)
+    return await withLimit(connect, limit)
   } catch (error) {
     const host = process.env.DOCKER_HOST
     throw new ClusterTestError(
@@ -42,9 +46,6 @@ export async function connectDocker(): Promise<Docker> {
     )
   }
 }
-
-/** Milliseconds. An engine that takes the connection and never answers would hold up every suite. */
-const answerTimeout = 15_000
 
 async function connect(): Promise<Docker> {
   // Loaded when needed: the command line's help and checks of options do without.
@@ -94,11 +95,12 @@ function checkAddress(address: string): void {
   }
 }
 
-async function withLimit<T>(work: Promise<T>, limit: number): Promise<T> {
+async function withLimit<T>(work: () => Promise<T>, limit: number): Promise<T> {
+  using requests = watchRequests()
   const { promise, reject } = Promise.withResolvers<never>()
-  const timer = setTimeout(() => reject(new Error(`it did not answer within ${limit} ms`)), limit)
+  const timer = setTimeout(() => reject(new Error(`${requests.describe() ?? 'it did not answer'} within ${limit} ms`)), limit)
   try {
-    return await Promise.race([work, promise])
+    return await Promise.race([work(), promise])
   } finally {
     clearTimeout(timer)
   }
