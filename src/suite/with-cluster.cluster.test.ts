@@ -4,6 +4,8 @@ import { join } from 'node:path'
 
 import { afterAll, beforeAll, expect, test } from 'vitest'
 
+import { runLabel } from '../cluster/owner.ts'
+import { connectDocker } from '../docker/docker.ts'
 import { findTraces, runVitest } from '../testing/run-vitest.ts'
 
 let folder: string
@@ -29,12 +31,24 @@ const userFiles = async () => [
 
 test('suites that pass, fail, and fail in their set-up, two at a time, leave nothing, and the kubeconfig of the user as it was', async () => {
   const before = await userFiles()
-  const run = await runVitest('passes', { args: ['fails', '--maxWorkers=2'], env: { KUBECONFIG: kubeconfig } }).ended
+  const running = runVitest('passes', { args: ['fails', '--maxWorkers=2'], env: { KUBECONFIG: kubeconfig } })
+  // Two at least are there at a time, each with a network of its name.
+  await running.prints('k3d cluster "vk-')
+  const [, id] = /k3d cluster "vk-([0-9a-f]{6})-/.exec(running.output())!
+  let together: readonly string[] = []
+  await expect.poll(async () => (together = await networksOf(id!)).length, { timeout: 60_000, interval: 200 }).toBeGreaterThan(1)
+  const run = await running.ended
+  for (const name of together) expect(run.output).toContain(`k3d cluster "${name}"`)
   expect(run).toMatchObject({ exitCode: 1, output: expect.stringMatching(/Tests {2}1 failed \| 2 passed \| 1 skipped/) })
   for (const message of messages) expect(run.output).toMatch(message)
   await expect.poll(() => findTraces(run.output), within10s).toEqual([])
   expect(await userFiles()).toEqual(before)
 })
+
+async function networksOf(run: string): Promise<readonly string[]> {
+  const { engine } = await connectDocker()
+  return (await engine.listNetworks({ filters: { label: [`${runLabel}=${run}`] } })).map(({ Name }) => Name)
+}
 
 const messages = [
   /State of the cluster of suite "fails" when "expects another answer" failed:\nPods:\n {2}default\/hello-\S+ {2}1\/1 ready {2}Running/,
