@@ -12,3 +12,11 @@ export function mysqlShell({ env }: Store, script: string, asRoot = false): stri
     script,
   ].join('\n')
 }
+
+/** 2002, 2003 and 2013: a server that is not there yet, also while the image's init folder runs. Anything else is for good. */
+export const untilMysqlAnswers = `until error=$($client -e 'select 1' 2>&1 > /dev/null < /dev/null); do
+  case "$error" in
+    *'ERROR 2002 '* | *'ERROR 2003 '* | *'ERROR 2013 '*) sleep 0.1 ;;
+    *) echo "$error" >&2; exit 1 ;;
+  esac
+done`

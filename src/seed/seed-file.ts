@@ -1,6 +1,6 @@
 import { ClusterTestError } from '../support/errors.ts'
 import type { DatabaseAddress } from './database.ts'
-import { mysqlShell } from './mysql-shell.ts'
+import { mysqlShell, untilMysqlAnswers } from './mysql-shell.ts'
 import { openSeed, type OnRead } from './open-seed.ts'
 import type { SeedFile } from './plan-seeds.ts'
 import { loadRdb } from './redis-rdb.ts'
@@ -47,7 +47,11 @@ const names = { postgres: 'PostgreSQL', mariadb: 'MariaDB or MySQL', redis: 'Red
 
 /** Whole or not at all. What does not hold the role that owned the objects gets them as the seed's user. */
 async function restoreDump(store: Store, file: SeedFile, input: AsyncIterable<Uint8Array>, signal: AbortSignal): Promise<string> {
-  const script = `PGPASSWORD="$POSTGRES_PASSWORD" exec pg_restore --exit-on-error --single-transaction --no-owner --no-privileges --no-password -U "\${POSTGRES_USER:-postgres}" -d "\${POSTGRES_DB:-\${POSTGRES_USER:-postgres}}"`
+  // While its init folder runs, the image's server answers on its socket alone.
+  const script = `export PGPASSWORD="$POSTGRES_PASSWORD" PGUSER="\${POSTGRES_USER:-postgres}"
+export PGDATABASE="\${POSTGRES_DB:-$PGUSER}"
+until pg_isready --quiet --host=127.0.0.1; do sleep 0.1; done
+exec pg_restore --exit-on-error --single-transaction --no-owner --no-privileges --no-password --dbname="$PGDATABASE"`
   const { exitCode, stderr } = await store.shell(script, { input, signal })
   if (exitCode === 0) return 'restored'
   throw new ClusterTestError('ERR_SEED_FAILED', `Seed "${file.shown}" could not be restored into ${store.workload}: ${stderr.trim()}`, {
@@ -57,10 +61,13 @@ async function restoreDump(store: Store, file: SeedFile, input: AsyncIterable<Ui
 
 /** As the application's user, by the client that the image brings; it ends at the first statement that fails, and names its line. */
 async function runMysqlScript(store: Store, file: SeedFile, input: AsyncIterable<Uint8Array>, signal: AbortSignal): Promise<string> {
-  const { exitCode, stderr } = await store.shell(mysqlShell(store, '$client --default-character-set=utf8mb4 "$database"'), {
-    input,
-    signal,
-  })
+  const { exitCode, stderr } = await store.shell(
+    mysqlShell(store, `${untilMysqlAnswers}\n$client --default-character-set=utf8mb4 "$database"`),
+    {
+      input,
+      signal,
+    },
+  )
   if (exitCode === 0) return 'done'
   const [, line, message] = /^ERROR .* at line (\d+): (.*)$/m.exec(stderr) ?? []
   throw new ClusterTestError(

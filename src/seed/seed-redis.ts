@@ -1,10 +1,11 @@
 import { once } from 'node:events'
-import { connect } from 'node:net'
+import { type Socket, connect } from 'node:net'
 import { createInterface } from 'node:readline'
 import { Readable } from 'node:stream'
+import { setTimeout as sleep } from 'node:timers/promises'
 
-import { ClusterTestError } from '../support/errors.ts'
-import { encodeCommand, parseCommand, readReplies } from './redis-protocol.ts'
+import { ClusterTestError, messageOf } from '../support/errors.ts'
+import { type RedisReply, encodeCommand, parseCommand, readReplies } from './redis-protocol.ts'
 
 export interface RedisAddress {
   readonly host: string
@@ -21,14 +22,12 @@ const window = 1000
  * @throws ClusterTestError `ERR_SEED_FAILED` with the line of the first command that Redis refuses
  */
 export async function seedRedis(
-  { host, port, password }: RedisAddress,
+  address: RedisAddress,
   source: AsyncIterable<Uint8Array>,
   shown: string,
   signal: AbortSignal,
 ): Promise<number> {
-  const socket = connect({ host, port, signal })
-  await once(socket, 'connect', { signal })
-  const replies = readReplies(socket)
+  const { socket, replies } = await connectRedis(address, shown, signal)
   const waiting: { readonly line: number; readonly text: string }[] = []
   let commands = 0
   const settle = async (until: number) => {
@@ -37,18 +36,10 @@ export async function seedRedis(
       const { value, done } = await replies.next()
       if (done) throw new ClusterTestError('ERR_SEED_FAILED', `Seed "${shown}", line ${line}: Redis closed the connection.`)
       if (value.error !== undefined)
-        throw new ClusterTestError(
-          'ERR_SEED_FAILED',
-          `Seed "${shown}"${line ? `, line ${line}` : ''}: ${value.error}${line ? `\n  ${text.slice(0, 200)}` : ''}`,
-        )
+        throw new ClusterTestError('ERR_SEED_FAILED', `Seed "${shown}", line ${line}: ${value.error}\n  ${text.slice(0, 200)}`)
     }
   }
   try {
-    if (password) {
-      socket.write(encodeCommand(['AUTH', password]))
-      waiting.push({ line: 0, text: '' })
-      await settle(0)
-    }
     let line = 0
     for await (const text of createInterface({ input: Readable.from(source, { objectMode: false }), crlfDelay: Infinity })) {
       line++
@@ -67,3 +58,41 @@ export async function seedRedis(
     socket.destroy()
   }
 }
+
+interface RedisConnection {
+  readonly socket: Socket
+  readonly replies: AsyncIterator<RedisReply>
+}
+
+/** Connects once Redis takes commands: while it starts there is no connection, and while it loads its data it says LOADING. */
+async function connectRedis({ host, port, password }: RedisAddress, shown: string, signal: AbortSignal): Promise<RedisConnection> {
+  for (let last: unknown; ;) {
+    if (signal.aborted)
+      throw new ClusterTestError(
+        'ERR_SEED_FAILED',
+        `Seed "${shown}": Redis at ${host}:${port} did not answer: ${messageOf(last ?? signal.reason)}.`,
+        { cause: last ?? signal.reason },
+      )
+    const socket = connect({ host, port, signal })
+    const replies = readReplies(socket)
+    const ask = async (...words: string[]) => {
+      socket.write(encodeCommand(words))
+      const { value, done } = await replies.next()
+      if (done) throw new Error('Redis closed the connection')
+      if (value.error !== undefined) throw new ClusterTestError('ERR_SEED_FAILED', `Seed "${shown}": ${value.error}`)
+    }
+    try {
+      await once(socket, 'connect', { signal })
+      if (password) await ask('AUTH', password)
+      await ask('PING')
+      return { socket, replies }
+    } catch (error) {
+      socket.destroy()
+      if (!isNotYet.test(messageOf(error)) && !signal.aborted) throw error
+      last = error
+      await sleep(100, undefined, { signal }).catch(() => undefined)
+    }
+  }
+}
+
+const isNotYet = /: LOADING |ECONNREFUSED|ECONNRESET|EPIPE|closed the connection|Premature close/

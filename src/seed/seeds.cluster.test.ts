@@ -63,12 +63,22 @@ const job = {
   },
 }
 
+/** What PostGIS does with spatial_ref_sys: a table with rows of its own, beside which users put theirs. */
+const extension = `
+create extension citext;
+create table reference (id int primary key, name text);
+insert into reference values (1, 'stock');
+alter extension citext add table reference;
+update pg_extension set extconfig = array['reference'::regclass], extcondition = array['where id > 100'] where extname = 'citext';
+insert into reference values (101, 'own');
+`
+
 const stack = defineStack({
   services: { db: postgres(), shop: mariadb({ password: `it's "$1" \\ %_` }), cache: redis({ password: 'secret' }), events: redis() },
   manifests: nodeApp('web', {}, recorder),
   seed: [
     {
-      db: ['../../fixtures/seeds/families.dump', scratch('note.sql.gz', gzipSync('create table note (text text);')), { job }],
+      db: ['../../fixtures/seeds/families.dump', scratch('note.sql.gz', gzipSync(`create table note (text text);${extension}`)), { job }],
       shop: '../../fixtures/seeds/shop-mariadb.sql',
       cache: ['../../fixtures/seeds/cache.rdb', '../../fixtures/seeds/cache.redis'],
       events: { exec: ['redis-cli', '-x', 'set', 'story'], input: scratch('story.txt', 'once upon a time'), container: 'events' },
@@ -124,9 +134,11 @@ describe.withCluster('seeds', stack, (test) => {
       expect(added.rows).toEqual([{ id: 3 }])
       expect((await client.query('insert into child (parent) values (3) returning id')).rows).toEqual([{ id: 4 }])
       await client.query('truncate parent, child, note')
+      await client.query(`update reference set id = 102 where id = 101`)
       await cluster.reset('db')
       expect((await client.query(families)).rows).toEqual(rows)
       expect((await client.query('select text from note')).rows).toEqual([{ text: 'by a function, into app' }])
+      expect((await client.query('select name from reference order by id')).rows).toEqual([{ name: 'stock' }, { name: 'own' }])
     }
     await client.end()
   })
@@ -184,7 +196,7 @@ describe.withCluster('seeds', stack, (test) => {
     const connect = async () => ({
       ...cluster.address(service),
       user: 'app',
-      password: service === 'cache' ? 'secret' : 'app',
+      password: { cache: 'secret', events: '' }[service] ?? 'app',
       database: 'app',
     })
     return seedFile(store, { path: scratch(name, content), shown: name }, { signal, onRead: () => {}, connect })
@@ -203,6 +215,11 @@ describe.withCluster('seeds', stack, (test) => {
       [ClusterTestError: Seed "b.redis", line 1: a quote is not closed.
         SET a "1]
     `)
+  })
+
+  test('a Redis that has only just begun to start is waited for', async ({ cluster }) => {
+    await cluster.exec('events', ['redis-cli', 'shutdown', 'nosave'], { reject: false })
+    expect(await seed(cluster, 'statefulset/events', 'late.redis', 'SET late 1\nSET later 2\n')).toBe('2 commands')
   })
 
   test('a dump that does not fit is refused, and leaves nothing', async ({ cluster }) => {

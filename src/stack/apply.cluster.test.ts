@@ -2,6 +2,7 @@ import { expect } from 'vitest'
 
 import { describe } from '../suite/describe.ts'
 import { echoApp, shellPod } from '../testing/echo-app.ts'
+import { kubeOf } from '../testing/nodes.ts'
 
 const app = (image: string, extra: object = {}, spec: object = {}) => ({
   restartPolicy: 'Always',
@@ -35,6 +36,15 @@ describe.concurrent.withCluster('apply and wait', { images: ['busybox:1.37'], ag
         nodeName: `k3d-${cluster.name}-agent-0`,
       }),
     )
+  })
+
+  test('a ReplicationController is ready when its pods are, with the image that the suite brings', async ({ cluster }) => {
+    const { metadata, spec } = shellPod('old', 'exec sleep 1000', { restartPolicy: 'Always' })
+    const controller = { apiVersion: 'v1', kind: 'ReplicationController', metadata, spec: { template: { metadata, spec } } }
+    await cluster.apply([controller])
+    const kube = await kubeOf(cluster)
+    const path = '/api/v1/namespaces/default/replicationcontrollers/old'
+    expect(await kube.request('GET', path)).toMatchObject({ status: { readyReplicas: 1 } })
   })
 
   test('a Job that ends is ready, and so is a Pod that has run to completion', async ({ cluster }) => {

@@ -23,6 +23,9 @@ async function render(options: Partial<ChartOptions>) {
   return { values: JSON.parse(values!) as Record<string, unknown>, number, objects: plan!.manifests }
 }
 
+const valuesTemplate =
+  'apiVersion: v1\nkind: ConfigMap\nmetadata: { name: shop-values }\ndata: { values.json: {{ .Values | toJson | quote }} }\n'
+
 test('keeps the types of values', async () => {
   const { values, number } = await render({
     values: {
@@ -52,6 +55,19 @@ test('keeps the types of values', async () => {
   expect(values['extras']).not.toHaveProperty('colour')
   expect(values).not.toHaveProperty('left')
   expect(number).toBe('356136738')
+})
+
+test('null takes a default of a subchart away, whether the subchart or its parent has it', async () => {
+  const chart = join(folder, 'chart')
+  const sub = join(chart, 'charts/sub')
+  await mkdir(join(sub, 'templates'), { recursive: true })
+  await writeFile(join(chart, 'Chart.yaml'), 'apiVersion: v2\nname: parent\nversion: 0.1.0\n')
+  await writeFile(join(chart, 'values.yaml'), 'sub: { parents: 1, kept: 2 }\n')
+  await writeFile(join(sub, 'Chart.yaml'), 'apiVersion: v2\nname: sub\nversion: 0.1.0\n')
+  await writeFile(join(sub, 'values.yaml'), 'own: 3\nparents: 0\nnested: { own: 4, kept: 5 }\n')
+  await writeFile(join(sub, 'templates/shop.yaml'), valuesTemplate)
+  const { values } = await render({ chart, values: { sub: { own: null, parents: null, nested: { own: null } } } })
+  expect({ ...values, global: undefined }).toEqual({ kept: 2, nested: { kept: 5 } })
 })
 
 test('merges files as Helm does, and reads them as Helm does', async () => {
@@ -92,10 +108,7 @@ test('reads every scalar of YAML as the parser of kubectl and Helm does', async 
   await mkdir(join(folder, 'chart/templates'), { recursive: true })
   await writeFile(join(folder, 'chart/Chart.yaml'), 'apiVersion: v2\nname: scalars\nversion: 0.1.0\n')
   await writeFile(join(folder, 'chart/values.yaml'), text)
-  await writeFile(
-    join(folder, 'chart/templates/shop.yaml'),
-    'apiVersion: v1\nkind: ConfigMap\nmetadata: { name: shop-values }\ndata: { values.json: {{ .Values | toJson | quote }} }\n',
-  )
+  await writeFile(join(folder, 'chart/templates/shop.yaml'), valuesTemplate)
   const { values } = await render({ chart: join(folder, 'chart') })
   const ours = parseYaml(text, 'values', 'File')[0]!.value as Record<string, unknown>
   // A null takes a default of a chart away, its own included.

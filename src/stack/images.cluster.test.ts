@@ -104,9 +104,7 @@ describe.withCluster(
       expect(written.stderr).toMatch(/Read-only file system/)
     })
 
-    test('an image of this machine is not asked of a registry, also as "latest", and Always is refused with a hint', async ({
-      cluster,
-    }) => {
+    test('an image of this machine is not asked of a registry, and Always is refused with a hint', async ({ cluster }) => {
       const [pod] = await podsOf(cluster, 'live')
       expect(pod!.spec!.containers[0]).toMatchObject({ image: busybox, imagePullPolicy: 'IfNotPresent' })
       const [always] = echoApp('always') as [{ spec: { template: { spec: { containers: object[] } } } }, unknown]
@@ -116,20 +114,22 @@ describe.withCluster(
       )
     })
 
-    test('an image that is rebuilt under the same name reaches the pods', async ({ cluster }) => {
-      await build('web', 'vk-test-demo:dev')
+    test('an image that is rebuilt under the same name reaches the pods; as "latest" no registry is asked for it', async ({ cluster }) => {
+      await build('web', 'vk-test-demo:latest')
       try {
-        await cluster.apply(web('demo', 'vk-test-demo:dev'))
+        await cluster.apply(web('demo', 'vk-test-demo:latest'))
+        const [pod] = await podsOf(cluster, 'demo')
+        expect(pod!.spec!.containers[0]).toMatchObject({ image: 'vk-test-demo:latest', imagePullPolicy: 'IfNotPresent' })
         expect((await cluster.exec('daemonset/demo', read)).stdout).toBe('first')
         await write({ 'web/index.html': 'second' })
-        await build('web', 'vk-test-demo:dev')
-        await cluster.apply(web('demo', 'vk-test-demo:dev'))
+        await build('web', 'vk-test-demo:latest')
+        await cluster.apply(web('demo', 'vk-test-demo:latest'))
         const texts = await Promise.all(
           (await podsOf(cluster, 'demo')).map(async ({ metadata }) => (await cluster.exec(`pod/${metadata!.name}`, read)).stdout),
         )
         expect(texts).toEqual(['second', 'second'])
       } finally {
-        await runCommand('docker', ['image', 'rm', '--force', 'vk-test-demo:dev', ...(await contentTags('vk-test-demo'))])
+        await runCommand('docker', ['image', 'rm', '--force', 'vk-test-demo:latest', ...(await contentTags('vk-test-demo'))])
       }
     })
 
@@ -189,6 +189,13 @@ describe.withCluster(
           await runOnNode(cluster, 'agent-0', ['umount', store])
         }
         await importArchive(docker, nodes, Readable.from([archive]), [good], signal)
+        // Where ids cannot be compared, an older image of that name must not hide that the import failed.
+        const uncomparable = { ...docker, usesContainerdStore: true }
+        const other = { ...good, id: 'sha256:0' }
+        const half = Readable.from([archive.subarray(0, archive.length / 2)])
+        await expect(importArchive(uncomparable, nodes, half, [other], signal)).rejects.toThrow(
+          /^Image "vk-test-good:1" did not arrive in node ".*"\.\n.*unexpected EOF/s,
+        )
       } finally {
         await docker.engine.getImage('vk-test-good:1').remove()
       }

@@ -69,6 +69,7 @@ async function importInto(
   signal: AbortSignal,
 ): Promise<void> {
   let output = ''
+  let hasFailed = false
   // "--local": the transfer service of containerd 2.3 takes six times as long for an archive from standard input.
   // One platform: an archive of Docker's containerd store names others, whose content is not in it (containerd/containerd#12908).
   try {
@@ -79,12 +80,14 @@ async function importInto(
   } catch (error) {
     signal.throwIfAborted()
     output = messageOf(error)
+    hasFailed = true
   }
   const listed = await listImages(docker, node, signal)
   for (const { reference, id } of images) {
     const found = listed.get(canonicalName(reference))
-    if (found !== undefined && (found === id || docker.usesContainerdStore)) continue
-    const instead = found === undefined ? '' : ` The node has ${found} under that name, Docker ${id}.`
+    // With Docker's containerd store ids cannot be compared: what ctr says has to do.
+    if (found !== undefined && (found === id || (docker.usesContainerdStore && !hasFailed))) continue
+    const instead = found === undefined || docker.usesContainerdStore ? '' : ` The node has ${found} under that name, Docker ${id}.`
     throw new ClusterTestError(
       'ERR_IMAGE_IMPORT_FAILED',
       `Image "${reference}" did not arrive in node "${node}".${instead}\n${output.trim()}`,

@@ -27,6 +27,16 @@ spec: { template: { spec: { initContainers: [{ name: i, image: orders:1.0, image
 ---
 apiVersion: v1
 kind: Pod
+metadata: { name: check, annotations: { helm.sh/hook: test, helm.sh/hook-delete-policy: hook-succeeded } }
+spec: { containers: [] }
+---
+apiVersion: v1
+kind: ReplicationController
+metadata: { name: old, annotations: { helm.sh/hook: post-install } }
+spec: { template: { spec: { containers: [{ name: a, image: orders:1.0 }] } } }
+---
+apiVersion: v1
+kind: Pod
 metadata: { name: bridged }
 spec: { containers: [{ name: a, image: orders:1.0, command: [serve] }] }
 `
@@ -67,6 +77,21 @@ test('changes images everywhere, keeps hooks that fail and leaves the rest alone
         annotations: { 'helm.sh/hook': 'pre-install', 'helm.sh/hook-delete-policy': 'before-hook-creation,hook-succeeded', size: '1e3' },
       },
       spec: { template: { spec: { initContainers: [{ name: 'i', image: 'orders:vk-1', imagePullPolicy: 'Never' }], containers: [] } } },
+    },
+    {
+      apiVersion: 'v1',
+      kind: 'Pod',
+      metadata: {
+        name: 'check',
+        annotations: { 'helm.sh/hook': 'test', 'helm.sh/hook-delete-policy': 'before-hook-creation,hook-succeeded' },
+      },
+      spec: { containers: [] },
+    },
+    {
+      apiVersion: 'v1',
+      kind: 'ReplicationController',
+      metadata: { name: 'old', annotations: { 'helm.sh/hook': 'post-install' } },
+      spec: { template: { spec: { containers: [{ name: 'a', ...own }] } } },
     },
     { apiVersion: 'v1', kind: 'Pod', metadata: { name: 'bridged' }, spec: { containers: [{ name: 'a', image: 'pause' }] } },
   ])

@@ -42,12 +42,16 @@ export function postRender(yaml: string, { namespace, images, podSpecs }: PostRe
   }
 }
 
-/** A hook that fails stays, for its log to be read, until it is made again: Helm 4.3 prints none before it deletes it. */
+/**
+ * A hook that fails stays, for its log to be read: Helm 4.3 prints none before it deletes it. What is left of any hook,
+ * also by a run that was killed, goes before it is made again.
+ */
 function keepFailed(object: KubeObject): KubeObject {
   const annotations = annotationsOf(object)
+  // Without any, that is what Helm does.
   const policies = annotations[deletePolicy]?.split(',').map((policy) => policy.trim())
-  if (!policies?.includes('hook-failed')) return object
-  const kept = new Set(policies.map((policy) => (policy === 'hook-failed' ? 'before-hook-creation' : policy)))
+  if (!policies) return object
+  const kept = new Set(['before-hook-creation', ...policies.filter((policy) => policy !== '' && policy !== 'hook-failed')])
   return { ...object, metadata: { ...object.metadata, annotations: { ...annotations, [deletePolicy]: [...kept].join(',') } } }
 }
 

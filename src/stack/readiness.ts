@@ -130,11 +130,8 @@ const judges: Readonly<Record<string, (object: KubeObject) => Verdict>> = {
     const count = Math.min(status?.numberReady ?? 0, status?.updatedNumberScheduled ?? 0)
     return count >= wanted ? ready : pending(`${count} of ${wanted} pods ready`)
   },
-  ReplicaSet(object) {
-    const { spec, status } = object as unknown as ReplicaSet
-    const wanted = spec?.replicas ?? 1
-    return (status?.readyReplicas ?? 0) >= wanted ? ready : pending(`${status?.readyReplicas ?? 0} of ${wanted} pods ready`)
-  },
+  ReplicaSet: judgeReplicas,
+  ReplicationController: judgeReplicas,
   Job(object) {
     const { spec, status } = object as unknown as Job
     const is = (type: string) => status?.conditions?.find((condition) => condition.type === type && condition.status === 'True')
@@ -157,6 +154,12 @@ const judges: Readonly<Record<string, (object: KubeObject) => Verdict>> = {
       ...(container ? { pod: { name: pod.metadata!.name!, container: container.name, previous: false } } : {}),
     }
   },
+}
+
+function judgeReplicas(object: KubeObject): Verdict {
+  const { spec, status } = object as unknown as ReplicaSet
+  const wanted = spec?.replicas ?? 1
+  return (status?.readyReplicas ?? 0) >= wanted ? ready : pending(`${status?.readyReplicas ?? 0} of ${wanted} pods ready`)
 }
 
 /** What keeps a pod from ever becoming ready. */

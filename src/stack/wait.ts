@@ -96,6 +96,7 @@ const paths: Readonly<Record<string, string>> = {
   StatefulSet: '/apis/apps/v1/statefulsets',
   DaemonSet: '/apis/apps/v1/daemonsets',
   ReplicaSet: '/apis/apps/v1/replicasets',
+  ReplicationController: '/api/v1/replicationcontrollers',
   Job: '/apis/batch/v1/jobs',
 }
 

@@ -2,7 +2,7 @@ import type { KubeObject, Service } from '../kube/types.ts'
 
 /** Whether an object runs pods. */
 export function isWorkload({ kind }: KubeObject): boolean {
-  return ['Deployment', 'StatefulSet', 'DaemonSet', 'ReplicaSet', 'Job', 'Pod'].includes(kind)
+  return ['Deployment', 'StatefulSet', 'DaemonSet', 'ReplicaSet', 'ReplicationController', 'Job', 'Pod'].includes(kind)
 }
 
 /** `deployment/orders` */
