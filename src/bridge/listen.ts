@@ -13,8 +13,11 @@ export interface Listeners {
 /** Milliseconds without a new connection after which none is on its way any more: more than a packet takes. */
 const grace = 50
 
+/** Milliseconds that such a pause may take at the most, else the machine is so busy that packets are late as well. */
+const calm = 75
+
 /** Milliseconds after which a listener closes even so. */
-const patience = 1_000
+const patience = 2_000
 
 /**
  * Listens on any port of each address.
@@ -38,11 +41,13 @@ export async function listenOn(addresses: readonly string[], accept: (socket: So
     all: servers.map((server, index) => ({ address: addresses[index]!, port: (server.address() as AddressInfo).port })),
     async close() {
       const started = performance.now()
-      do {
+      for (let paused = started, isOver = false; !isOver; paused = performance.now()) {
         await sleep(grace)
         // A timer comes before what has arrived meanwhile, and closing would reset that.
         await nextTurn()
-      } while (performance.now() - last < grace && performance.now() - started < patience)
+        const now = performance.now()
+        isOver = (now - last >= grace && now - paused < calm) || now - started >= patience
+      }
       close()
     },
   }
