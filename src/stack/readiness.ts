@@ -23,8 +23,12 @@ export interface ClusterState {
   readonly runningFor: (containerId: string) => number
 }
 
-/** Milliseconds that a container without a readiness probe must have been running: Kubernetes calls it ready at once, and many that crash do so within this time. */
-const settleTime = 1500
+/**
+ * Milliseconds that a container without a readiness probe must have been running: Kubernetes calls it ready at once, and many that
+ * crash do so within this time. kubelet looks once a second for what has ended (genericPlegRelistPeriod, Kubernetes 1.36), and tells
+ * it late on a busy machine.
+ */
+const settleTime = 2500
 
 /** How far one applied object is. */
 export interface Readiness {
