@@ -48,7 +48,8 @@ describe.withCluster('command line', { images: ['busybox:1.37'] }, (test) => {
   })
 
   test('logs shows workloads, nodes and previous runs of containers, and goes on with --follow', async ({ cluster }) => {
-    const talker = 'echo hello; echo to stderr >&2; i=0; while [ ! -e /stop ]; do i=$((i+1)); echo tick $i; sleep 0.2; done'
+    // The runtime reads both outputs by themselves.
+    const talker = 'echo hello; sleep 0.5; echo to stderr >&2; i=0; while [ ! -e /stop ]; do i=$((i+1)); echo tick $i; sleep 0.2; done'
     await cluster.apply(shellPod('talker', talker, { restartPolicy: 'Always' }))
     expect(await cli('logs', cluster.name, 'pod/talker', '--tail', 'all')).toMatch(/^hello\n(.*\n)*tick 1\n/)
     const lines = (await cli('logs', 'command line', '--json')).trim().split('\n')

@@ -1,7 +1,5 @@
 import { readFile } from 'node:fs/promises'
 
-import { expect } from 'vitest'
-
 import { createKubeClient } from '../kube/client.ts'
 import { describe } from '../suite/describe.ts'
 import { nodeApp } from '../testing/node-app.ts'
@@ -67,32 +65,33 @@ const ready: ReadyOption = {
   'shop.example.com/v1/Widget/globe': [{ condition: 'Painted' }, { field: 'status.phase', equals: 'Sold' }],
 }
 
-describe.withCluster('ready', { manifests: [...nodeApp('gateway', volume, gateway), widget, own, claim], ready }, (test) => {
+// Each waits for its time to be over.
+describe.concurrent.withCluster('ready', { manifests: [...nodeApp('gateway', volume, gateway), widget, own, claim], ready }, (test) => {
   test('a test starts when all checks hold', async ({ request }) => {
     await request('gateway').get('/warm').expect(200, 'all subgraphs')
   })
 
   test.for([
     [
-      { 'service/gateway': { http: '/broken', timeout: 1500 } },
+      { 'service/gateway': { http: '/broken', timeout: 5000 } },
       'Check `GET /broken` of "service/gateway" did not hold',
       'last seen: 500 "no database".',
     ],
-    [{ gateway: { graphql: '/other', timeout: 1500 } }, 'Check `GraphQL /other`', 'last seen: 200 "{'],
-    [{ gateway: { graphql: '/graphql', type: 'Cart', timeout: 1500 } }, 'GraphQL /graphql', 'last seen: a schema without the type "Cart".'],
-    [{ 'service/gateway': { tcp: 81, timeout: 1500 } }, 'Check `port 81`', 'no Service leads to it by port 81.'],
+    [{ gateway: { graphql: '/other', timeout: 5000 } }, 'Check `GraphQL /other`', 'last seen: 200 "{'],
+    [{ gateway: { graphql: '/graphql', type: 'Cart', timeout: 5000 } }, 'GraphQL /graphql', 'last seen: a schema without the type "Cart".'],
+    [{ 'service/gateway': { tcp: 81, timeout: 5000 } }, 'Check `port 81`', 'no Service leads to it by port 81.'],
     [
-      { 'deployment/gateway': { condition: 'Progressing', status: 'False', timeout: 1500 } },
+      { 'deployment/gateway': { condition: 'Progressing', status: 'False', timeout: 5000 } },
       'condition Progressing=False',
       'last seen: Progressing=True',
     ],
-    [{ 'pvc/files': { field: 'status.phase', equals: 'Lost', timeout: 1500 } }, 'status.phase = "Lost"', 'last seen: it is "Bound".'],
+    [{ 'pvc/files': { field: 'status.phase', equals: 'Lost', timeout: 5000 } }, 'status.phase = "Lost"', 'last seen: it is "Bound".'],
     [
-      { 'shop.example.com/v1/Widget/atlas': { condition: 'Painted', timeout: 1500 } },
+      { 'shop.example.com/v1/Widget/atlas': { condition: 'Painted', timeout: 5000 } },
       '"shop.example.com/v1/Widget/atlas"',
       'last seen: it is not there.',
     ],
-  ] as const)('says what it saw last: %j', async ([checks, what, seen], { cluster }) => {
+  ] as const)('says what it saw last: %j', async ([checks, what, seen], { cluster, expect }) => {
     const kube = createKubeClient(await readFile(cluster.kubeconfigPath, 'utf8'))
     const { host, port } = cluster.address('gateway')
     const addresses = () => [{ namespace: 'default', service: 'gateway', portName: 'http', port: 80, host, hostPort: port }]
