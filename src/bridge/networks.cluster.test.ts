@@ -182,6 +182,9 @@ describe.withCluster(
           ...object,
           metadata: { ...object.metadata, namespace: 'closed' },
         })),
+      ])
+      // Later: while the controller of policies works, it takes back what kube-proxy does, since it writes the table as it found it.
+      await cluster.apply([
         {
           apiVersion: 'networking.k8s.io/v1',
           kind: 'NetworkPolicy',
