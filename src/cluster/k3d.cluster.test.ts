@@ -25,7 +25,8 @@ test(
     cleanup.defer(() => rm(folder, { recursive: true }))
     const owner = createOwner()
     // "k3d cluster delete" rewrites the kubeconfig that it finds.
-    const k3d = (...args: string[]) => runCommand('k3d', args, { env: { ...docker.env, KUBECONFIG: join(folder, 'config'), TMPDIR: folder } })
+    const k3d = (...args: string[]) =>
+      runCommand('k3d', args, { env: { ...docker.env, KUBECONFIG: join(folder, 'config'), TMPDIR: folder } })
     const signal = AbortSignal.timeout(200_000)
     const cluster = cleanup.use(
       await startCluster({
