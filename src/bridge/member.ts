@@ -133,7 +133,7 @@ export async function waitForListeners<Port extends LocalPort>(
       const names = missing.map(({ local }) => local).join(', ')
       throw new ClusterTestError(
         isRunning ? 'ERR_BRIDGE_NOT_LISTENING' : 'ERR_BRIDGE_LOCAL_FAILED',
-        `${what} ${isRunning ? `did not listen within ${timeout} ms` : `${state} before it listened`} on port ${names}.${tail}`,
+        `${what} ${isRunning ? `did not listen within ${timeout} ms` : `${state} before it listened`} on port ${names}.${await tail()}`,
         { hint: `${others ? `It listens on ${others}` : 'It listens on no TCP port'}; map the pods' ports with ports: { 8080: 3000 }.` },
       )
     },

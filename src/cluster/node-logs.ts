@@ -1,6 +1,6 @@
-import { PassThrough } from 'node:stream'
 import { text } from 'node:stream/consumers'
 
+import { streamContainerLog } from '../docker/container-log.ts'
 import type { Docker } from '../docker/docker.ts'
 import { ClusterTestError, messageOf, withoutHint } from '../support/errors.ts'
 
@@ -50,11 +50,8 @@ async function readLogs({ engine }: Docker, cluster: string): Promise<readonly N
   const containers = await engine.listContainers({ all: true, filters: { label: [`k3d.cluster=${cluster}`] }, abortSignal })
   const logs = await Promise.all(
     containers.map(async ({ Id, Names }) => {
-      const raw = await engine.getContainer(Id).logs({ stdout: true, stderr: true, tail: 1_000, follow: false, abortSignal })
-      const [source, both] = [new PassThrough(), new PassThrough()]
-      engine.modem.demuxStream(source, both, both)
-      source.end(raw, () => both.end())
-      return { node: Names[0]!.slice(1), lines: (await text(both)).split('\n').filter((line) => line.trim()) }
+      const log = await streamContainerLog(engine.getContainer(Id), { tail: 1_000, follow: false, abortSignal })
+      return { node: Names[0]!.slice(1), lines: (await text(log)).split('\n').filter((line) => line.trim()) }
     }),
   )
   return logs.filter(({ lines }) => lines.length > 0)

@@ -1,4 +1,5 @@
 import { PassThrough, Readable } from 'node:stream'
+import { text } from 'node:stream/consumers'
 
 import type Dockerode from 'dockerode'
 
@@ -9,9 +10,9 @@ import { isNotFound } from './docker.ts'
 /** What a container prints, both outputs; goes on until it ends when it follows. */
 export async function streamContainerLog(
   target: Dockerode.Container,
-  { tail, follow }: { readonly tail: number | undefined; readonly follow: boolean },
+  { tail, follow, abortSignal }: { readonly tail: number | undefined; readonly follow: boolean; readonly abortSignal?: AbortSignal },
 ): Promise<Readable> {
-  const options = { stdout: true, stderr: true, ...(tail === undefined ? {} : { tail }) }
+  const options = { stdout: true, stderr: true, ...(tail !== undefined && { tail }), ...(abortSignal && { abortSignal }) }
   // dockerode gives all at once unless it follows.
   const raw = follow
     ? ((await target.logs({ ...options, follow: true })) as unknown as Readable)
@@ -28,7 +29,7 @@ export interface ContainerState {
   /** `runs`, or how it has ended. */
   readonly state: string
   /** The last lines that it printed, on lines of their own; empty where it printed nothing. */
-  readonly tail: string
+  readonly tail: () => Promise<string>
 }
 
 /** How a container is, for an error about it. */
@@ -37,18 +38,17 @@ export async function readContainerState(target: Dockerode.Container): Promise<C
     if (!isNotFound(error)) throw error
     return undefined
   })
-  if (!inspected) return { isRunning: false, state: 'is gone', tail: '' }
+  if (!inspected) return { isRunning: false, state: 'is gone', tail: async () => '' }
   const { State } = inspected
-  // No log of a container whose driver keeps none, for instance.
-  const log = await readLog(target).catch((error: unknown) => `(no log: ${messageOf(error)})`)
-  const tail = lastLines(log)
   const state = State.Running ? 'runs' : State.OOMKilled ? 'was killed for its memory' : `ended with exit code ${State.ExitCode}`
-  return { isRunning: State.Running, state, tail: tail && `\n${tail}` }
+  return { isRunning: State.Running, state, tail: () => readTail(target) }
 }
 
-async function readLog(target: Dockerode.Container): Promise<string> {
-  const stream = await streamContainerLog(target, { tail: 20, follow: false })
-  return (await stream.setEncoding('utf8').toArray()).join('')
+async function readTail(target: Dockerode.Container): Promise<string> {
+  const read = async () => text(await streamContainerLog(target, { tail: 20, follow: false }))
+  // No log of a container whose driver keeps none, for instance.
+  const log = lastLines(await read().catch((error: unknown) => `(no log: ${messageOf(error)})`))
+  return log && `\n${log}`
 }
 
 /** docker-modem takes a piece apart by recursion, line by line: a large one would exceed the stack (docker-modem 5.0). */

@@ -56,7 +56,7 @@ class TellingContainer extends GenericContainer {
         await strategy.waitUntilReady.call(telling, container, ...rest)
       } catch (error) {
         const { state, tail } = await readContainerState(container)
-        throw new Error(`${messageOf(error)}; the container ${state}.${tail}`, { cause: error })
+        throw new Error(`${messageOf(error)}; the container ${state}.${await tail()}`, { cause: error })
       }
     }
     return telling

@@ -10,6 +10,10 @@ const app = (image: string, extra: object = {}, spec: object = {}) => ({
   ...spec,
 })
 
+/** A pod with a variable from a key of a ConfigMap. */
+const readsKey = (configMapKeyRef: { readonly name: string; readonly key: string }) =>
+  app('busybox:1.37', { command: ['sleep', '60'], env: [{ name: 'X', valueFrom: { configMapKeyRef } }] })
+
 const deployment = (name: string, template: object) => ({
   apiVersion: 'apps/v1',
   kind: 'Deployment',
@@ -132,15 +136,7 @@ describe.concurrent.withCluster('apply and wait', { images: ['busybox:1.37'], ag
     ],
     [
       'a variable from a ConfigMap that is not there',
-      [
-        deployment(
-          'no-config',
-          app('busybox:1.37', {
-            command: ['sleep', '60'],
-            env: [{ name: 'X', valueFrom: { configMapKeyRef: { name: 'absent', key: 'x' } } }],
-          }),
-        ),
-      ],
+      [deployment('no-config', readsKey({ name: 'absent', key: 'x' }))],
       'ERR_WORKLOAD_FAILED',
       /deployment\/no-config: pod "no-config-.*", container "app": configmap "absent" not found/,
     ],
@@ -148,13 +144,7 @@ describe.concurrent.withCluster('apply and wait', { images: ['busybox:1.37'], ag
       'a key that a ConfigMap does not have',
       [
         { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'has-a' }, data: { a: '1' } },
-        deployment(
-          'no-env-key',
-          app('busybox:1.37', {
-            command: ['sleep', '60'],
-            env: [{ name: 'X', valueFrom: { configMapKeyRef: { name: 'has-a', key: 'b' } } }],
-          }),
-        ),
+        deployment('no-env-key', readsKey({ name: 'has-a', key: 'b' })),
       ],
       'ERR_WORKLOAD_FAILED',
       /deployment\/no-env-key: pod "no-env-key-.*", container "app": couldn't find key b in ConfigMap default\/has-a/,
