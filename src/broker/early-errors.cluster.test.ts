@@ -78,6 +78,18 @@ describe.withCluster('node', {}, (test) => test('never runs', () => {}))
   expect(without.output).toContain('ClusterTestError: The program "/nowhere/other" could not be run')
 })
 
+test.for([
+  [{ maxClusters: 0 }, 'Expected `maxClusters` to be a positive integer, got 0.'],
+  [{ idleTimeout: -1 }, 'Expected `idleTimeout` to be a positive number of milliseconds below 2 ** 31, got -1.'],
+  [{ teardownTimeout: 2 ** 31 }, 'Expected `teardownTimeout` to be a positive number of milliseconds below 2 ** 31, got 2147483648.'],
+] as const)('%j is refused before anything runs', async ([plugin, message]) => {
+  await using project = await createTempProject({ 'a.test.ts': `import { test } from 'vitest'\ntest('never runs', () => {})` }, { plugin })
+  const run = await runVitest('', { folder: project.folder }).ended
+  expect(run.exitCode).toBe(1)
+  expect(run.output).toContain(message)
+  expect(run.output).not.toContain('1 passed')
+})
+
 test.for([true, false])('handleSignals: %s decides who ends the run', async (handleSignals) => {
   const waits = `import { describe, test } from 'vitest-kubernetes'
 describe.withCluster('absent', { images: ['localhost:1/absent:1'] }, (test) => test('never runs', () => {}))
