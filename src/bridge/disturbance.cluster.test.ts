@@ -1,4 +1,6 @@
+import { execFile } from 'node:child_process'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { promisify } from 'node:util'
 
 import { expect } from 'vitest'
 
@@ -110,6 +112,64 @@ describe.withCluster('disturbance', suite, (test) => {
     await bridge[Symbol.asyncDispose]()
     await using _next = await cluster.bridge('deployment/changing', { server: answer('local again') })
     expect(await fetchInCluster(cluster, 'http://changing/')).toEqual(['local again'])
+  })
+
+  test('a connection that a caller keeps open ends with its pod, and its next request does not wait; the address is free for the next pod', async ({
+    cluster,
+  }) => {
+    const onLoopback = () => runOnNode(cluster, 'server-0', ['ip', '-o', 'address', 'show', 'dev', 'lo'])
+    const before = await onLoopback()
+    await cluster.apply(nodeApp('kept', { pod: { nodeSelector: { 'kubernetes.io/hostname': nodeName(cluster, 'server-0') } } }))
+    const addressOf = async () => (await podsOf(cluster, 'kept'))[0]!.status!.podIP!
+    const first = await addressOf()
+    const bridge = await cluster.bridge('deployment/kept', { server: answer('local') })
+    // Each asks once, waits until its pod has gone, and asks again: Node.js' own client would open another connection at once.
+    const script = `const socket = require('node:net').connect(+process.argv[2], process.argv[1])
+      const ask = () => socket.write('GET / HTTP/1.1\\r\\nhost: kept\\r\\n\\r\\n')
+      socket.once('data', () => { console.log('answered'); setTimeout(ask, 12_000) })
+      socket.on('error', (error) => console.log(error.code)).on('close', () => console.log('closed'))
+      setTimeout(() => process.exit(), 22_000)
+      ask()`
+    const { host, port } = cluster.address('kept')
+    const inside = cluster.exec('deployment/client', ['node', '-e', script, 'kept', '80'])
+    const outside = promisify(execFile)(process.execPath, ['-e', script, host, String(port)])
+    await sleep(1_000)
+    await kubectl(cluster, 'rollout restart deploy/kept')
+    await kubectl(cluster, 'rollout status deploy/kept --timeout=60s')
+    await expect.poll(onLoopback).toContain(`${first}/32`)
+    for (const { stdout } of [await inside, await outside]) expect(stdout).toMatch(/^answered\n(ECONNRESET\n)?closed\n$/)
+
+    const folder = '/var/lib/cni/networks/cbr0'
+    const last = first.replace(/\d+$/, (number) => String(Number(number) - 1))
+    await runOnNode(cluster, 'server-0', ['sh', '-c', `printf %s ${last} > ${folder}/last_reserved_ip.0`])
+    await kubectl(cluster, 'rollout restart deploy/kept')
+    await kubectl(cluster, 'rollout status deploy/kept --timeout=60s')
+    expect(await addressOf()).toBe(first)
+    // Until kube-proxy has heard of it, callers are sent to the pod before.
+    await expect.poll(() => fetchInCluster(cluster, 'http://kept/', 3).catch(String)).toEqual(['local', 'local', 'local'])
+    expect(await onLoopback()).not.toContain(`${first}/32`)
+    await bridge[Symbol.asyncDispose]()
+    expect(await fetchInCluster(cluster, 'http://kept/')).toEqual([expect.stringMatching(/^pod kept/)])
+    expect(await onLoopback()).toBe(before)
+  })
+
+  test('a bridge ends well where a node has a single pod, which is not of the workload', async ({ cluster }) => {
+    const agent = nodeName(cluster, 'agent-0')
+    await kubectl(cluster, `cordon ${agent}`)
+    await kubectl(cluster, `delete pod -A --now --field-selector=spec.nodeName=${agent}`)
+    await kubectl(cluster, 'wait --for=condition=Available deploy --all --timeout=60s')
+    const { image } = (await podsOf(cluster, 'plain'))[0]!.spec!.containers[0]!
+    const overrides = JSON.stringify({ spec: { nodeName: agent } })
+    await kubectl(cluster, `run single --image=${image} --overrides=${overrides} --command -- sleep 600`)
+    await kubectl(cluster, 'wait --for=condition=Ready pod/single --timeout=60s')
+    const namespaces = 'ls /var/run/netns | wc -l'
+    await expect.poll(() => runOnNode(cluster, 'agent-0', ['sh', '-c', namespaces])).toBe('1\n')
+    const bridge = await cluster.bridge('deployment/plain', { server: answer('local') })
+    expect(await fetchInCluster(cluster, 'http://plain/')).toEqual(['local'])
+    await bridge[Symbol.asyncDispose]()
+    expect(await fetchInCluster(cluster, 'http://plain/')).toEqual([expect.stringMatching(/^pod plain/)])
+    await kubectl(cluster, 'delete pod/single --now')
+    await kubectl(cluster, `uncordon ${agent}`)
   })
 
   test('a process that ends while it is bridged is reported with its exit code and what it printed', async ({ cluster }) => {

@@ -77,6 +77,9 @@ on_sandbox() {
   file=$(echo ${cniCache}/*-$1-eth0)
   [ -e "$file" ] || return
   read_sandbox "$(cat "$file")"
+  for address in $ip $ip6; do
+    [ ! -e $dir/grave-$address ] || unbury $address
+  done
   case $namespace/$name in ${match.namespace}/${match.name}) ;; *) return ;; esac
   [ -e $mark ] && return
   # Before the labels, which take longer to ask for than some containers to start.
@@ -93,6 +96,19 @@ undo() {
   in_pod leave
   in_pod forget flush
 }
+# The network namespace goes soon after the last container, which is the sandbox's own.
+on_exit() {
+  for pause in 0.05 0.1 0.2 0.4 0.8 1.6 3.2; do
+    sleep $pause
+    [ -d $dir ] || return
+    for mark in $dir/pod-*; do
+      [ -e $mark ] && ! [ -e /var/run/netns/\${mark##*/pod-} ] || continue
+      read -r ip ip6 < $mark
+      rm -f $mark ${stateFolder}/sysctl-\${mark##*/pod-}
+      bury
+    done
+  done
+}
 # The bridge may have gone before this has started.
 echo $$ > $dir/watch && mkfifo $dir/events || exit 0
 # Opened for both, a pipe does not wait for its other end: nobody would come once the bridge has gone.
@@ -108,6 +124,11 @@ while read -r date time zone zone_name containerd topic event; do
   case $topic in
     /containers/create) sandbox=\${event#*'"id":"'} ;;
     /tasks/create) sandbox=\${event#*'"container_id":"'} ;;
+    /tasks/exit)
+      container=\${event#*'"container_id":"'}; container=\${container%%'"'*}
+      # An exec has an id of its own.
+      case $event in *'"id":"'$container'"'*) on_exit & ;; esac
+      continue ;;
     *) continue ;;
   esac
   on_sandbox \${sandbox%%'"'*} &
@@ -160,6 +181,9 @@ ${families
 fi`,
   )
   .join('\n')}
+for grave in $dir/grave-*; do
+  [ ! -e $grave ] || unbury \${grave##*/grave-}
+done
 rm -rf $dir
 `
 }

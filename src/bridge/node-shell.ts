@@ -47,6 +47,25 @@ apply() {
     while [ -e $mark ] && ! has done; do has failed && return 1; sleep 0.01; done
   fi
   echo "pod $uid $name"
+}
+# What is still sent to an address of a pod that has gone is for this node from now on, which answers it with a reset. Without
+# that, a caller would wait for many minutes: a pod that is not bridged closes its connections itself.
+bury() {
+  for address in $ip $ip6; do
+    touch $dir/grave-$address 2>/dev/null || return
+    ip address add $address dev lo 2>/dev/null
+    # The next pod with this address has another one of its own for the link.
+    ip neigh flush to $address 2>/dev/null
+    # The bridge may have ended in between.
+    [ -e $dir/grave-$address ] || [ -e $gone/grave-$address ] || unbury $address
+  done
+}
+unbury() {
+  rm -f $dir/grave-$1
+  others=$(echo ${stateFolder}/*/grave-$1)
+  [ -e "\${others%% *}" ] && return
+  case $1 in *:*) bits=128 ;; *) bits=32 ;; esac
+  ip address del $1/$bits dev lo 2>/dev/null
 }`
 }
 
@@ -68,6 +87,8 @@ set +f`
 export function inEachPod(command: string): string {
   return `pids=
 for mark in $dir/pod-*; do
+  # Without any, the pattern stands for itself, and that of the namespace for the only one that a node may have.
+  [ -e $mark ] || continue
   ns=/var/run/netns/\${mark##*/pod-}
   [ -e $ns ] || { rm -f ${stateFolder}/sysctl-\${mark##*/pod-}; continue; }
   read -r ip ip6 < $mark

@@ -19,12 +19,14 @@ const call = `fetch('http://127.0.0.1:3000/exec').then((response) => process.exi
 
 const grpc = { ...probe, grpc: { port: 3000 } }
 const tcp = { ...probe, tcpSocket: { port: 'app' } }
+/** A process may take seconds to start, for which no liveness probe may end it. */
+const all = (each: object) => ({ startupProbe: { ...each, failureThreshold: 60 }, readinessProbe: each, livenessProbe: each })
 const exec = { periodSeconds: 2, timeoutSeconds: 20, failureThreshold: 5, exec: { command: ['node', '-e', call] } }
 
 /** One workload for each kind of probe: `probed-grpc`, `probed-tcp`, `probed-startup`, `probed-exec`. */
 export const probedApps: readonly KubeObject[] = [
-  ...nodeApp('probed-grpc', { ports, service, container: { readinessProbe: grpc, livenessProbe: grpc } }, grpcHealth),
-  ...nodeApp('probed-tcp', { ports, service, container: { readinessProbe: tcp, livenessProbe: tcp } }, httpServer),
+  ...nodeApp('probed-grpc', { ports, service, container: all(grpc) }, grpcHealth),
+  ...nodeApp('probed-tcp', { ports, service, container: all(tcp) }, httpServer),
   ...nodeApp(
     'probed-startup',
     { ports, service, container: { startupProbe: { ...probe, failureThreshold: 30, httpGet: { path: '/started', port: 'app' } } } },
