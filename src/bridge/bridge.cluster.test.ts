@@ -6,6 +6,7 @@ import { expect } from 'vitest'
 
 import type { KubeObject } from '../kube/types.ts'
 import { describe } from '../suite/describe.ts'
+import { explain } from '../testing/explain.ts'
 import { client, fetchInCluster, runInCluster } from '../testing/in-cluster.ts'
 import { nodeApp } from '../testing/node-app.ts'
 import { kubeOf, kubectl, nodeAddress, podsOf } from '../testing/nodes.ts'
@@ -121,7 +122,7 @@ describe.withCluster('bridge', suite, (test) => {
     let isOver = false
     const asking = (async () => {
       while (!isOver) {
-        const text = await get(cluster.url('plain')).catch(String)
+        const text = await get(cluster.url('plain')).catch(async (error) => `${String(error)}\n${await explain(cluster)}`)
         answers.set(text, (answers.get(text) ?? 0) + 1)
       }
     })()

@@ -12,6 +12,7 @@ import { parseSubstitutes, substituteImage } from '../stack/image-names.ts'
 import { describe } from '../suite/describe.ts'
 import type { TestCluster } from '../suite/test-cluster.ts'
 import { bracketed } from '../support/ip-range.ts'
+import { explain } from '../testing/explain.ts'
 import { client, fetchInCluster, runInCluster } from '../testing/in-cluster.ts'
 import { nodeApp } from '../testing/node-app.ts'
 import { nodesOf, takeStock } from '../testing/take-stock.ts'
@@ -204,7 +205,12 @@ describe.withCluster(
       await expect.poll(fromPod, { timeout: 20_000 }).toEqual(forbidden.map(() => 'ECONNREFUSED'))
 
       const ways = await serviceAddresses(cluster, 'shop', 'closed')
-      const ask = () => Promise.all(ways.map((way) => fetchInCluster(cluster, `http://${way}/`, 4)))
+      const ask = () =>
+        Promise.all(
+          ways.map((way) =>
+            fetchInCluster(cluster, `http://${way}/`, 4).catch(async (error: Error) => [error.message, await explain(cluster)]),
+          ),
+        )
       const before = await takeRules(cluster)
       expect(await ask()).toEqual(ways.map(() => Array(4).fill(fromShop)))
       const process = `for (const port of [23105, 23106]) require('node:http').createServer((q, r) => r.end('local ' + port)).listen(port)`

@@ -49,7 +49,9 @@ if ! [ -e $dir/enter ]; then
           .join('\n  ')
   }
 fi
-pids=$marks
+# First the marks: a probe without one would go to the local side, or be reset.
+for pid in $marks; do wait $pid || exit 1; done
+pids=
 ${applyInPods(uids)}
 for pid in $pids; do wait $pid || exit 1; done
 { for pause in 0.1 1 5; do

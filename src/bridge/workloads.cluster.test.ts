@@ -1,12 +1,14 @@
 import { createServer } from 'node:http'
 import http2 from 'node:http2'
 import { createServer as createTcpServer } from 'node:net'
+import { isDeepStrictEqual } from 'node:util'
 
 import { expect } from 'vitest'
 
 import type { Pod } from '../kube/types.ts'
 import { describe } from '../suite/describe.ts'
 import type { TestCluster } from '../suite/test-cluster.ts'
+import { explain } from '../testing/explain.ts'
 import { client, fetchInCluster, runInCluster } from '../testing/in-cluster.ts'
 import { nodeApp } from '../testing/node-app.ts'
 import { isReady, kubeOf, kubectl, nodeAddress, nodeName, podsOf, restartsOf } from '../testing/nodes.ts'
@@ -201,15 +203,17 @@ describe.withCluster('workloads', suite, (test) => {
     await new Promise((resolve) => setTimeout(resolve, 6_000))
     for (const name of names) {
       const pods = await podsOf(cluster, name)
-      expect([name, pods.length, pods.every(isReady), restartsOf(pods)]).toEqual([name, 2, true, [0, 0]])
+      const state = [name, pods.length, pods.every(isReady), restartsOf(pods), connections]
+      const expected = [name, 2, true, [0, 0], 0]
+      expect(state, isDeepStrictEqual(state, expected) ? '' : await explain(cluster)).toEqual(expected)
     }
-    expect(connections).toBe(0)
     await runInCluster(cluster, `await (await import('node:events')).once((await import('node:net')).connect(80, 'probed-tcp'), 'connect')`)
     await expect.poll(() => connections).toBe(1)
   })
 
   test('gRPC and startup probes go to the local side when asked', async ({ cluster }) => {
     const health = http2.createServer().on('stream', (stream) => {
+      stream.on('error', () => {})
       stream.respond({ ':status': 200, 'content-type': 'application/grpc' }, { waitForTrailers: true })
       stream.on('wantTrailers', () => stream.sendTrailers({ 'grpc-status': '0' }))
       // Of grpc.health.v1: a message of two bytes, status SERVING.

@@ -10,6 +10,8 @@ const service = { ports: [{ name: 'app', port: 80, targetPort: 3000 }] }
 /** Of grpc.health.v1 just the answer SERVING, a message of two bytes. */
 const grpcHealth = `${exit}
 require('node:http2').createServer().on('stream', (stream) => {
+  // kubelet resets a probe that it does not wait for any longer.
+  stream.on('error', () => {})
   stream.respond({ ':status': 200, 'content-type': 'application/grpc' }, { waitForTrailers: true })
   stream.on('wantTrailers', () => stream.sendTrailers({ 'grpc-status': '0' }))
   stream.end(Buffer.of(0, 0, 0, 0, 2, 8, 1))
