@@ -68,8 +68,8 @@ const suite = {
     'deployment/orders': { build: '../../fixtures/services/orders' },
     'deployment/billing': {
       command: ['node', '../../fixtures/services/orders/server.mjs'],
-      ports: { http: 23_101 },
-      env: { set: { PORT: '23101' } },
+      ports: { http: 23_121 },
+      env: { set: { PORT: '23121' } },
       standIn: true,
     },
     'service/mail': { server, files: true, standIn: true },
