@@ -1,5 +1,6 @@
 import { type IncomingMessage, type ServerResponse, createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { networkInterfaces } from 'node:os'
 
 import { GenericContainer } from 'testcontainers'
 import { expect } from 'vitest'
@@ -362,9 +363,10 @@ async function callHere({ url = '' }: IncomingMessage, response: ServerResponse)
 
 /** Servers at an address of this machine that is neither in the cluster nor in its network: as good as public ones. */
 async function listenOutside(count: number): Promise<{ readonly urls: readonly string[] } & AsyncDisposable> {
-  const { IPAM } = (await (await connectDocker()).engine.getNetwork('bridge').inspect()) as { IPAM: { Config: { Gateway: string }[] } }
+  const host = Object.entries(networkInterfaces())
+    .flatMap(([name, addresses = []]) => (/^(br-|veth)/.test(name) ? [] : addresses))
+    .find(({ family, internal }) => family === 'IPv4' && !internal)!.address
   const servers = Array.from({ length: count }, (_, index) => createServer((_request, response) => void response.end(`outside ${index}`)))
-  const host = IPAM.Config[0]!.Gateway
   await Promise.all(servers.map((server) => new Promise<void>((resolve) => server.listen(0, host, resolve))))
   return {
     urls: servers.map((server) => `http://${host}:${(server.address() as AddressInfo).port}/`),
