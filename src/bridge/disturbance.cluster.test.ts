@@ -119,7 +119,8 @@ describe.withCluster('disturbance', suite, (test) => {
   }) => {
     const onLoopback = () => runOnNode(cluster, 'server-0', ['ip', '-o', 'address', 'show', 'dev', 'lo'])
     const before = await onLoopback()
-    await cluster.apply(nodeApp('kept', { pod: { nodeSelector: { 'kubernetes.io/hostname': nodeName(cluster, 'server-0') } } }))
+    const pod = { ...lasting.pod, nodeSelector: { 'kubernetes.io/hostname': nodeName(cluster, 'server-0') } }
+    await cluster.apply(nodeApp('kept', { ...lasting, replicas: 1, pod }))
     const addressOf = async () => (await podsOf(cluster, 'kept'))[0]!.status!.podIP!
     const first = await addressOf()
     const bridge = await cluster.bridge('deployment/kept', { server: answer('local') })
@@ -145,8 +146,7 @@ describe.withCluster('disturbance', suite, (test) => {
     await kubectl(cluster, 'rollout restart deploy/kept')
     await kubectl(cluster, 'rollout status deploy/kept --timeout=60s')
     expect(await addressOf()).toBe(first)
-    // Until kube-proxy has heard of it, callers are sent to the pod before.
-    await expect.poll(() => fetchInCluster(cluster, 'http://kept/', 3).catch(String)).toEqual(['local', 'local', 'local'])
+    expect(await fetchInCluster(cluster, 'http://kept/', 3)).toEqual(['local', 'local', 'local'])
     expect(await onLoopback()).not.toContain(`${first}/32`)
     await bridge[Symbol.asyncDispose]()
     expect(await fetchInCluster(cluster, 'http://kept/')).toEqual([expect.stringMatching(/^pod kept/)])

@@ -64,7 +64,10 @@ interface RedisConnection {
   readonly replies: AsyncIterator<RedisReply>
 }
 
-/** Connects once Redis takes commands: while it starts there is no connection, and while it loads its data it says LOADING. */
+/**
+ * Connects once Redis takes commands: while it starts there is no connection, and while it loads its data it says LOADING. One that
+ * is opened while its Service loses its pod, or gets it back, may lead nowhere (one did, for a minute), and is opened anew.
+ */
 async function connectRedis({ host, port, password }: RedisAddress, shown: string, signal: AbortSignal): Promise<RedisConnection> {
   for (let last: unknown; ;) {
     if (signal.aborted)
@@ -82,9 +85,11 @@ async function connectRedis({ host, port, password }: RedisAddress, shown: strin
       if (value.error !== undefined) throw new ClusterTestError('ERR_SEED_FAILED', `Seed "${shown}": ${value.error}`)
     }
     try {
+      socket.setTimeout(5_000, () => socket.destroy(new Error('no answer within 5 s')))
       await once(socket, 'connect', { signal })
       if (password) await ask('AUTH', password)
       await ask('PING')
+      socket.setTimeout(0)
       return { socket, replies }
     } catch (error) {
       socket.destroy()
@@ -95,4 +100,4 @@ async function connectRedis({ host, port, password }: RedisAddress, shown: strin
   }
 }
 
-const isNotYet = /: LOADING |ECONNREFUSED|ECONNRESET|EPIPE|closed the connection|Premature close/
+const isNotYet = /: LOADING |ECONNREFUSED|ECONNRESET|EPIPE|closed the connection|Premature close|no answer within/
