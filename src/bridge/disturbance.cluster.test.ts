@@ -155,21 +155,26 @@ describe.withCluster('disturbance', suite, (test) => {
 
   test('a bridge ends well where a node has a single pod, which is not of the workload', async ({ cluster }) => {
     const agent = nodeName(cluster, 'agent-0')
+    const fromPlain = [expect.stringMatching(/^pod plain/)]
+    await using cleanup = new AsyncDisposableStack()
+    cleanup.defer(async () => void (await kubectl(cluster, `uncordon ${agent}`)))
     await kubectl(cluster, `cordon ${agent}`)
     await kubectl(cluster, `delete pod -A --now --field-selector=spec.nodeName=${agent}`)
-    await kubectl(cluster, 'wait --for=condition=Available deploy --all --timeout=60s')
+    await kubectl(cluster, 'wait -A --for=condition=Available deploy --all --timeout=60s')
     const { image } = (await podsOf(cluster, 'plain'))[0]!.spec!.containers[0]!
     const overrides = JSON.stringify({ spec: { nodeName: agent } })
+    cleanup.defer(async () => void (await kubectl(cluster, 'delete pod/single --now')))
     await kubectl(cluster, `run single --image=${image} --overrides=${overrides} --command -- sleep 600`)
     await kubectl(cluster, 'wait --for=condition=Ready pod/single --timeout=60s')
     const namespaces = 'ls /var/run/netns | wc -l'
     await expect.poll(() => runOnNode(cluster, 'agent-0', ['sh', '-c', namespaces])).toBe('1\n')
-    const bridge = await cluster.bridge('deployment/plain', { server: answer('local') })
+    // Names of the cluster may have moved too.
+    await expect.poll(() => fetchInCluster(cluster, 'http://plain/').catch(String), { timeout: 60_000 }).toEqual(fromPlain)
+
+    await using bridge = await cluster.bridge('deployment/plain', { server: answer('local') })
     expect(await fetchInCluster(cluster, 'http://plain/')).toEqual(['local'])
     await bridge[Symbol.asyncDispose]()
-    expect(await fetchInCluster(cluster, 'http://plain/')).toEqual([expect.stringMatching(/^pod plain/)])
-    await kubectl(cluster, 'delete pod/single --now')
-    await kubectl(cluster, `uncordon ${agent}`)
+    expect(await fetchInCluster(cluster, 'http://plain/')).toEqual(fromPlain)
   })
 
   test('a process that ends while it is bridged is reported with its exit code and what it printed', async ({ cluster }) => {
