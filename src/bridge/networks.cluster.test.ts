@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises'
+import { setTimeout as sleep } from 'node:timers/promises'
 
 import { GenericContainer } from 'testcontainers'
 import { expect } from 'vitest'
@@ -229,6 +230,23 @@ describe.withCluster(
       expect(await fetchInCluster(cluster, `http://${ways[0]}/local`)).toEqual(['local'])
       await matching[Symbol.asyncDispose]()
       expect(await takeRules(cluster)).toEqual(before)
+    })
+
+    test('a connection that begins while kube-proxy has no rule for its Service is opened as soon as it has', async ({ cluster }) => {
+      const docker = await connectDocker()
+      const nodes = await nodesOf(cluster)
+      const portals = async (verb: string) => {
+        const rule = `-w 5 -t nat ${verb} PREROUTING -m comment --comment "kubernetes service portals" -j KUBE-SERVICES`
+        await Promise.all(nodes.map((name) => execInDocker(docker, name, ['sh', '-c', `iptables ${rule} && ip6tables ${rule}`])))
+      }
+      const ways = await serviceAddresses(cluster, 'peer')
+      await portals('-D')
+      await using restored = new AsyncDisposableStack()
+      restored.defer(() => portals('-I'))
+      const asked = Promise.all(ways.map((way) => fetchInCluster(cluster, `http://${way}/`)))
+      await sleep(2_000)
+      await restored.disposeAsync()
+      expect(await asked).toEqual(ways.map(() => [expect.stringMatching(/^pod peer-/)]))
     })
 
     test('a container of somebody else answers over IPv6 where it can, and is refused there at once where it cannot', async ({

@@ -15,6 +15,7 @@ import type { K3d } from './k3d.ts'
 import { type KeptCluster, markKept } from './kept-clusters.ts'
 import { withNodeLogs } from './node-logs.ts'
 import { type Owner, clusterLabel, suiteLabel } from './owner.ts'
+import { dropUntranslated } from './untranslated.ts'
 
 export interface StartClusterOptions {
   /** See newClusterName. */
@@ -122,6 +123,7 @@ export async function startCluster(options: StartClusterOptions): Promise<Cluste
     await writeFile(kubeconfigPath, kubeconfig, { mode: 0o600 })
     cleanup.defer(() => rm(kubeconfigPath, { force: true }))
     const nodes = await readNodes(docker, name)
+    await dropUntranslated(docker, { nodes }, ranges.services)
     const owned = cleanup.move()
     return {
       name,
