@@ -143,6 +143,18 @@ describe.withCluster('bridge', suite, (test) => {
     expect(answers.get('local')).toBeGreaterThan(100)
   })
 
+  test('pods that are on their way out when a bridge begins send what still comes to them here too', async ({ cluster }) => {
+    for (let i = 0; i < 3; i++) {
+      // kube-proxy sends requests to a pod for up to a second after its deletion.
+      await kubectl(cluster, 'delete pod -l app=plain --wait=false')
+      await using _bridge = await cluster.bridge('deployment/plain', { server: answer('local') })
+      const answers = new Set<string>()
+      for (let request = 0; request < 50; request++) answers.add(await get(cluster.url('plain')))
+      expect([...answers]).toEqual(['local'])
+      await kubectl(cluster, 'rollout status deploy/plain')
+    }
+  })
+
   test('bridges that come and go while pods do leave no rule behind', async ({ cluster }) => {
     for (let i = 0; i < 10; i++) {
       await kubectl(cluster, `scale --replicas=${i % 2 ? 1 : 4} deploy/plain`)

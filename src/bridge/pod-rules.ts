@@ -48,7 +48,7 @@ export async function startPodRules(options: PodRulesOptions): Promise<PodRules>
       throw rulesFailed(target.workload, name, error)
     }
   }
-  const podsOn = ({ name }: RuledNode) => target.pods().filter((pod) => pod.spec?.nodeName === name)
+  const podsOn = ({ name }: RuledNode) => target.allPods().filter((pod) => pod.spec?.nodeName === name)
   const start = async (node: RuledNode) => {
     await apply(node, podsOn(node).map(uidOf))
     // Not waited for: it looks for what has come meanwhile, and a pod takes longer to get ready than it to start.

@@ -17,6 +17,8 @@ export interface BridgeTarget extends PodChoice, Disposable {
   readonly namespace: string
   readonly container: PodSpec['containers'][number]
   readonly ports: readonly ContainerPort[]
+  /** With those on their way out, to which requests may still come. */
+  allPods(): readonly Pod[]
   /** Calls back whenever the pods of the namespace change, until it is disposed. */
   onChange(listener: () => void): Disposable
 }
@@ -55,6 +57,7 @@ export async function findTarget({ kube, namespace, workload, container: wanted,
       { hint: 'Leave hostNetwork out of the manifest that the suite applies.' },
     )
   const container = chooseContainer(spec.containers, wanted, workload)
+  const allPods = () => pods.items.filter((pod) => matches(match, pod))
   const owned = cleanup.move()
   return {
     workload,
@@ -67,7 +70,8 @@ export async function findTarget({ kube, namespace, workload, container: wanted,
     ),
     match,
     labels,
-    pods: () => pods.items.filter((pod) => !pod.metadata.deletionTimestamp && matches(match, pod)),
+    allPods,
+    pods: () => allPods().filter(({ metadata }) => !metadata.deletionTimestamp),
     onChange(listener) {
       listeners.add(listener)
       return { [Symbol.dispose]: () => void listeners.delete(listener) }
