@@ -3,6 +3,7 @@ import { Readable } from 'node:stream'
 import type { Docker } from '../docker/docker.ts'
 import { ClusterTestError } from '../support/errors.ts'
 import { CommandError, type RunCommandOptions, runCommand } from '../support/run-command.ts'
+import { findFreePort } from './free-port.ts'
 
 export interface K3dCreateOptions {
   readonly name: string
@@ -49,7 +50,7 @@ export async function findK3d(docker: Pick<Docker, 'env'>, command = 'k3d', onCh
       const args = [
         ...['cluster', 'create', name, '--network', network, '--agents', String(agents)],
         // No load balancer container: with one server the API port is published by the node itself, on loopback only.
-        ...['--no-lb', '--api-port', '127.0.0.1:random', '--no-rollback'],
+        ...['--no-lb', '--api-port', `127.0.0.1:${await findFreePort()}`, '--no-rollback'],
         ...['--kubeconfig-update-default=false', '--kubeconfig-switch-context=false', '--timeout', `${Math.ceil(timeout / 1000)}s`],
         ...(image ? ['--image', image] : []),
         ...Object.entries(labels).flatMap(([key, value]) => ['--runtime-label', `${key}=${value}@${nodes}`]),
