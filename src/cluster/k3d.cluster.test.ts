@@ -39,8 +39,12 @@ test(
     await cluster.kube.request('POST', path, { body: { metadata: { name: 'kept' }, data: { answer: '42' } }, signal })
 
     const image = substituteImage(parseSubstitutes(process.env.VITEST_KUBERNETES_IMAGES), 'busybox:1.37')
-    await k3d('image', 'import', '--mode', 'direct', '--cluster', cluster.name, image)
-    expect(await execInDocker(docker, cluster.nodes[0]!.name, ['crictl', 'images'])).toContain(image.split(':')[0])
+    // Its import takes a command that Docker has not started yet for one that has ended, and says so or not (k3d-io/k3d#1025, open).
+    const importImage = async () => {
+      await k3d('image', 'import', '--mode', 'direct', '--cluster', cluster.name, image).catch(() => undefined)
+      return execInDocker(docker, cluster.nodes[0]!.name, ['crictl', 'images'])
+    }
+    await expect.poll(importImage, { timeout: 60_000 }).toContain(image.split(':')[0])
 
     await k3d('cluster', 'stop', cluster.name)
     await k3d('cluster', 'start', cluster.name)
