@@ -1,6 +1,4 @@
-import { execFile } from 'node:child_process'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { promisify } from 'node:util'
 
 import { expect } from 'vitest'
 
@@ -9,6 +7,7 @@ import { KubeStatusError } from '../kube/client.ts'
 import { describe } from '../suite/describe.ts'
 import type { TestCluster } from '../suite/test-cluster.ts'
 import { messageOf } from '../support/errors.ts'
+import { runCommand } from '../support/run-command.ts'
 import { client, fetchInCluster } from '../testing/in-cluster.ts'
 import { nodeApp } from '../testing/node-app.ts'
 import { isReady, kubeOf, kubectl, nodeName, podsOf, runOnNode } from '../testing/nodes.ts'
@@ -132,13 +131,13 @@ describe.withCluster('disturbance', suite, (test) => {
       setTimeout(() => process.exit(), 22_000)
       ask()`
     const { host, port } = cluster.address('kept')
-    const inside = cluster.exec('deployment/client', ['node', '-e', script, 'kept', '80'])
-    const outside = promisify(execFile)(process.execPath, ['-e', script, host, String(port)])
+    const inside = cluster.exec('deployment/client', ['node', '-e', script, 'kept', '80']).then(({ stdout }) => stdout)
+    const outside = runCommand(process.execPath, ['-e', script, host, String(port)])
     await sleep(1_000)
     await kubectl(cluster, 'rollout restart deploy/kept')
     await kubectl(cluster, 'rollout status deploy/kept --timeout=60s')
     await expect.poll(onLoopback).toContain(`${first}/32`)
-    for (const { stdout } of [await inside, await outside]) expect(stdout).toMatch(/^answered\n(ECONNRESET\n)?closed\n$/)
+    for (const printed of [await inside, await outside]) expect(printed).toMatch(/^answered\n(ECONNRESET\n)?closed\n$/)
 
     const folder = '/var/lib/cni/networks/cbr0'
     const last = first.replace(/\d+$/, (number) => String(Number(number) - 1))

@@ -8,6 +8,7 @@ import { connectDocker } from '../docker/docker.ts'
 import { execInDocker } from '../docker/exec.ts'
 import { isEmpty, listByLabel } from '../docker/remove.ts'
 import { parseSubstitutes, substituteImage } from '../stack/image-names.ts'
+import { messageOf } from '../support/errors.ts'
 import { poll } from '../support/poll.ts'
 import type { Progress } from '../support/progress.ts'
 import { runCommand } from '../support/run-command.ts'
@@ -41,7 +42,9 @@ test(
     const image = substituteImage(parseSubstitutes(process.env.VITEST_KUBERNETES_IMAGES), 'busybox:1.37')
     // Its import takes a command that Docker has not started yet for one that has ended, and says so or not (k3d-io/k3d#1025, open).
     const importImage = async () => {
-      await k3d('image', 'import', '--mode', 'direct', '--cluster', cluster.name, image).catch(() => undefined)
+      await k3d('image', 'import', '--mode', 'direct', '--cluster', cluster.name, image).catch((error: unknown) => {
+        if (!messageOf(error).includes('Failed to copy read stream.')) throw error
+      })
       return execInDocker(docker, cluster.nodes[0]!.name, ['crictl', 'images'])
     }
     await expect.poll(importImage, { timeout: 60_000 }).toContain(image.split(':')[0])
