@@ -1,6 +1,6 @@
 import { defineConfig } from 'vitest/config'
 
-import { kubernetes } from './src/plugin.ts'
+import { kubernetes } from './src/plugin/plugin.ts'
 
 const traffic = ['bridge', 'disturbance', 'match', 'protocols'].map((name) => `src/bridge/${name}.cluster.test.ts`)
 

@@ -32,7 +32,7 @@ test('the TypeScript of the docs compiles against the types of the package', { t
     await symlink(join(root, 'examples'), join(folder, 'examples'))
     const compilerOptions = {
       ...{ noUnusedLocals: false, noUnusedParameters: false, preserveSymlinks: false },
-      paths: { 'vitest-kubernetes': [join(root, 'src/index.ts')], 'vitest-kubernetes/plugin': [join(root, 'src/plugin.ts')] },
+      paths: { 'vitest-kubernetes': [join(root, 'src/index.ts')], 'vitest-kubernetes/plugin': [join(root, 'src/plugin/plugin.ts')] },
     }
     const config = { extends: join(root, 'tsconfig.json'), compilerOptions, include: pages.map((page) => `${page}/**/*.ts`), exclude: [] }
     await writeFile(join(folder, 'tsconfig.json'), JSON.stringify(config))

@@ -43,14 +43,14 @@ const sections: Readonly<Record<string, readonly (readonly [file: string, type: 
   'A process on this machine': [['src/bridge/options.ts', 'CommandBridgeOptions']],
   'A local container': [['src/bridge/options.ts', 'LocalContainerOptions']],
   'A local container that replaces nothing': [['src/bridge/options.ts', 'RunOptions']],
-  Environment: [['src/bridge/env.ts', 'EnvOptions']],
+  Environment: [['src/bridge/side/env.ts', 'EnvOptions']],
   '`cluster.exec`': [
-    ['src/suite/test-cluster.ts', 'InNamespace'],
-    ['src/suite/test-cluster.ts', 'ExecOptions'],
+    ['src/client/test-cluster.ts', 'InNamespace'],
+    ['src/client/test-cluster.ts', 'ExecOptions'],
   ],
-  '`cluster.logs`': [['src/suite/test-cluster.ts', 'ClusterLogOptions']],
-  '`cluster.env`': [['src/suite/test-cluster.ts', 'ClusterEnvOptions']],
-  'The plugin': [['src/plugin.ts', 'KubernetesPluginOptions']],
+  '`cluster.logs`': [['src/client/test-cluster.ts', 'ClusterLogOptions']],
+  '`cluster.env`': [['src/client/test-cluster.ts', 'ClusterEnvOptions']],
+  'The plugin': [['src/plugin/plugin.ts', 'KubernetesPluginOptions']],
 }
 
 test('docs/options.md has every option with its default, and no other', async () => {

@@ -1,6 +1,6 @@
 export * from 'vitest'
 export { type ClusterDescribe, describe } from './suite/describe.ts'
-export { defineStack } from './suite/define-stack.ts'
+export { defineStack } from './client/define-stack.ts'
 export { kafka } from './stack/services/kafka.ts'
 export { mariadb, mysql } from './stack/services/mariadb.ts'
 export { mongodb } from './stack/services/mongodb.ts'
@@ -21,10 +21,10 @@ export type {
   RunOptions,
   SuiteBridgeOptions,
 } from './bridge/options.ts'
-export type { EnvOptions } from './bridge/env.ts'
-export type { ExpectedRequest, RequestMatch, TextMatch } from './bridge/match.ts'
+export type { EnvOptions } from './bridge/side/env.ts'
+export type { ExpectedRequest, RequestMatch, TextMatch } from './bridge/junction/match.ts'
 export type { ClusterTestContext } from './suite/with-cluster.ts'
-export type { ClusterEnvOptions, ClusterLogOptions, ExecOptions, InNamespace, RequestService, TestCluster } from './suite/test-cluster.ts'
+export type { ClusterEnvOptions, ClusterLogOptions, ExecOptions, InNamespace, RequestService, TestCluster } from './client/test-cluster.ts'
 export type { DiagnosticsArtifact } from './suite/failure-report.ts'
 export type { ReadyCheck, ReadyOption } from './stack/ready-options.ts'
 export type { DeclaredSeed, SeedExec, SeedFunction, SeedHttp, SeedJob, SeedOption, SeedStep } from './stack/seed-options.ts'

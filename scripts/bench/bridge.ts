@@ -9,8 +9,8 @@ import { leaseCluster } from '../../src/broker/client.ts'
 import { connectDocker } from '../../src/docker/docker.ts'
 import { execInDocker } from '../../src/docker/exec.ts'
 import { createRecorder } from '../../src/report/recorder.ts'
-import { parseSubstitutes } from '../../src/stack/image-names.ts'
-import { createBridging } from '../../src/suite/bridging.ts'
+import { parseSubstitutes } from '../../src/stack/images/image-names.ts'
+import { createBridging } from '../../src/client/bridging.ts'
 import { nodeApp } from '../../src/testing/node-app.ts'
 
 const megabytes = 100

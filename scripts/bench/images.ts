@@ -9,12 +9,12 @@ import { pipeline } from 'node:stream/promises'
 
 import { type Cluster, startCluster } from '../../src/cluster/cluster.ts'
 import { findK3d } from '../../src/cluster/k3d.ts'
-import { createOwner, newClusterName } from '../../src/cluster/owner.ts'
+import { createOwner, newClusterName } from '../../src/cluster/ownership/owner.ts'
 import { connectDocker } from '../../src/docker/docker.ts'
-import { parseSubstitutes } from '../../src/stack/image-names.ts'
-import { planImages, prepareImages } from '../../src/stack/images.ts'
-import { importImages } from '../../src/stack/import-images.ts'
-import { loadManifests } from '../../src/stack/manifests.ts'
+import { parseSubstitutes } from '../../src/stack/images/image-names.ts'
+import { planImages, prepareImages } from '../../src/stack/images/images.ts'
+import { importImages } from '../../src/stack/images/import-images.ts'
+import { loadManifests } from '../../src/stack/manifests/manifests.ts'
 import { run } from '../kit/run.ts'
 
 const rounds = Number(process.argv[2] ?? 3)

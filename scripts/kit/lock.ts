@@ -2,7 +2,7 @@ import { link, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 
-import { startTime } from '../../src/cluster/owner.ts'
+import { startTime } from '../../src/cluster/ownership/owner.ts'
 import type { Kit } from './kit.ts'
 
 const POLL = 250

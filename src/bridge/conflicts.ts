@@ -1,8 +1,8 @@
 import { ClusterTestError } from '../support/errors.ts'
-import { type RequestMatch, canOverlap, describeMatch } from './match.ts'
-import { sharePods } from './overlap.ts'
-import type { PortMapping } from './ports.ts'
-import type { BridgeTarget } from './target.ts'
+import { type RequestMatch, canOverlap, describeMatch } from './junction/match.ts'
+import { sharePods } from './rules/overlap.ts'
+import type { PortMapping } from './rules/ports.ts'
+import type { BridgeTarget } from './rules/target.ts'
 
 /** What a bridge takes. */
 export interface Claim {

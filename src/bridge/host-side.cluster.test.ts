@@ -9,7 +9,7 @@ import { expect } from 'vitest'
 import { connectDocker } from '../docker/docker.ts'
 import { execInDocker } from '../docker/exec.ts'
 import { describe } from '../suite/describe.ts'
-import type { TestCluster } from '../suite/test-cluster.ts'
+import type { TestCluster } from '../client/test-cluster.ts'
 import { client, fetchInCluster, runInCluster } from '../testing/in-cluster.ts'
 import { nodeApp } from '../testing/node-app.ts'
 

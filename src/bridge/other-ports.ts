@@ -1,6 +1,6 @@
 import { ClusterTestError } from '../support/errors.ts'
-import type { PortMapping } from './ports.ts'
-import type { BridgeTarget } from './target.ts'
+import type { PortMapping } from './rules/ports.ts'
+import type { BridgeTarget } from './rules/target.ts'
 
 /** A rollout may change the ports. Those of the bridge stay, so that what comes through the new ones reaches the pods. */
 export function noteOtherPorts(target: BridgeTarget, ports: readonly PortMapping[], onProblem: (error: unknown) => void): Disposable {

@@ -6,7 +6,7 @@ import { expect } from 'vitest'
 import { WebSocket, WebSocketServer } from 'ws'
 
 import { describe } from '../suite/describe.ts'
-import type { TestCluster } from '../suite/test-cluster.ts'
+import type { TestCluster } from '../client/test-cluster.ts'
 import { bigHash, bigServerScript, download, measurePeaks, upload } from '../testing/big-transfer.ts'
 import { grpcEchoClient, grpcEchoServer } from '../testing/grpc-echo.ts'
 import { client, fetchInCluster, runInCluster, runInLocal } from '../testing/in-cluster.ts'

@@ -1,13 +1,13 @@
 import type { KubeObject } from '../kube/types.ts'
 import { parseWorkload } from '../kube/workload.ts'
-import { parseImageName } from '../stack/image-names.ts'
-import type { ImagePlan } from '../stack/images.ts'
-import type { Manifest } from '../stack/manifests.ts'
-import { type Container, mapContainers, mapPodSpec } from '../stack/pod-spec.ts'
-import { describeObject, isWorkload, selects } from '../stack/workloads.ts'
+import { parseImageName } from '../stack/images/image-names.ts'
+import type { ImagePlan } from '../stack/images/images.ts'
+import type { Manifest } from '../stack/manifests/manifests.ts'
+import { type Container, mapContainers, mapPodSpec } from '../stack/manifests/pod-spec.ts'
+import { describeObject, isWorkload, selects } from '../stack/manifests/workloads.ts'
 import { ClusterTestError } from '../support/errors.ts'
 import { formatList } from '../support/format.ts'
-import { chooseContainer } from './target.ts'
+import { chooseContainer } from './rules/target.ts'
 
 /** A workload that is bridged with its suite, as far as the manifests are concerned. */
 export interface BridgedWorkload {

@@ -3,10 +3,10 @@ import { type AddressInfo, type Socket, createServer } from 'node:net'
 
 import { withDeadline } from '../support/deadline.ts'
 import { ClusterTestError, serializeError } from '../support/errors.ts'
-import type { Engine, EngineOptions, StartedSuite } from './engine.ts'
+import type { Engine, EngineOptions, StartedSuite } from '../engine/engine.ts'
 import { readMessages, sendMessage } from './json-lines.ts'
 import type { BrokerAddress, BrokerAnswer, BrokerMessage, WorkerCall, WorkerMessage } from './protocol.ts'
-import type { RunningSuite } from './start-suite.ts'
+import type { RunningSuite } from '../engine/start-suite.ts'
 
 /** The one owner of all clusters of a run. */
 export interface Broker extends AsyncDisposable {
@@ -59,7 +59,7 @@ export async function startBroker(options: EngineOptions): Promise<Broker> {
     const handle = async (message: WorkerMessage): Promise<BrokerMessage | undefined> => {
       if (message.type === 'lease' && isEqual(message.token, token)) {
         options.onRequest?.(message.request)
-        engine ??= import('./engine.ts')
+        engine ??= import('../engine/engine.ts')
           .then(({ startEngine }) => startEngine(options))
           .catch((error: unknown) => {
             // In watch mode the user may start Docker meanwhile.

@@ -1,6 +1,6 @@
 import type { BridgeCall, BridgeResults } from '../bridge/requests.ts'
 import type { BridgedWorkload } from '../bridge/stand-in.ts'
-import type { ServiceAddress } from '../cluster/gateway.ts'
+import type { ServiceAddress } from '../cluster/network/gateway.ts'
 import type { KubeObject } from '../kube/types.ts'
 import type { RequestRecord } from '../report/model.ts'
 import type { SuiteClusterOptions } from '../stack/options.ts'

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 
 import { expect } from 'vitest'
 
-import { clusterLabel, createOwner, expiresLabel, ownerLabel, runLabel } from '../cluster/owner.ts'
+import { clusterLabel, createOwner, expiresLabel, ownerLabel, runLabel } from '../cluster/ownership/owner.ts'
 import { connectDocker } from '../docker/docker.ts'
 import { describe } from '../suite/describe.ts'
 import { type CommandError, runCommand } from '../support/run-command.ts'

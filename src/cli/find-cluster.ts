@@ -1,4 +1,4 @@
-import type { ClusterInventory, RunInventory } from '../cluster/inventory.ts'
+import type { ClusterInventory, RunInventory } from '../cluster/ownership/inventory.ts'
 import { ClusterTestError } from '../support/errors.ts'
 import { formatList } from '../support/format.ts'
 

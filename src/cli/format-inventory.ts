@@ -1,4 +1,4 @@
-import type { ClusterInventory, RunInventory } from '../cluster/inventory.ts'
+import type { ClusterInventory, RunInventory } from '../cluster/ownership/inventory.ts'
 import { formatAge, formatBytes } from '../support/format.ts'
 import { formatTable } from '../support/table.ts'
 

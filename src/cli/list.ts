@@ -1,4 +1,4 @@
-import { type RunInventory, readInventory } from '../cluster/inventory.ts'
+import { type RunInventory, readInventory } from '../cluster/ownership/inventory.ts'
 import { connectDocker } from '../docker/docker.ts'
 import { readMemory } from '../docker/stats.ts'
 import { type Command, jsonOption } from './command.ts'

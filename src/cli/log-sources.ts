@@ -1,6 +1,6 @@
 import type { Readable } from 'node:stream'
 
-import type { ClusterInventory } from '../cluster/inventory.ts'
+import type { ClusterInventory } from '../cluster/ownership/inventory.ts'
 import { findK3d } from '../cluster/k3d.ts'
 import { streamContainerLog } from '../docker/container-log.ts'
 import type { Docker } from '../docker/docker.ts'

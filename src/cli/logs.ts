@@ -1,6 +1,6 @@
 import type { Readable } from 'node:stream'
 
-import { readInventory } from '../cluster/inventory.ts'
+import { readInventory } from '../cluster/ownership/inventory.ts'
 import { connectDocker } from '../docker/docker.ts'
 import { ClusterTestError, messageOf } from '../support/errors.ts'
 import { type Command, jsonOption } from './command.ts'

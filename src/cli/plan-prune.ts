@@ -1,4 +1,4 @@
-import type { RunInventory } from '../cluster/inventory.ts'
+import type { RunInventory } from '../cluster/ownership/inventory.ts'
 import { ClusterTestError } from '../support/errors.ts'
 import { formatList } from '../support/format.ts'
 

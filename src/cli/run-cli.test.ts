@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 
-import { takeInventory } from '../cluster/inventory.ts'
+import { takeInventory } from '../cluster/ownership/inventory.ts'
 import { findCluster } from './find-cluster.ts'
 import { checkRuns, planPrune } from './plan-prune.ts'
 import { runCli } from './run-cli.ts'

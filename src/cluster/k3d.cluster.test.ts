@@ -7,14 +7,14 @@ import { expect, test } from 'vitest'
 import { connectDocker } from '../docker/docker.ts'
 import { execInDocker } from '../docker/exec.ts'
 import { isEmpty, listByLabel } from '../docker/remove.ts'
-import { parseSubstitutes, substituteImage } from '../stack/image-names.ts'
+import { parseSubstitutes, substituteImage } from '../stack/images/image-names.ts'
 import { messageOf } from '../support/errors.ts'
 import { poll } from '../support/poll.ts'
 import type { Progress } from '../support/progress.ts'
 import { runCommand } from '../support/run-command.ts'
 import { startCluster } from './cluster.ts'
 import { findK3d } from './k3d.ts'
-import { createOwner, newClusterName } from './owner.ts'
+import { createOwner, newClusterName } from './ownership/owner.ts'
 
 test(
   'k3d itself drives a cluster: import, stop, start, delete; what was in it is there again after the start',

@@ -3,7 +3,7 @@ import { Readable } from 'node:stream'
 import type { Docker } from '../docker/docker.ts'
 import { ClusterTestError } from '../support/errors.ts'
 import { CommandError, type RunCommandOptions, runCommand } from '../support/run-command.ts'
-import { findFreePort } from './free-port.ts'
+import { findFreePort } from './network/free-port.ts'
 
 export interface K3dCreateOptions {
   readonly name: string

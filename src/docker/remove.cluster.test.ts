@@ -1,6 +1,6 @@
 import { expect, onTestFinished, test } from 'vitest'
 
-import { parseSubstitutes, substituteImage } from '../stack/image-names.ts'
+import { parseSubstitutes, substituteImage } from '../stack/images/image-names.ts'
 import { randomId } from '../support/identity.ts'
 import { connectDocker } from './docker.ts'
 import { isEmpty, listByLabel, removeByLabel, removeContainer } from './remove.ts'

@@ -1,7 +1,7 @@
 import { Wait } from 'testcontainers'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 
-import { parseSubstitutes, substituteImage } from '../stack/image-names.ts'
+import { parseSubstitutes, substituteImage } from '../stack/images/image-names.ts'
 import { randomId } from '../support/identity.ts'
 import { type Docker, connectDocker } from './docker.ts'
 import { removeContainer } from './remove.ts'

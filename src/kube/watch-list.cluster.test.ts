@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises'
 
-import { waitForReady } from '../stack/wait.ts'
+import { waitForReady } from '../stack/ready/wait.ts'
 import { describe } from '../suite/describe.ts'
 import { startStallingProxy, startWatchProxy } from '../testing/api-proxy.ts'
 import { shellPod } from '../testing/echo-app.ts'

@@ -4,7 +4,7 @@ import { podState, restartsOf } from '../kube/pod-state.ts'
 import { type Secret, secretValues } from '../kube/secrets.ts'
 import type { KubeEvent, Pod } from '../kube/types.ts'
 import { type WatchedList, watchList } from '../kube/watch-list.ts'
-import { isStartOfNode } from '../stack/changes.ts'
+import { isStartOfNode } from '../stack/ready/changes.ts'
 import type { SuiteRecorder } from './recorder.ts'
 
 export interface WatchOptions {

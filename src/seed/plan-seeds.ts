@@ -1,7 +1,7 @@
 import { stat } from 'node:fs/promises'
 import { relative, resolve } from 'node:path'
 
-import { type Manifest, loadManifests } from '../stack/manifests.ts'
+import { type Manifest, loadManifests } from '../stack/manifests/manifests.ts'
 import type { StackOptions } from '../stack/options.ts'
 import { type SeedExec, type SeedHttp, type SeedStep, declaredSeeds } from '../stack/seed-options.ts'
 import { workloadOf } from '../stack/services/check-services.ts'

@@ -1,10 +1,10 @@
 import { readFile } from 'node:fs/promises'
 
-import type { ServiceAddress } from '../cluster/gateway.ts'
+import type { ServiceAddress } from '../cluster/network/gateway.ts'
 import type { KubeClient } from '../kube/client.ts'
 import { execInContainer } from '../kube/exec.ts'
 import { listPods } from '../kube/workload.ts'
-import type { Manifest } from '../stack/manifests.ts'
+import type { Manifest } from '../stack/manifests/manifests.ts'
 import { ClusterTestError, messageOf } from '../support/errors.ts'
 import { formatBytes } from '../support/format.ts'
 import { bracketed } from '../support/ip-range.ts'

@@ -1,6 +1,6 @@
 import { ClusterTestError } from '../support/errors.ts'
 import { checkKeys, checkOption, invalid, isDuration, isRecord, isText } from './check-option.ts'
-import { readyTarget } from './ready-target.ts'
+import { readyTarget } from './ready/ready-target.ts'
 
 /** @throws ClusterTestError `ERR_OPTIONS_INVALID` for a check that is none, and for a key that names no object */
 export function checkReady(ready: unknown): void {

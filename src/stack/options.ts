@@ -1,4 +1,4 @@
-import { type IpFamily, clusterRanges } from '../cluster/cluster-ranges.ts'
+import { type IpFamily, clusterRanges } from '../cluster/network/cluster-ranges.ts'
 import type { KubeObject } from '../kube/types.ts'
 import { parseSize } from '../support/parse-size.ts'
 import { checkMount } from './check-mount.ts'

@@ -5,7 +5,7 @@ import { type RunnerTestCase, type TestArtifactBase, recordArtifact } from 'vite
 import type { HeldLease } from '../broker/client.ts'
 import type { KubeClient } from '../kube/client.ts'
 import type { RequestRecord } from '../report/model.ts'
-import { describeCluster } from '../stack/diagnose.ts'
+import { describeCluster } from '../stack/ready/diagnose.ts'
 
 const artifactType = 'vitest-kubernetes:diagnostics'
 

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 
 import { afterAll, beforeAll, expect, test } from 'vitest'
 
-import { runLabel } from '../cluster/owner.ts'
+import { runLabel } from '../cluster/ownership/owner.ts'
 import { connectDocker } from '../docker/docker.ts'
 import { findTraces, runVitest } from '../testing/run-vitest.ts'
 

@@ -13,7 +13,7 @@ import {
   test as base,
 } from 'vitest'
 
-import { installClusterNames } from '../bridge/host-names.ts'
+import { installClusterNames } from '../bridge/side/host-names.ts'
 import type { Bridge } from '../bridge/options.ts'
 import { leaseCluster } from '../broker/client.ts'
 import type { BrokerAddress } from '../broker/protocol.ts'
@@ -23,12 +23,12 @@ import { declaredSeeds } from '../stack/seed-options.ts'
 import type { ServiceDefinition } from '../stack/services/definition.ts'
 import { disposeWithin } from '../support/deadline.ts'
 import { ClusterTestError, inOne } from '../support/errors.ts'
-import { createBridging } from './bridging.ts'
-import type { SeedOf, WithoutSeed } from './define-stack.ts'
+import { createBridging } from '../client/bridging.ts'
+import type { SeedOf, WithoutSeed } from '../client/define-stack.ts'
 import { createFailureReport } from './failure-report.ts'
-import { runSeedFunctions } from './run-seed-functions.ts'
-import { type SuiteBridges, checkSuiteBridges, describeBridged, sourcesOf } from './suite-bridges.ts'
-import { type RequestService, type TestCluster, createRequest, createTestCluster } from './test-cluster.ts'
+import { runSeedFunctions } from '../client/run-seed-functions.ts'
+import { type SuiteBridges, checkSuiteBridges, describeBridged, sourcesOf } from '../client/suite-bridges.ts'
+import { type RequestService, type TestCluster, createRequest, createTestCluster } from '../client/test-cluster.ts'
 
 /** What the tests of a suite receive besides vitest's own context. */
 export interface ClusterTestContext<Seeded extends string = never, Services extends object = object> {

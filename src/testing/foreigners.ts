@@ -1,7 +1,7 @@
-import { clusterLabel, createOwner, ownerLabel, runLabel } from '../cluster/owner.ts'
+import { clusterLabel, createOwner, ownerLabel, runLabel } from '../cluster/ownership/owner.ts'
 import type { Docker } from '../docker/docker.ts'
 import { removeContainer } from '../docker/remove.ts'
-import { parseSubstitutes, substituteImage } from '../stack/image-names.ts'
+import { parseSubstitutes, substituteImage } from '../stack/images/image-names.ts'
 import { randomId } from '../support/identity.ts'
 
 export interface Foreigners extends AsyncDisposable {

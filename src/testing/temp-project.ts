@@ -2,7 +2,7 @@ import { mkdtemp, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
-import type { KubernetesPluginOptions } from '../plugin.ts'
+import type { KubernetesPluginOptions } from '../plugin/plugin.ts'
 
 const root = new URL('../../', import.meta.url).pathname
 
@@ -22,7 +22,7 @@ export async function createTempProject(
   await write('package.json', '{ "type": "module" }')
   await write(
     'vitest.config.ts',
-    `import { kubernetes } from '${root}src/plugin.ts'
+    `import { kubernetes } from '${root}src/plugin/plugin.ts'
 export default {
   plugins: [kubernetes(${JSON.stringify(plugin)})],
   resolve: { alias: [{ find: /^vitest-kubernetes$/, replacement: '${root}src/index.ts' }] },

@@ -1,7 +1,7 @@
 import { parseWorkload } from '../../kube/workload.ts'
 import { ClusterTestError } from '../../support/errors.ts'
 import { formatList } from '../../support/format.ts'
-import type { Manifest } from '../manifests.ts'
+import type { Manifest } from '../manifests/manifests.ts'
 
 /**
  * @throws ClusterTestError `ERR_OPTIONS_INVALID` for what is no service, or a name that no Service can have

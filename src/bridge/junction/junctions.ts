@@ -1,0 +1,133 @@
+import type { Socket } from 'node:net'
+
+import { ClusterTestError } from '../../support/errors.ts'
+import { randomId } from '../../support/identity.ts'
+import type { BridgeParts } from '../bridges.ts'
+import { type Endpoint, type Junction, type Route, startJunction } from './junction.ts'
+import { createPassages } from '../rules/passages.ts'
+import { type PodRules, startPodRules } from '../rules/pod-rules.ts'
+import { type BridgeTarget, findTarget } from '../rules/target.ts'
+
+/** The ports of workloads at which several bridges, or a bridge and the original, share what comes. */
+export interface Junctions {
+  has(target: BridgeTarget, port: number): boolean
+  /**
+   * Resolves when requests for the route go there.
+   * @param direct bridges of the port that take everything by rules of their own, and go on to
+   */
+  join(target: BridgeTarget, port: number, route: Route, options: { keepProbes: boolean; direct: readonly Route[] }): Promise<JoinedRoute>
+}
+
+/** Disposal resolves when no further request goes to the route, and those under way are answered if it was the last one. */
+export interface JoinedRoute extends AsyncDisposable {
+  readonly rules: PodRules
+}
+
+interface OpenJunction extends AsyncDisposable {
+  readonly junction: Junction
+  readonly rules: PodRules
+  /** Routes that are here only. */
+  readonly joined: Set<string>
+}
+
+type Parts = Omit<BridgeParts, 'junctions'>
+
+export function createJunctions(parts: Parts): Junctions {
+  const open = new Map<string, OpenJunction>()
+  const turns = new Map<string, Promise<unknown>>()
+  const keyOf = ({ namespace, workload, container }: BridgeTarget, port: number) => `${namespace}/${workload}/${container.name}:${port}`
+  /** One after the other for each port: a junction may be ending when the next bridge comes. */
+  const inTurn = <T>(key: string, action: () => Promise<T>): Promise<T> => {
+    const turn = (turns.get(key) ?? Promise.resolve()).then(action, action)
+    turns.set(key, turn)
+    return turn
+  }
+  const leave = async (key: string, route: Route) => {
+    const opened = open.get(key)
+    opened?.junction.remove(route.id)
+    if (!opened?.joined.delete(route.id) || opened.joined.size > 0) return
+    open.delete(key)
+    await opened[Symbol.asyncDispose]()
+  }
+
+  return {
+    has: (target, port) => open.has(keyOf(target, port)),
+    join(target, port, route, { keepProbes, direct }) {
+      const key = keyOf(target, port)
+      return inTurn(key, async () => {
+        const known = open.get(key)
+        known?.junction.add(route)
+        const opened = known ?? (await openJunction(parts, target, port, { keepProbes, routes: [...direct, route] }))
+        opened.joined.add(route.id)
+        open.set(key, opened)
+        return { rules: opened.rules, [Symbol.asyncDispose]: () => inTurn(key, () => leave(key, route)) }
+      })
+    },
+  }
+}
+
+async function openJunction(
+  parts: Parts,
+  { workload, namespace, container }: BridgeTarget,
+  port: number,
+  { keepProbes, routes }: { readonly keepProbes: boolean; readonly routes: readonly Route[] },
+): Promise<OpenJunction> {
+  const { cluster, network, nodes, onProblem } = parts
+  const id = randomId(4)
+  await using cleanup = new AsyncDisposableStack()
+  // One of its own: the bridge that came first may not be the last to go.
+  const signal = AbortSignal.timeout(30_000)
+  const target = cleanup.use(await findTarget({ kube: cluster.kube, namespace, workload, container: container.name, signal }))
+  const passages = cleanup.use(createPassages(parts, id))
+  const origins = new WeakMap<Socket, Promise<Endpoint>>()
+  const findOriginal = async (socket: Socket): Promise<Endpoint> => {
+    const pod = (await podBehind(parts, socket)) ?? anyPod(target)
+    return passages.to(pod, port)
+  }
+  const original = (socket: Socket): Promise<Endpoint> => {
+    const known = origins.get(socket) ?? findOriginal(socket)
+    origins.set(socket, known)
+    return known
+  }
+  const addresses = network.gateway6 ? [network.gateway, network.gateway6] : [network.gateway]
+  const junction = cleanup.use(await startJunction({ workload, addresses, original }))
+  for (const route of routes) junction.add(route)
+  const rules = await startPodRules({
+    target,
+    id,
+    nodes,
+    forwards: junction.listeners.map((listener) => ({ protocol: 'tcp', port, address: listener.address, targetPort: listener.port })),
+    keepProbes,
+    onProblem,
+  })
+  const owned = cleanup.move()
+  return {
+    junction,
+    rules,
+    joined: new Set(),
+    async [Symbol.asyncDispose]() {
+      // What is under way goes on until it is answered, and needs the way back.
+      await using ends = new AsyncDisposableStack()
+      ends.defer(() => rules.forget())
+      ends.use(owned)
+      await rules[Symbol.asyncDispose]()
+    },
+  }
+}
+
+/** Which pod a connection came through: its node has given it an address of its own, and remembers. */
+async function podBehind({ cluster, nodes, network }: Parts, socket: Socket): Promise<{ node: string; ip: string } | undefined> {
+  const node = cluster.nodes.find(({ address, address6 }) => socket.remoteAddress === address || socket.remoteAddress === address6)
+  const shell = nodes.find(({ name }) => name === node?.name)?.shell
+  if (!shell) return undefined
+  if (socket.remoteFamily === 'IPv6') return undefined
+  const reply = `--reply-src ${network.gateway} --reply-port-src ${socket.localPort} --reply-port-dst ${socket.remotePort}`
+  const found = await shell.run(`conntrack -L -p tcp ${reply} 2>/dev/null; :`)
+  const ip = /\bsrc=(\S+)/.exec(found)?.[1]
+  return ip && node ? { node: node.name, ip } : undefined
+}
+
+function anyPod(target: BridgeTarget): { node: string; ip: string } {
+  for (const { spec, status } of target.pods()) if (status?.podIP && spec?.nodeName) return { node: spec.nodeName, ip: status.podIP }
+  throw new ClusterTestError('ERR_BRIDGE_NO_PODS', `Workload "${target.workload}" has no pod at this moment.`)
+}

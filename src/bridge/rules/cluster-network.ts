@@ -1,0 +1,65 @@
+import type { Cluster, ClusterNode } from '../../cluster/cluster.ts'
+import type { Docker } from '../../docker/docker.ts'
+import { KubeStatusError } from '../../kube/client.ts'
+import type { KubeList, Service } from '../../kube/types.ts'
+import { isIPv6 } from '../../support/ip-range.ts'
+
+/** How the cluster's network looks from the Docker network that its nodes are in. */
+export interface ClusterNetwork {
+  /** Ranges of the pods of each node, by its name: of IPv4, and of IPv6 where the cluster has it. */
+  readonly podCidrs: ReadonlyMap<string, readonly string[]>
+  readonly routes: readonly { readonly cidr: string; readonly via: string }[]
+  /** Address of the cluster's DNS. */
+  readonly dns: string
+  /** Address of the host in the Docker network. */
+  readonly gateway: string
+  /** The same for IPv6; undefined where the cluster has none. */
+  readonly gateway6: string | undefined
+}
+
+interface Node {
+  readonly metadata: { readonly name: string }
+  readonly spec?: { readonly podCIDRs?: readonly string[] }
+}
+
+export async function readClusterNetwork(docker: Docker, cluster: Cluster, signal: AbortSignal): Promise<ClusterNetwork> {
+  const { kube, nodes, network } = cluster
+  const [list, dns, serviceCidrs, inspected] = await Promise.all([
+    kube.request<KubeList<Node>>('GET', '/api/v1/nodes', { signal }),
+    kube.request<Service>('GET', '/api/v1/namespaces/kube-system/services/kube-dns', { signal }),
+    readServiceCidrs(cluster, signal),
+    docker.engine.getNetwork(network).inspect() as Promise<{ IPAM?: { Config?: { Gateway?: string }[] } }>,
+  ])
+  const podCidrs = new Map(list.items.map(({ metadata, spec }) => [metadata.name, spec?.podCIDRs ?? []]))
+  const gateways = (inspected.IPAM?.Config ?? []).flatMap(({ Gateway }) => Gateway?.split('/')[0] ?? [])
+  return {
+    podCidrs,
+    routes: [
+      ...nodes.flatMap((node) => podCidrs.get(node.name)!.flatMap((cidr) => routeTo(cidr, node))),
+      ...serviceCidrs.flatMap((cidr) => routeTo(cidr, nodes[0]!)),
+    ],
+    dns: dns.spec!.clusterIP!,
+    gateway: gateways.find((gateway) => !isIPv6(gateway)) ?? '',
+    gateway6: [...podCidrs.values()].flat().some(isIPv6) ? gateways.find(isIPv6) : undefined,
+  }
+}
+
+/** None to a range of IPv6 on a network without it. */
+function routeTo(cidr: string, { address, address6 }: ClusterNode) {
+  const via = isIPv6(cidr) ? address6 : address
+  return via ? [{ cidr, via }] : []
+}
+
+/** The API for it is there since Kubernetes 1.33; before that, k3s' default range is the /16 around the API server's own Service. */
+async function readServiceCidrs({ kube }: Cluster, signal: AbortSignal): Promise<readonly string[]> {
+  try {
+    const { items } = await kube.request<KubeList<{ spec: { cidrs: string[] } }>>('GET', '/apis/networking.k8s.io/v1/servicecidrs', {
+      signal,
+    })
+    return items.flatMap(({ spec }) => spec.cidrs)
+  } catch (error) {
+    if (!(error instanceof KubeStatusError && error.statusCode === 404)) throw error
+    const { spec } = await kube.request<Service>('GET', '/api/v1/namespaces/default/services/kubernetes', { signal })
+    return [`${spec!.clusterIP!.split('.').slice(0, 2).join('.')}.0.0/16`]
+  }
+}

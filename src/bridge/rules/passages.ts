@@ -1,0 +1,51 @@
+import type { BridgeParts } from '../bridges.ts'
+import type { Endpoint } from '../junction/junction.ts'
+import { restoreScript } from './node-shell.ts'
+import { passageRules, removedPassageRules, startedPassageRules } from './rules.ts'
+
+/** A pod, as far as its traffic goes. */
+export interface PodAddress {
+  readonly node: string
+  readonly ip: string
+}
+
+/** Ways from this machine to ports of pods that no bridge turns off. */
+export interface Passages extends AsyncDisposable {
+  to(pod: PodAddress, port: number): Promise<Endpoint>
+}
+
+/** Below the ports that Services take on nodes (30000 to 32767). */
+const firstPort = 20_000
+const portCount = 10_000
+let used = 0
+
+export function createPassages({ nodes, cluster }: Pick<BridgeParts, 'nodes' | 'cluster'>, id: string): Passages {
+  const ways = new Map<string, Promise<Endpoint>>()
+  const started = new Map<string, Promise<unknown>>()
+  const find = (name: string) => nodes.find((each) => each.name === name)!
+  const restore = (node: string, rules: string) => find(node).shell.run(restoreScript(rules))
+
+  const open = async ({ node, ip }: PodAddress, port: number): Promise<Endpoint> => {
+    const host = cluster.nodes.find(({ name }) => name === node)!.address
+    const own = firstPort + (used++ % portCount)
+    if (!started.has(node)) started.set(node, restore(node, startedPassageRules(id)))
+    await started.get(node)
+    await restore(node, passageRules(id, { host, port: own }, { host: ip, port }))
+    return { host, port: own }
+  }
+  return {
+    to(pod, port) {
+      const key = `${pod.ip}:${port}`
+      const known = ways.get(key)
+      if (known) return known
+      const opened = open(pod, port)
+      ways.set(key, opened)
+      opened.catch(() => ways.delete(key))
+      return opened
+    },
+    async [Symbol.asyncDispose]() {
+      await Promise.allSettled(ways.values())
+      await Promise.all([...started.keys()].map((node) => restore(node, removedPassageRules(id))))
+    },
+  }
+}

@@ -1,0 +1,159 @@
+import type { ContainerShell } from '../../docker/container-shell.ts'
+import { isConflict } from '../../docker/docker.ts'
+import type { Pod } from '../../kube/types.ts'
+import { ClusterTestError, messageOf } from '../../support/errors.ts'
+import { poll } from '../../support/poll.ts'
+import { type NodeScriptOptions, applyScript, familiesOf, forgetScript, removeScript, resetScript, watchScript } from './node-scripts.ts'
+import type { BridgeTarget } from './target.ts'
+
+interface RuledNode {
+  readonly name: string
+  readonly shell: ContainerShell
+  readonly podCidrs: readonly string[]
+}
+
+export interface PodRulesOptions extends Omit<NodeScriptOptions, 'podCidrs' | 'match'> {
+  readonly target: BridgeTarget
+  readonly nodes: readonly RuledNode[]
+  /** Called when a pod cannot be given its rules while the bridge lives. */
+  readonly onProblem: (error: unknown) => void
+}
+
+/** The rules in all pods of a workload, those to come included. */
+export interface PodRules extends AsyncDisposable {
+  /** UIDs of the pods that have them. */
+  readonly pods: ReadonlySet<string>
+  /** To be called after disposal, once the local side has ended its connections: none of them outlives this. */
+  forget(): Promise<void>
+}
+
+/**
+ * Sends what arrives at the workload's pods to the local side. Resolves when every pod that is there does so, and the nodes
+ * watch for new ones; its disposal resolves when new connections go to the pods again.
+ */
+export async function startPodRules(options: PodRulesOptions): Promise<PodRules> {
+  const { target, nodes, onProblem } = options
+  await using cleanup = new AsyncDisposableStack()
+  const stop = new AbortController()
+  const pods = new Set<string>()
+  const onLine = (line: string) => {
+    const [word, uid] = line.split(' ')
+    if (word === 'pod' && uid) pods.add(uid)
+  }
+  const apply = async ({ name, shell, podCidrs }: RuledNode, uids: readonly string[]) => {
+    try {
+      const printed = await shell.run(applyScript({ ...options, podCidrs, match: target.match }, uids))
+      printed.split('\n').forEach(onLine)
+    } catch (error) {
+      throw rulesFailed(target.workload, name, error)
+    }
+  }
+  const podsOn = ({ name }: RuledNode) => target.allPods().filter((pod) => pod.spec?.nodeName === name)
+  const start = async (node: RuledNode) => {
+    await apply(node, podsOn(node).map(uidOf))
+    // Not waited for: it looks for what has come meanwhile, and a pod takes longer to get ready than it to start.
+    node.shell.start(
+      watchScript({ ...options, podCidrs: node.podCidrs, match: target.match }),
+      onLine,
+      () => void restored.add(restore(node)),
+    )
+  }
+
+  // A node that was restarted makes new sandboxes for the pods that it had.
+  const restored = new Set<Promise<void>>()
+  const restore = async (node: RuledNode) => {
+    if (stop.signal.aborted) return
+    onProblem(nodeStopped(target.workload, node.name))
+    try {
+      await poll(() => isBack(node.shell), { interval: 100, signal: stop.signal })
+      for (const pod of podsOn(node)) pods.delete(uidOf(pod))
+      healed.clear()
+      await node.shell.run(resetScript(options))
+      await start(node)
+      heal()
+    } catch (error) {
+      if (!stop.signal.aborted) onProblem(error)
+    }
+  }
+
+  let isSet = false
+  const forget = () => onRunning(nodes, (node) => forgetScript(options, familiesOf(node)))
+  cleanup.defer(async () => {
+    await onRunning(nodes, () => removeScript(options))
+    if (!isSet) await forget()
+  })
+  cleanup.defer(async () => {
+    stop.abort(new Error('The bridge has ended.'))
+    await Promise.all(restored)
+  })
+  await Promise.all(nodes.map(start))
+
+  // What the nodes' own watch missed, because a pod was faster than its start, or containerd was restarted.
+  const healed = new Map<string, Promise<void>>()
+  const heal = () => {
+    for (const pod of target.pods()) {
+      const key = `${uidOf(pod)} ${pod.status?.podIP}`
+      const node = nodes.find(({ name }) => name === pod.spec?.nodeName)
+      if (!node || !pod.status?.podIP || pods.has(uidOf(pod)) || healed.has(key)) continue
+      healed.set(key, apply(node, [uidOf(pod)]).catch(onProblem))
+    }
+  }
+  cleanup.defer(async () => void (await Promise.all(healed.values())))
+  cleanup.use(target.onChange(heal))
+  heal()
+  await Promise.all(healed.values())
+
+  const owned = cleanup.move()
+  isSet = true
+  return {
+    pods,
+    forget,
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
+  }
+}
+
+/** A node that has stopped has no rules left. */
+async function onRunning(nodes: readonly RuledNode[], script: (node: RuledNode) => string): Promise<void> {
+  await Promise.all(
+    nodes.map(async (node) => {
+      try {
+        await node.shell.run(script(node))
+      } catch (error) {
+        if (await node.shell.isRunning()) throw error
+      }
+    }),
+  )
+}
+
+/** Whether containerd answers, without which there is no event to watch for. */
+async function isBack(shell: ContainerShell): Promise<true | undefined> {
+  try {
+    return (await shell.run('ctr -n k8s.io version >/dev/null 2>&1 && echo yes; :')) === 'yes' || undefined
+  } catch (error) {
+    // The container is not running yet.
+    if (isConflict(error) || (error instanceof ClusterTestError && error.code === 'ERR_DOCKER_REQUEST_FAILED')) return undefined
+    throw error
+  }
+}
+
+function uidOf({ metadata }: Pod): string {
+  return metadata!.uid!
+}
+
+function rulesFailed(workload: string, node: string, cause: unknown): ClusterTestError {
+  return new ClusterTestError(
+    'ERR_BRIDGE_RULES_FAILED',
+    `The rules for "${workload}" could not be set on node "${node}": ${messageOf(cause)}`,
+    {
+      cause,
+      hint: 'The node image has to bring sh, nsenter, iptables-restore, conntrack and ctr, as those of k3s do.',
+    },
+  )
+}
+
+function nodeStopped(workload: string, node: string): ClusterTestError {
+  return new ClusterTestError(
+    'ERR_BRIDGE_RULES_FAILED',
+    `Node "${node}" has stopped. Its pods of "${workload}" are bridged again when it is back.`,
+  )
+}

@@ -1,0 +1,166 @@
+import type { KubeClient } from '../../kube/client.ts'
+import type { KubeList, Pod, Service } from '../../kube/types.ts'
+import { watchList } from '../../kube/watch-list.ts'
+import { parseWorkload, readWorkload } from '../../kube/workload.ts'
+import { ClusterTestError } from '../../support/errors.ts'
+import { formatList } from '../../support/format.ts'
+import type { PodMatch } from './node-scripts.ts'
+import type { PodChoice } from './overlap.ts'
+import { type ContainerPort, listPorts } from './ports.ts'
+
+type PodSpec = NonNullable<Pod['spec']>
+
+/** What is replaced: one container in all pods of a workload. */
+export interface BridgeTarget extends PodChoice, Disposable {
+  /** As the user wrote it. */
+  readonly workload: string
+  readonly namespace: string
+  readonly container: PodSpec['containers'][number]
+  readonly ports: readonly ContainerPort[]
+  /** With those on their way out, to which requests may still come. */
+  allPods(): readonly Pod[]
+  /** Calls back whenever the pods of the namespace change, until it is disposed. */
+  onChange(listener: () => void): Disposable
+}
+
+export interface TargetOptions {
+  readonly kube: KubeClient
+  readonly namespace: string
+  readonly workload: string
+  /** @default the only one, or the one with ports */
+  readonly container?: string | undefined
+  readonly signal: AbortSignal
+}
+
+/** @throws ClusterTestError `ERR_KUBE_NOT_FOUND`, `ERR_BRIDGE_CONTAINER_NOT_FOUND`, `ERR_BRIDGE_HOST_NETWORK`, `ERR_BRIDGE_NO_PODS` */
+export async function findTarget({ kube, namespace, workload, container: wanted, signal }: TargetOptions): Promise<BridgeTarget> {
+  const listeners = new Set<() => void>()
+  const stop = new AbortController()
+  const name = /^(?:service|svc)\/(.+)$/.exec(workload)?.[1]
+  const [template, services, watched] = await Promise.allSettled([
+    name ? undefined : readTemplate(kube, namespace, workload, signal),
+    kube.request<KubeList<Service>>('GET', `/api/v1/namespaces/${namespace}/services`, { signal }),
+    watchList<Pod & { metadata: { uid: string } }>(kube, `/api/v1/namespaces/${namespace}/pods`, {
+      onChange: () => listeners.forEach((listener) => listener()),
+      signal: stop.signal,
+    }),
+  ])
+  using cleanup = new DisposableStack()
+  cleanup.defer(() => stop.abort(new Error('The bridge has ended.')))
+  const pods = cleanup.use(valueOf(watched))
+  const known = valueOf(services).items
+  const { labels, spec, match } = valueOf(template) ?? templateOfService(namespace, name!, known, pods.items)
+  if (spec.hostNetwork)
+    throw new ClusterTestError(
+      'ERR_BRIDGE_HOST_NETWORK',
+      `The pods of "${workload}" use the network of their node (hostNetwork), so there is no namespace of their own to set rules in.`,
+      { hint: 'Leave hostNetwork out of the manifest that the suite applies.' },
+    )
+  const container = chooseContainer(spec.containers, wanted, workload)
+  const allPods = () => pods.items.filter((pod) => matches(match, pod))
+  const owned = cleanup.move()
+  return {
+    workload,
+    namespace,
+    container,
+    ports: listPorts(
+      container,
+      spec.containers,
+      known.filter((service) => selects(service.spec?.selector, labels)),
+    ),
+    match,
+    labels,
+    allPods,
+    pods: () => allPods().filter(({ metadata }) => !metadata.deletionTimestamp),
+    onChange(listener) {
+      listeners.add(listener)
+      return { [Symbol.dispose]: () => void listeners.delete(listener) }
+    },
+    [Symbol.dispose]: () => owned.dispose(),
+  }
+}
+
+/** All three are waited for, so that none is left behind when another fails. */
+function valueOf<T>(result: PromiseSettledResult<T>): T {
+  if (result.status === 'rejected') throw result.reason
+  return result.value
+}
+
+function matches({ name, labels }: PodMatch, pod: Pod): boolean {
+  const own = pod.metadata?.name ?? ''
+  return (name.endsWith('*') ? own.startsWith(name.slice(0, -1)) : own === name) && selects(labels, pod.metadata?.labels, true)
+}
+
+function selects(
+  selector: Readonly<Record<string, string>> = {},
+  labels: Readonly<Record<string, string>> = {},
+  mayBeEmpty = false,
+): boolean {
+  const entries = Object.entries(selector)
+  return (mayBeEmpty || entries.length > 0) && entries.every(([key, value]) => labels[key] === value)
+}
+
+interface Template {
+  readonly labels: Readonly<Record<string, string>>
+  readonly spec: PodSpec
+  readonly match: PodMatch
+}
+
+async function readTemplate(kube: KubeClient, namespace: string, workload: string, signal: AbortSignal): Promise<Template> {
+  const { kind, name } = parseWorkload(workload)
+  const object = (await readWorkload(kube, namespace, workload, signal)) as unknown as {
+    metadata: { labels?: Record<string, string> }
+    spec: PodSpec & {
+      template: { metadata?: { labels?: Record<string, string> }; spec: PodSpec }
+      selector?: { matchLabels?: Record<string, string> }
+    }
+  }
+  if (kind === 'Pod') return { labels: object.metadata.labels ?? {}, spec: object.spec, match: { namespace, name, labels: {} } }
+  const { template, selector } = object.spec
+  return {
+    labels: template.metadata?.labels ?? {},
+    spec: template.spec,
+    match: { namespace, name: `${name}-*`, labels: selector?.matchLabels ?? {} },
+  }
+}
+
+/** A Service stands for the pods that it selects, whoever made them. */
+function templateOfService(namespace: string, name: string, services: readonly Service[], pods: readonly Pod[]): Template {
+  const selector = services.find(({ metadata }) => metadata?.name === name)?.spec?.selector
+  if (!selector)
+    throw new ClusterTestError('ERR_KUBE_NOT_FOUND', `There is no Service "${name}" with a selector in namespace "${namespace}".`, {
+      hint: `It has ${formatList(services.filter(({ spec }) => spec?.selector).map(({ metadata }) => `service/${metadata!.name}`))}.`,
+    })
+  const pod = pods.find(({ metadata }) => selects(selector, metadata?.labels))
+  if (!pod)
+    throw new ClusterTestError('ERR_BRIDGE_NO_PODS', `Service "${name}" selects no pod, so nothing says what its containers are.`, {
+      hint: 'Bridge the workload itself, such as "deployment/…": that works without any pod.',
+    })
+  return { labels: pod.metadata?.labels ?? {}, spec: pod.spec!, match: { namespace, name: '*', labels: selector } }
+}
+
+/** @throws ClusterTestError `ERR_BRIDGE_CONTAINER_NOT_FOUND` */
+export function chooseContainer<Container extends Pick<PodSpec['containers'][number], 'name' | 'ports'>>(
+  containers: readonly Container[],
+  wanted: string | undefined,
+  workload: string,
+): Container {
+  const names = formatList(containers.map(({ name }) => name))
+  if (wanted !== undefined) {
+    const found = containers.find(({ name }) => name === wanted)
+    if (found) return found
+    throw new ClusterTestError('ERR_BRIDGE_CONTAINER_NOT_FOUND', `Workload "${workload}" has no container "${wanted}".`, {
+      hint: `It has ${names}.`,
+    })
+  }
+  const withPorts = containers.filter(({ ports = [] }) => ports.length > 0)
+  const candidates = containers.length === 1 ? containers : withPorts
+  if (candidates.length === 1) return candidates[0]!
+  throw new ClusterTestError(
+    'ERR_BRIDGE_CONTAINER_NOT_FOUND',
+    `Workload "${workload}" has several containers, and nothing says which one to replace.`,
+    {
+      hint: `Set containerName to ${names}.`,
+    },
+  )
+}

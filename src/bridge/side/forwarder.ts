@@ -1,0 +1,51 @@
+import { type AddressInfo, type LookupFunction, type Socket, connect, createServer } from 'node:net'
+
+import type { Endpoint } from '../junction/junction.ts'
+
+export interface Forwarder extends AsyncDisposable {
+  readonly port: number
+}
+
+/**
+ * Passes each connection on to another address.
+ * @param own where to listen; port 0 for any
+ * @param target asked for each connection
+ */
+export async function startForwarder(own: Endpoint, target: () => Endpoint | Promise<Endpoint>): Promise<Forwarder> {
+  const sockets = new Set<Socket>()
+  const track = (socket: Socket, peer: () => Socket | undefined) => {
+    sockets.add(socket)
+    socket.once('close', () => sockets.delete(socket))
+    // Either end breaking breaks the other, as one connection would.
+    socket.on('error', () => peer()?.destroy())
+  }
+  const pass = async (inside: Socket) => {
+    let outside: Socket | undefined
+    track(inside, () => outside)
+    try {
+      outside = connect({ lookup: bothLoopbacks, ...(await target()), allowHalfOpen: true, noDelay: true })
+    } catch {
+      // As a port on which nobody listens.
+      return inside.destroy()
+    }
+    track(outside, () => inside)
+    return inside.pipe(outside).pipe(inside)
+  }
+  const server = createServer({ allowHalfOpen: true, noDelay: true }, (inside) => void pass(inside))
+  await new Promise<void>((resolve, reject) => server.once('error', reject).listen({ ...own, exclusive: true }, resolve))
+  return {
+    port: (server.address() as AddressInfo).port,
+    async [Symbol.asyncDispose]() {
+      const closed = new Promise((resolve) => server.close(resolve))
+      for (const socket of sockets) socket.destroy()
+      await closed
+    },
+  }
+}
+
+/** A program may listen on either one, and not every hosts file has both. */
+const bothLoopbacks: LookupFunction = (_, __, callback) =>
+  callback(null, [
+    { address: '127.0.0.1', family: 4 },
+    { address: '::1', family: 6 },
+  ])

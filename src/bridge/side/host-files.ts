@@ -1,0 +1,40 @@
+import { mkdir, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+
+import { ClusterTestError, messageOf } from '../../support/errors.ts'
+import { extractArchive } from '../../support/extract-archive.ts'
+import type { BridgeParts } from '../bridges.ts'
+import { type RunningContainer, readFiles } from './container-facts.ts'
+import { keepFilesCurrent } from './refresh-files.ts'
+
+/** What is mounted into the replaced container, on the host, in a folder that nobody else can read. */
+export interface HostFiles extends AsyncDisposable {
+  /** The container's own paths begin here. */
+  readonly root: string
+}
+
+/** An empty folder where the workload has no pod. It is in the folder of the run, so that it goes with it, however that ends. */
+export async function startHostFiles(parts: BridgeParts, id: string, source: RunningContainer | undefined): Promise<HostFiles> {
+  await using cleanup = new AsyncDisposableStack()
+  const root = join(parts.folder, `bridge-${id}`)
+  await mkdir(root, { mode: 0o700 })
+  cleanup.defer(() => rm(root, { recursive: true, force: true }))
+  if (source) {
+    for (const archive of await readFiles(parts.docker, source, source.mounts)) await put(archive)
+    cleanup.use(keepFilesCurrent(parts, source, put))
+  }
+  const owned = cleanup.move()
+  return { root, [Symbol.asyncDispose]: () => owned.disposeAsync() }
+
+  async function put(archive: Buffer): Promise<void> {
+    try {
+      await extractArchive(archive, root)
+    } catch (error) {
+      throw new ClusterTestError(
+        'ERR_BRIDGE_LOCAL_FAILED',
+        `The files of pod "${source!.pod.metadata!.name}" could not be copied to "${root}": ${messageOf(error)}`,
+        { cause: error, hint: 'Leave them out with files: false.' },
+      )
+    }
+  }
+}

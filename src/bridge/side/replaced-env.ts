@@ -1,0 +1,33 @@
+import { ClusterTestError } from '../../support/errors.ts'
+import type { BridgeParts } from '../bridges.ts'
+import { type RunningContainer, findRunning, readEnv } from './container-facts.ts'
+import { type EnvOptions, selectEnv } from './env.ts'
+import type { BridgeCall, LocalSide } from '../requests.ts'
+import { findTarget } from '../rules/target.ts'
+
+type Env = Readonly<Record<string, string>>
+
+/** The environment of the replaced container, as the options select it. */
+export async function readSelectedEnv(
+  { docker }: BridgeParts,
+  { kind, env }: { readonly kind?: LocalSide['kind']; readonly env: EnvOptions },
+  source: RunningContainer | undefined,
+): Promise<Env> {
+  // Those run without it: a workload that crashes all the time can be bridged to them.
+  const mayEnd = kind === 'server' || kind === 'container'
+  return selectEnv(source ? await readEnv(docker, source, { mayEnd }) : {}, env)
+}
+
+/** The environment of any container. */
+export async function readEnvOf(
+  parts: BridgeParts,
+  { workload, namespace = parts.namespace, containerName, env }: BridgeCall & { call: 'env' },
+  signal: AbortSignal,
+): Promise<Env> {
+  using target = await findTarget({ kube: parts.cluster.kube, namespace, workload, container: containerName, signal })
+  const source = findRunning(target)
+  if (source) return selectEnv(await readEnv(parts.docker, source), env)
+  throw new ClusterTestError('ERR_BRIDGE_NO_PODS', `No pod of "${workload}" runs, so there is no environment to read.`, {
+    hint: 'It may be scaled to none, or its container may be waiting or restarting.',
+  })
+}

@@ -1,0 +1,51 @@
+import type { Docker } from '../../docker/docker.ts'
+import { execInDocker } from '../../docker/exec.ts'
+import type { Service } from '../../kube/types.ts'
+import { isIPv6 } from '../../support/ip-range.ts'
+import { poll } from '../../support/poll.ts'
+import type { Cluster } from '../cluster.ts'
+import { clusterAddresses } from './gateway.ts'
+
+/**
+ * Waits until every node forwards to the endpoints of these Services. A Service that has a ready endpoint is not
+ * reachable yet: kube-proxy writes its rules up to a second later (iptables mode, which k3s uses), and until then refuses connections.
+ */
+export async function waitForServiceRules(
+  docker: Docker,
+  cluster: Cluster,
+  services: readonly Service[],
+  signal: AbortSignal,
+): Promise<void> {
+  const wanted = services.flatMap(({ spec }) => {
+    return clusterAddresses(spec).flatMap((address) =>
+      (spec?.ports ?? []).map(({ port, protocol = 'TCP' }) => ({ address, port, protocol: protocol.toLowerCase() })),
+    )
+  })
+  await Promise.all(
+    cluster.nodes.map(async ({ name }) => {
+      let missing = wanted
+      await poll(
+        async () => {
+          const save = missing.some(({ address }) => isIPv6(address))
+            ? 'iptables-save -t nat; ip6tables-save -t nat'
+            : 'iptables-save -t nat'
+          const rules = (await execInDocker(docker, name, ['sh', '-c', save], { signal }))
+            .split('\n')
+            .filter((rule) => rule.startsWith('-A KUBE-SERVICES '))
+          missing = missing.filter(
+            ({ address, port, protocol }) =>
+              !rules.some(
+                (rule) =>
+                  rule.includes(`-d ${address}/${isIPv6(address) ? 128 : 32} `) &&
+                  rule.includes(`--dport ${port} `) &&
+                  rule.includes(`-p ${protocol} `) &&
+                  / -j KUBE-SV[CL]-/.test(rule),
+              ),
+          )
+          return missing.length === 0 ? true : undefined
+        },
+        { interval: 50, signal },
+      )
+    }),
+  )
+}

@@ -1,0 +1,118 @@
+import type { ContainerInfo, Docker, NetworkInspectInfo, VolumeInspectInfo } from '../../docker/docker.ts'
+import { type OwnerState, clusterLabel, describeOwner, expiresLabel, ownerLabel, runLabel, suiteLabel } from './owner.ts'
+
+/** What a run has in Docker. */
+export interface RunInventory {
+  readonly run: string
+  readonly owner: { readonly host: string; readonly pid: number; readonly state: OwnerState }
+  readonly clusters: readonly ClusterInventory[]
+  /** Of no cluster. */
+  readonly others: readonly string[]
+}
+
+export interface ClusterInventory {
+  readonly name: string
+  readonly suite: string | undefined
+  /** Until when it stays although its run has ended, ISO 8601; undefined for a cluster that is not kept. */
+  readonly keptUntil: string | undefined
+  /** ISO 8601. */
+  readonly created: string
+  readonly containers: readonly ContainerInventory[]
+  readonly networks: readonly string[]
+  readonly volumes: readonly string[]
+}
+
+export interface ContainerInventory {
+  readonly name: string
+  /** A node's is k3d's; anything else has joined the cluster. */
+  readonly role: 'server' | 'agent' | 'other'
+  /** Docker's: `running`, `exited`, `paused`, … */
+  readonly state: string
+  /** Published ones: `127.0.0.1:36445->6443/tcp`. */
+  readonly ports: readonly string[]
+}
+
+/** What Docker answers about our objects. */
+export interface DockerListing {
+  readonly containers: readonly Pick<ContainerInfo, 'Names' | 'Labels' | 'State' | 'Created' | 'Ports'>[]
+  readonly networks: readonly Pick<NetworkInspectInfo, 'Name' | 'Labels' | 'Created'>[]
+  readonly volumes: readonly Pick<VolumeInspectInfo, 'Name' | 'Labels'>[]
+}
+
+/** Everything that carries our labels, of all runs on this Docker engine, the oldest cluster of a run first. */
+export async function readInventory(docker: Docker): Promise<readonly RunInventory[]> {
+  const ours = { filters: { label: [ownerLabel] } }
+  const [containers, networks, ownVolumes, k3dVolumes] = await Promise.all([
+    docker.engine.listContainers({ all: true, ...ours }),
+    docker.engine.listNetworks(ours),
+    docker.engine.listVolumes(ours),
+    docker.engine.listVolumes({ filters: { label: ['k3d.cluster'] } }),
+  ])
+  return takeInventory({ containers, networks, volumes: [...(ownVolumes.Volumes ?? []), ...(k3dVolumes.Volumes ?? [])] })
+}
+
+/** k3d's own volumes carry only the cluster's name: they count where that is a cluster of ours. */
+export function takeInventory({ containers, networks, volumes }: DockerListing): readonly RunInventory[] {
+  const labelled = [...containers, ...networks, ...volumes].map(({ Labels }) => Labels ?? {}).filter((labels) => labels[ownerLabel])
+  const runs = Object.groupBy(labelled, (labels) => labels[runLabel] ?? '')
+  const isOf = (cluster: string) => (object: { readonly Labels?: Readonly<Record<string, string>> | null | undefined }) =>
+    (object.Labels?.[clusterLabel] ?? object.Labels?.['k3d.cluster']) === cluster
+
+  return Object.entries(runs).map(([run, labels = []]) => {
+    const names = [...new Set(labels.flatMap((each) => each[clusterLabel] ?? []))]
+    const clusters = names.map((name): ClusterInventory => {
+      const own = { containers: containers.filter(isOf(name)), networks: networks.filter(isOf(name)), volumes: volumes.filter(isOf(name)) }
+      const all = [...own.containers, ...own.networks, ...own.volumes].map(({ Labels }) => Labels ?? {})
+      // A volume tells no time: what has nothing else is as old as it is known.
+      const times = [...own.containers.map(({ Created }) => Created * 1000), ...own.networks.map(({ Created }) => Date.parse(Created))]
+      const created = times.length > 0 ? Math.min(...times) : Date.now()
+      return {
+        name,
+        suite: all.find((each) => each[suiteLabel])?.[suiteLabel],
+        keptUntil: timeOf(all.find((each) => each[expiresLabel])?.[expiresLabel]),
+        created: new Date(created).toISOString(),
+        containers: own.containers.map(describeContainer).toSorted((a, b) => order(a) - order(b) || a.name.localeCompare(b.name)),
+        networks: own.networks.map(({ Name }) => Name),
+        volumes: own.volumes.map(({ Name }) => Name),
+      }
+    })
+    const isOther = ({ Labels }: { readonly Labels?: Readonly<Record<string, string>> | null | undefined }) =>
+      Labels?.[runLabel] === run && !Labels[clusterLabel]
+    return {
+      run,
+      owner: describeOwner(labels[0]?.[ownerLabel] ?? ''),
+      clusters: clusters.toSorted((a, b) => a.created.localeCompare(b.created)),
+      others: [
+        ...containers.filter(isOther).map(({ Names }) => nameOf(Names)),
+        ...[...networks, ...volumes].filter(isOther).map(({ Name }) => Name),
+      ],
+    }
+  })
+}
+
+function describeContainer({ Names, Labels, State, Ports }: DockerListing['containers'][number]): ContainerInventory {
+  const role = Labels['k3d.role']
+  const published = Ports.filter(({ PublicPort }) => PublicPort)
+  return {
+    name: nameOf(Names),
+    role: role === 'server' || role === 'agent' ? role : 'other',
+    state: State,
+    ports: published
+      .toSorted((a, b) => a.PrivatePort - b.PrivatePort)
+      .map(({ IP, PublicPort, PrivatePort, Type }) => `${IP}:${PublicPort}->${PrivatePort}/${Type}`),
+  }
+}
+
+/** A time that cannot be read keeps nothing: it would do so for ever. */
+function timeOf(milliseconds = ''): string | undefined {
+  const time = new Date(Number(milliseconds || Number.NaN))
+  return Number.isNaN(time.getTime()) ? undefined : time.toISOString()
+}
+
+function order({ role }: ContainerInventory): number {
+  return ['server', 'agent', 'other'].indexOf(role)
+}
+
+function nameOf(names: readonly string[]): string {
+  return names[0]?.slice(1) ?? ''
+}

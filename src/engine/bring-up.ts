@@ -1,0 +1,132 @@
+import { fillStandIns } from '../bridge/stand-in.ts'
+import type { ExposedServices } from '../cluster/network/exposed-services.ts'
+import { listServices } from '../cluster/network/gateway.ts'
+import { readPauseImage } from '../cluster/pause-image.ts'
+import { waitForServiceRules } from '../cluster/network/service-rules.ts'
+import type { KubeObject, Service } from '../kube/types.ts'
+import { parseWorkload } from '../kube/workload.ts'
+import type { PlannedSeed } from '../seed/plan-seeds.ts'
+import { runSeed } from '../seed/run-seed.ts'
+import { applyManifests } from '../stack/manifests/apply.ts'
+import { type LocalImage, prepareImages } from '../stack/images/images.ts'
+import type { Manifest } from '../stack/manifests/manifests.ts'
+import { describeReadiness, waitForReady } from '../stack/ready/wait.ts'
+import { describeObject, expectsEndpoints, isWorkload, selects } from '../stack/manifests/workloads.ts'
+import { type Progress, runStep } from '../support/progress.ts'
+import { together } from '../support/together.ts'
+import type { SuitePlan } from './plan-suite.ts'
+import type { PooledCluster } from './pool-entry.ts'
+import { type Releases, planReleases } from './releases.ts'
+import type { EngineParts } from './start-suite.ts'
+import type { SuiteSpace } from './suite-space.ts'
+
+export interface BringUpOptions {
+  readonly parts: EngineParts
+  readonly plan: SuitePlan
+  readonly pooled: PooledCluster
+  readonly space: SuiteSpace
+  readonly services: ExposedServices
+  readonly progress: Progress
+  /** Told of the objects just before they are applied. */
+  readonly onApply: (objects: readonly KubeObject[]) => void
+}
+
+/** What is to run: manifests with their images chosen, Helm releases, and data. */
+export interface Stage {
+  readonly images: readonly LocalImage[]
+  readonly manifests: readonly Manifest[]
+  /** What the suite's charts render to, with images chosen. @default no releases */
+  readonly rendered?: readonly Manifest[]
+  /** @default [] */
+  readonly seeds?: SuitePlan['seeds']
+}
+
+/** Makes a function that brings a stage up in a suite's cluster: when it resolves, everything is ready, has its data and can be reached. */
+export function createBringUp({ parts, plan, pooled, space, services, progress, onApply }: BringUpOptions) {
+  const { docker } = parts
+  const { namespace } = plan
+  const { cluster, importOnce } = pooled
+  let exposing: Promise<void> = Promise.resolve()
+
+  return async ({ images, manifests, rendered, seeds = [] }: Stage, signal: AbortSignal): Promise<void> => {
+    const releases = rendered && (await releasesOf(rendered, signal))
+    await importOnce(images, progress, signal)
+    if (manifests.length === 0 && !releases) return
+    await space.claim([...manifests, ...(releases ? plan.rendered : [])], signal)
+    const filled = await fillStandIns(manifests, () => readPauseImage(docker, cluster, signal))
+    onApply(filled.map(({ object }) => object))
+    const applied = await runStep(progress, 'apply', `${manifests.length} objects`, () =>
+      applyManifests(cluster.kube, filled, namespace, signal),
+    )
+    space.record(applied)
+    const expected = [...applied, ...(releases?.objects ?? [])]
+    let isSeeding = seeds.length > 0
+    await together(signal, [
+      (abort) => waitForAll(expected, () => isSeeding || releases?.mayCrash() === true, abort),
+      async (abort) => releases?.install(abort),
+      async (abort) => {
+        for (const stage of seeds)
+          await together(
+            abort,
+            stage.map((planned) => (one: AbortSignal) => seed(planned, expected, one)),
+          )
+        isSeeding = false
+      },
+    ])
+    await waitForRules(expected, (service) => expectsEndpoints(service, expected), signal)
+    await expose(signal)
+  }
+
+  async function releasesOf(prepared: readonly Manifest[], signal: AbortSignal): Promise<Releases | undefined> {
+    if (plan.charts.length === 0) return undefined
+    const filled = await fillStandIns(prepared, () => readPauseImage(docker, cluster, signal))
+    return planReleases({ charts: plan.charts, planned: plan.rendered, prepared: filled, cluster, trackChild: parts.trackChild, progress })
+  }
+
+  /** One after the other, since seeds of several workloads run at the same time. */
+  function expose(signal: AbortSignal): Promise<void> {
+    exposing = exposing.catch(() => undefined).then(() => services.update(signal))
+    return exposing
+  }
+
+  async function waitForRules(expected: readonly KubeObject[], isMeant: (service: Service) => boolean, signal: AbortSignal): Promise<void> {
+    const own = (await listServices(cluster, signal)).filter((service) => expected.some((object) => isSame(object, service)))
+    await waitForServiceRules(docker, cluster, own.filter(isMeant), signal)
+  }
+
+  function waitForAll(applied: readonly KubeObject[], mayCrash: () => boolean, signal: AbortSignal): Promise<void> {
+    const workloads = applied.filter(isWorkload)
+    const what = workloads.length === 1 ? describeObject(workloads[0]!) : `${workloads.length} workloads`
+    return runStep(progress, 'wait', `${what} ready`, () =>
+      waitForReady(cluster.kube, applied, {
+        signal,
+        mayCrash,
+        namespaces: () => space.namespaces,
+        onChange: (pending) => progress({ kind: 'start', step: 'wait', text: pending.map(describeReadiness).join('; ') }),
+      }),
+    )
+  }
+
+  /** As soon as the workload itself is ready: others may need its data before they are. */
+  async function seed(planned: PlannedSeed, expected: readonly KubeObject[], signal: AbortSignal): Promise<void> {
+    const { kind, name } = parseWorkload(planned.workload)
+    const object = expected.find((each) => each.kind === kind && each.metadata.name === name)
+    if (object) await waitForReady(cluster.kube, [object], { signal, mayCrash: () => true, namespaces: () => space.namespaces })
+    await waitForRules(expected, (service) => object !== undefined && selects(service, object), signal)
+    await expose(signal)
+    await runSeed(planned, { kube: cluster.kube, namespace, addresses: services.addresses, applyJob, progress, signal })
+  }
+
+  async function applyJob(manifests: readonly Manifest[], signal: AbortSignal): Promise<void> {
+    const job = await prepareImages({ ...parts, plan: plan.images, manifests, progress, signal })
+    await importOnce(job.images, progress, signal)
+    await space.claim(job.manifests, signal)
+    const applied = await applyManifests(cluster.kube, job.manifests, namespace, signal)
+    space.record(applied)
+    await waitForReady(cluster.kube, applied, { signal, namespaces: () => space.namespaces })
+  }
+}
+
+function isSame({ kind, metadata }: KubeObject, service: Service): boolean {
+  return kind === 'Service' && metadata.name === service.metadata?.name && metadata.namespace === service.metadata.namespace
+}

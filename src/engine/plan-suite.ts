@@ -1,0 +1,69 @@
+import { resolve } from 'node:path'
+
+import { checkStandIns, planStandIns } from '../bridge/stand-in.ts'
+import { type PlannedSeed, planSeeds } from '../seed/plan-seeds.ts'
+import { type ChartPlan, namespacesOf, planCharts } from '../stack/charts/charts.ts'
+import { planImages } from '../stack/images/images.ts'
+import { renderKustomize } from '../stack/manifests/kustomize.ts'
+import { type Manifest, loadManifests } from '../stack/manifests/manifests.ts'
+import { type HostMount, addMounts, checkMounts, planMounts } from '../stack/images/mounts.ts'
+import { loadSecrets } from '../stack/manifests/secrets.ts'
+import { checkNames } from '../stack/services/check-services.ts'
+import { serviceManifests } from '../stack/services/service-manifests.ts'
+import type { DecryptOptions } from '../stack/tools/sops.ts'
+import { randomId, slug } from '../support/identity.ts'
+import type { LeaseRequest } from '../broker/protocol.ts'
+
+/** @throws ClusterTestError for every path that does not exist and every manifest that cannot be one */
+export async function planSuite(request: LeaseRequest, runFolder: string, signal: AbortSignal): Promise<SuitePlan> {
+  const { options, bridged, suite } = request
+  const folder = resolve(request.folder, options.folder ?? '.')
+  const namespace = options.cluster === 'shared' ? `${slug(suite, 40)}-${randomId(2)}` : 'default'
+  const seeds = await planSeeds(options, folder)
+  const images = await planImages(options.images, folder)
+  const keys = keysOf(request, signal)
+  const ofServices = Object.entries(options.services ?? {}).flatMap(([name, service]) => serviceManifests(name, service, namespace))
+  const ofFiles = (
+    await Promise.all([
+      loadSecrets(options.secrets, folder, keys),
+      loadManifests(options.manifests ?? [], folder, keys),
+      renderKustomize(options.kustomize, folder, signal),
+    ])
+  ).flat()
+  const charts = await planCharts(options.charts, { ...keys, folder, runFolder, namespace })
+  const rendered = charts.flatMap(({ manifests }) => manifests)
+  checkNames([...ofFiles, ...rendered], ofServices, namespace)
+  const loaded = [...ofServices, ...ofFiles, ...namespacesOf(options.charts, ofFiles)]
+  const everything = [...loaded, ...rendered]
+  const mounts = await planMounts(options.mount, folder)
+  checkMounts(mounts, everything)
+  checkStandIns(everything, { bridged, namespace })
+  const { manifests, notes } = planStandIns(addMounts(everything, mounts), { bridged, images, namespace })
+  return {
+    ...{ request, namespace, seeds, images, mounts, charts, notes },
+    manifests: manifests.slice(0, loaded.length),
+    rendered: manifests.slice(loaded.length),
+  }
+}
+
+/** What a suite asks for, read and checked before anything is created. */
+export interface SuitePlan {
+  readonly request: LeaseRequest
+  /** Where objects go that name none. */
+  readonly namespace: string
+  readonly manifests: readonly Manifest[]
+  readonly charts: readonly ChartPlan[]
+  /** What the charts render to. */
+  readonly rendered: readonly Manifest[]
+  readonly images: Awaited<ReturnType<typeof planImages>>
+  readonly seeds: readonly (readonly PlannedSeed[])[]
+  readonly mounts: readonly HostMount[]
+  /** What the user has to know of it. */
+  readonly notes: readonly string[]
+}
+
+/** Where sops finds its keys. */
+export function keysOf({ folder, options }: LeaseRequest, signal: AbortSignal): DecryptOptions {
+  const ageKeyFile = options.sops?.ageKeyFile
+  return { signal, ...(ageKeyFile === undefined ? {} : { ageKeyFile: resolve(folder, options.folder ?? '.', ageKeyFile) }) }
+}

@@ -1,0 +1,91 @@
+import type { Cluster } from '../cluster/cluster.ts'
+import type { KubeObject } from '../kube/types.ts'
+import type { ChartPlan } from '../stack/charts/charts.ts'
+import { installChart } from '../stack/charts/install-chart.ts'
+import type { Manifest } from '../stack/manifests/manifests.ts'
+import { type Container, mapContainers, mapPodSpec } from '../stack/manifests/pod-spec.ts'
+import { type PostRender, isHook, objectKey } from '../stack/charts/post-render.ts'
+import { isWorkload } from '../stack/manifests/workloads.ts'
+import { type Progress, runStep } from '../support/progress.ts'
+import { together } from '../support/together.ts'
+
+export interface ReleasesOptions {
+  readonly charts: readonly ChartPlan[]
+  /** What the charts render to, one after the other, with stand-ins in place. */
+  readonly planned: readonly Manifest[]
+  /** The same with images chosen. */
+  readonly prepared: readonly Manifest[]
+  readonly cluster: Cluster
+  readonly trackChild: (event: 'started' | 'ended', pid: number) => void
+  readonly progress: Progress
+}
+
+/** The Helm releases of a suite. */
+export interface Releases {
+  /** The workloads and Services that will be there. Hooks are Helm's to wait for. */
+  readonly objects: readonly KubeObject[]
+  /** Whether a workload may crash because what it waits for is a hook. */
+  readonly mayCrash: () => boolean
+  /** All at the same time. */
+  install(signal: AbortSignal): Promise<void>
+}
+
+export function planReleases({ charts, planned, prepared, cluster, trackChild, progress }: ReleasesOptions): Releases {
+  const unfinished = new Set(charts.filter(({ options }) => options.wait === false))
+  return {
+    objects: prepared.map(({ object }) => object).filter((object) => (isWorkload(object) || object.kind === 'Service') && !isHook(object)),
+    mayCrash: () => unfinished.size > 0,
+    async install(signal) {
+      await together(
+        signal,
+        charts.map((chart) => async (abort: AbortSignal) => {
+          const onNote = (text: string) => progress({ kind: 'note', step: 'chart', text })
+          const first = charts.slice(0, charts.indexOf(chart)).flatMap(({ manifests }) => manifests).length
+          const part = (list: readonly Manifest[]) => list.slice(first, first + chart.manifests.length)
+          const postRender = compareRendered(chart, part(planned), part(prepared))
+          const options = { ...cluster, postRender, onNote, onChild: trackChild, signal: abort }
+          await runStep(progress, 'chart', `release "${chart.release}"`, () => installChart(chart, options))
+          unfinished.delete(chart)
+        }),
+      )
+    },
+  }
+}
+
+/** What the preparation has changed, as the post-renderer can do it to whatever Helm renders in the end. */
+export function compareRendered(
+  { namespace, manifests }: Pick<ChartPlan, 'namespace' | 'manifests'>,
+  planned: readonly Manifest[],
+  prepared: readonly Manifest[],
+): PostRender {
+  const images: Record<string, PostRender['images'][string]> = {}
+  const podSpecs: Record<string, unknown> = {}
+  for (const [index, { object }] of manifests.entries()) {
+    const after = prepared[index]!.object
+    if (JSON.stringify(object) !== JSON.stringify(planned[index]!.object)) podSpecs[objectKey(object, namespace)] = podSpecOf(after)
+    else {
+      const from = containersOf(object)
+      for (const [each, { image, imagePullPolicy }] of containersOf(after).entries()) {
+        const original = from[each]!
+        const policy = original.imagePullPolicy === undefined && imagePullPolicy !== undefined ? { imagePullPolicy } : {}
+        if (original.image !== image || 'imagePullPolicy' in policy) images[original.image] = { image, ...policy }
+      }
+    }
+  }
+  return { namespace, images, podSpecs }
+}
+
+function containersOf(object: KubeObject): readonly Container[] {
+  const containers: Container[] = []
+  mapContainers(object, (container) => {
+    containers.push(container)
+    return container
+  })
+  return containers
+}
+
+function podSpecOf(object: KubeObject): unknown {
+  let found: unknown
+  mapPodSpec(object, (spec) => (found = spec))
+  return found
+}

@@ -1,0 +1,153 @@
+import { createBridges } from '../bridge/bridges.ts'
+import { planStandIns } from '../bridge/stand-in.ts'
+import type { Cluster } from '../cluster/cluster.ts'
+import { exposeServices } from '../cluster/network/exposed-services.ts'
+import type { ServiceAddress } from '../cluster/network/gateway.ts'
+import type { K3d } from '../cluster/k3d.ts'
+import type { Owner } from '../cluster/ownership/owner.ts'
+import type { Docker } from '../docker/docker.ts'
+import type { KubeObject } from '../kube/types.ts'
+import { startDiagnosis } from '../report/diagnosis.ts'
+import type { RequestRecord } from '../report/model.ts'
+import { type RecordedBridges, recordBridges } from '../report/record-bridges.ts'
+import type { SuiteRecorder } from '../report/recorder.ts'
+import { formatTimes } from '../report/timings.ts'
+import { resettable, saveStores } from '../seed/reset.ts'
+import type { ImageSubstitutes } from '../stack/images/image-names.ts'
+import { planImages, prepareImages } from '../stack/images/images.ts'
+import { loadManifests } from '../stack/manifests/manifests.ts'
+import { addMounts } from '../stack/images/mounts.ts'
+import type { ImageBuild } from '../stack/options.ts'
+import { waitForChecks } from '../stack/ready/ready-checks.ts'
+import type { Progress } from '../support/progress.ts'
+import { together } from '../support/together.ts'
+import { createBringUp } from './bring-up.ts'
+import { type SuitePlan, keysOf } from './plan-suite.ts'
+import type { Place } from './pool.ts'
+import { shareCluster } from './share-cluster.ts'
+import { wholeCluster } from './suite-space.ts'
+
+/** What every suite of a run shares. */
+export interface EngineParts {
+  readonly docker: Docker
+  readonly k3d: K3d
+  readonly owner: Owner
+  /** Private folder of the run. */
+  readonly folder: string
+  readonly nodeImage: string | undefined
+  readonly substitutes: ImageSubstitutes
+  readonly buildNetwork: string | undefined
+  /** Told of every process that must not outlive the run; a negative number stands for a process group. */
+  readonly trackChild: (event: 'started' | 'ended', pid: number) => void
+}
+
+/** A cluster with its stack running and its data in it. */
+export interface RunningSuite extends AsyncDisposable {
+  readonly cluster: Cluster
+  readonly namespace: string
+  /** Whether other suites are in the cluster too. */
+  readonly isShared: boolean
+  /** Of all Services that were there after the last apply. */
+  readonly addresses: readonly ServiceAddress[]
+  readonly bridges: Pick<RecordedBridges, 'handle'>
+  /** Folder of the suite's bundle, once something has failed. */
+  readonly bundle: string | undefined
+  /** What the set-up took, for people. */
+  readonly setup: string
+  apply(sources: ManifestSources, signal: AbortSignal): Promise<void>
+  /** Told of each test that fails; the state of the cluster is written down at the first one. */
+  testFailed(requests: readonly RequestRecord[]): void
+  /** Told when all tests have ended, before the disposal. */
+  finish(failed: boolean, requests: readonly RequestRecord[]): Promise<void>
+}
+
+type ManifestSources = string | KubeObject | readonly (string | KubeObject)[]
+
+/** The whole life of a suite in its cluster, top to bottom. Whatever fails takes everything with it, unless the cluster is kept. */
+export async function startSuite(
+  parts: EngineParts,
+  plan: SuitePlan,
+  place: Place,
+  { progress, recorder }: { readonly progress: Progress; readonly recorder: SuiteRecorder },
+  signal: AbortSignal,
+): Promise<RunningSuite> {
+  const { docker } = parts
+  const { namespace, request } = plan
+  tell(plan.notes)
+  await using cleanup = new AsyncDisposableStack()
+
+  const [pooled, stack] = await together(signal, [
+    (abort) => place.enter(abort),
+    (abort) => prepareImages({ ...parts, plan: plan.images, manifests: [...plan.manifests, ...plan.rendered], progress, signal: abort }),
+  ])
+  const { cluster, importOnce } = pooled
+  const { kube } = cluster
+  const isShared = request.options.cluster === 'shared'
+  const space = isShared ? await shareCluster(pooled, plan, place, cleanup, signal) : wholeCluster(namespace)
+  const written: KubeObject[] = []
+  let recorded: RecordedBridges | undefined
+  const outputs = async () => (await recorded?.outputs()) ?? []
+  const namespaces = () => space.namespaces
+  const diagnosis = cleanup.use(await startDiagnosis({ docker, cluster, recorder, namespaces, manifests: written, outputs }, signal))
+  const services = exposeServices(docker, cluster, (service) => space.isOwn(service))
+  cleanup.defer(() => (place.isKept ? place.leave(services) : services[Symbol.asyncDispose]()))
+  const addresses = () => services.addresses
+
+  const bringUp = createBringUp({ parts, plan, pooled, space, services, progress, onApply: note })
+  const manifests = stack.manifests.slice(0, plan.manifests.length)
+  const rendered = stack.manifests.slice(plan.manifests.length)
+  await bringUp({ images: stack.images, manifests, rendered, seeds: plan.seeds }, signal)
+  await waitForChecks(request.options.ready ?? {}, { kube, namespace, addresses, progress, signal })
+  await saveStores(resettable(request.options), { kube, namespace, signal })
+
+  // The last one in: bridges end before what they lead to.
+  const bridges = cleanup.use(createBridges({ ...parts, cluster, namespace, addresses, prepareImage: prepareLocalImage, progress }))
+  recorded = recordBridges(bridges, recorder)
+  const owned = cleanup.move()
+  recorder.record.ready = Date.now()
+  return {
+    cluster,
+    namespace,
+    isShared,
+    bridges: recorded,
+    bundle: recorder.folder,
+    setup: formatTimes(recorder.record),
+    get addresses() {
+      return services.addresses
+    },
+    async apply(sources, abort) {
+      const loaded = await loadManifests(sources, request.folder, keysOf(request, abort))
+      const { bridged } = request
+      const planned = planStandIns(addMounts(loaded, plan.mounts), { bridged, images: plan.images, namespace })
+      tell(planned.notes)
+      const { imported } = importOnce
+      const more = { ...parts, plan: plan.images, manifests: planned.manifests, imported, progress, signal: abort }
+      await bringUp(await prepareImages(more), abort)
+    },
+    testFailed(requests) {
+      recorder.addRequests(requests)
+      void diagnosis.collect()
+    },
+    async finish(failed, requests) {
+      recorder.addRequests(requests)
+      recorder.record.finished = Date.now()
+      if (failed && !signal.aborted) await diagnosis.collect()
+    },
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
+  }
+
+  function tell(notes: readonly string[]): void {
+    for (const text of notes) progress({ kind: 'note', step: 'bridge', text })
+  }
+
+  function note(objects: readonly KubeObject[]): void {
+    written.push(...objects)
+    for (const { metadata } of objects) for (const name of [metadata.name, metadata.namespace]) if (name) recorder.addName(name)
+  }
+
+  async function prepareLocalImage(image: string | ImageBuild, abort: AbortSignal): Promise<string> {
+    const images = await planImages(typeof image === 'string' ? [image] : { 'local-container': image }, request.folder)
+    const prepared = await prepareImages({ ...parts, plan: images, manifests: [], progress, signal: abort })
+    return prepared.images[0]!.reference
+  }
+}

@@ -1,0 +1,128 @@
+import type { Cluster } from '../cluster/cluster.ts'
+import { KubeStatusError } from '../kube/client.ts'
+import type { KubeObject, Service } from '../kube/types.ts'
+import type { Manifest } from '../stack/manifests/manifests.ts'
+import { ClusterTestError } from '../support/errors.ts'
+import { poll } from '../support/poll.ts'
+import type { ClaimOwner, Claims } from './claims.ts'
+import { type ObjectName, removeObjects } from './remove-objects.ts'
+
+/** What of a cluster is a suite's. */
+export interface SuiteSpace {
+  /** Where objects live that name no namespace. */
+  readonly namespace: string
+  /** All that the suite has; undefined for every namespace that there is. */
+  readonly namespaces: readonly string[] | undefined
+  isOwn(service: Service): boolean
+  /** Before manifests are applied: whether they may be. */
+  claim(manifests: readonly Manifest[], signal: AbortSignal): Promise<void>
+  /** After they are: so that all of it can be removed. */
+  record(applied: readonly KubeObject[]): void
+}
+
+/** A cluster of the suite's own. */
+export function wholeCluster(namespace: string): SuiteSpace {
+  return { namespace, namespaces: undefined, isOwn: () => true, claim: async () => {}, record: () => {} }
+}
+
+/** A suite's part of a shared cluster. Both removals reject when something does not go. */
+export interface SharedSpace extends SuiteSpace {
+  removeOutside(signal: AbortSignal): Promise<void>
+  /** Takes longer. */
+  removeNamespaces(signal: AbortSignal): Promise<void>
+}
+
+/** A namespace in a shared cluster, and whatever the suite applies outside of it. */
+export async function createSuiteSpace(
+  { kube }: Cluster,
+  { namespace, claims, owner, signal }: { namespace: string; claims: Claims; owner: ClaimOwner; signal: AbortSignal },
+): Promise<SharedSpace> {
+  const outside = new Map<string, ObjectName>()
+  const body = { apiVersion: 'v1', kind: 'Namespace', metadata: { name: namespace } }
+  await kube.request('POST', '/api/v1/namespaces', { body, signal })
+  // A controller whose first pod is refused for want of it waits longer than this.
+  await poll(() => exists(`/api/v1/namespaces/${namespace}/serviceaccounts/default`, signal), { interval: 50, signal })
+
+  return {
+    namespace,
+    get namespaces() {
+      return [namespace, ...[...outside.values()].filter(isNamespace).map(({ name }) => name)]
+    },
+    isOwn: ({ metadata }) =>
+      metadata?.namespace === namespace ||
+      outside.has(keyOf({ kind: 'Service', name: metadata!.name!, namespace: metadata!.namespace })) ||
+      outside.has(keyOf({ kind: 'Namespace', name: metadata!.namespace!, namespace: undefined })),
+    async claim(manifests, abort) {
+      const named = (await Promise.all(manifests.map((manifest) => locate(manifest, manifests, abort)))).filter(
+        (each) => each !== undefined,
+      )
+      const added = named.filter((each) => !outside.has(keyOf(each)))
+      await claims.claim(added.map(keyOf), owner, abort)
+      await Promise.all(added.map((each) => refuseForeign(each, abort)))
+      for (const each of added) outside.set(keyOf(each), each)
+    },
+    record(applied) {
+      for (const { apiVersion, kind, metadata } of applied) {
+        const { name, namespace: placed } = metadata
+        if (placed !== namespace) outside.set(keyOf({ kind, name, namespace: placed }), { apiVersion, kind, name, namespace: placed })
+      }
+    },
+    async removeOutside(abort) {
+      await removeObjects(
+        kube,
+        [...outside.values()].filter((each) => !isNamespace(each)),
+        abort,
+      )
+    },
+    async removeNamespaces(abort) {
+      const own = { apiVersion: 'v1', kind: 'Namespace', name: namespace, namespace: undefined }
+      await removeObjects(kube, [own, ...[...outside.values()].filter(isNamespace)], abort)
+    },
+  }
+
+  async function exists(path: string, abort: AbortSignal): Promise<true | undefined> {
+    try {
+      await kube.request('GET', path, { signal: abort })
+      return true
+    } catch (error) {
+      if (error instanceof KubeStatusError && error.statusCode === 404) return undefined
+      throw error
+    }
+  }
+
+  /** The name of an object outside of the suite's namespace; undefined for all others. */
+  async function locate({ object }: Manifest, all: readonly Manifest[], abort: AbortSignal): Promise<ObjectName | undefined> {
+    const { apiVersion, kind, metadata } = object
+    const isNamespaced = (await kube.resource(apiVersion, kind, abort))?.namespaced ?? scopeOf(object, all) !== 'Cluster'
+    const placed = isNamespaced ? (metadata.namespace ?? namespace) : undefined
+    return metadata.name && placed !== namespace ? { apiVersion, kind, name: metadata.name, namespace: placed } : undefined
+  }
+
+  /** What is there already is the cluster's own, and other suites need it as it is. */
+  async function refuseForeign(each: ObjectName, abort: AbortSignal): Promise<void> {
+    const resource = await kube.resource(each.apiVersion, each.kind, abort)
+    if (!resource || !(await exists(resource.path(each.namespace, each.name), abort))) return
+    throw new ClusterTestError(
+      'ERR_CLUSTER_SHARED_CONFLICT',
+      `Suite "${owner.suite}" (${owner.file}) shares a cluster, and has ${keyOf(each)}, which is the cluster's own.`,
+      { hint: `Leave it out, give it another name, or set cluster: 'own'.` },
+    )
+  }
+}
+
+function isNamespace({ kind }: Pick<ObjectName, 'kind'>): boolean {
+  return kind === 'Namespace'
+}
+
+/** For people too. */
+function keyOf({ kind, name, namespace }: Omit<ObjectName, 'apiVersion'>): string {
+  return `${kind} "${name}"${namespace ? ` in namespace "${namespace}"` : ''}`
+}
+
+/** Of a kind that is defined by the same manifests. */
+function scopeOf({ apiVersion, kind }: KubeObject, all: readonly Manifest[]): string | undefined {
+  const definitions = all
+    .filter(({ object }) => object.kind === 'CustomResourceDefinition')
+    .map(({ object }) => object['spec'] as { group?: string; scope?: string; names?: { kind?: string } } | undefined)
+  return definitions.find((spec) => spec?.names?.kind === kind && apiVersion.startsWith(`${spec.group}/`))?.scope
+}

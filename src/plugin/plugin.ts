@@ -1,0 +1,139 @@
+import { join, resolve } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+import type {} from 'vitest/config'
+import type { Vite, Vitest } from 'vitest/node'
+
+import { type Broker, startBroker } from '../broker/broker.ts'
+import { createReporter } from './reporter.ts'
+import { rerunOnChange } from './rerun.ts'
+import { handleSignals } from './signals.ts'
+import { createTerminalProgress } from './terminal.ts'
+import { createRecorder } from '../report/recorder.ts'
+import { parseSubstitutes } from '../stack/images/image-names.ts'
+import { disposeWithin } from '../support/deadline.ts'
+import { ClusterTestError, messageOf } from '../support/errors.ts'
+
+export interface KubernetesPluginOptions {
+  /** The k3d program. @default VITEST_KUBERNETES_K3D, or else `k3d` on PATH */
+  readonly k3d?: string
+  /** Node image for every cluster. @default VITEST_KUBERNETES_NODE_IMAGE, or else k3d's own k3s image */
+  readonly nodeImage?: string
+  /** Images to use in place of others in manifests and Dockerfiles, by repository: `{ postgres: 'mirror.example.com/postgres:17' }`. @default VITEST_KUBERNETES_IMAGES (`postgres=…,redis=…`) */
+  readonly imageSubstitutes?: Readonly<Record<string, string>>
+  /** Docker network for the RUN steps of image builds, such as `host`. @default VITEST_KUBERNETES_BUILD_NETWORK, or else Docker's own */
+  readonly buildNetwork?: string
+  /** Clusters at the same time; further suites wait. @default the number of processors that Docker has */
+  readonly maxClusters?: number
+  /** Milliseconds that a cluster which no suite uses is held ready for the next one: a shared one, and in watch mode every one. @default 300_000 */
+  readonly idleTimeout?: number
+  /** Milliseconds for the teardown of a suite, and of what is left at the end of the run: a hung Docker engine must not hang a run. @default 180_000 */
+  readonly teardownTimeout?: number
+  /**
+   * Folder of the reports, relative to vitest's root: a page of the run (`report.html`), its figures (`timings.json`), and the state of
+   * the cluster of each suite that failed. Runs replace what is in it. `false` for none, and no table of timings in the terminal either.
+   * @default '.vitest/kubernetes'
+   */
+  readonly report?: string | false
+  /** Clean up on Ctrl-C, SIGTERM and SIGHUP. @default true */
+  readonly handleSignals?: boolean
+}
+
+/**
+ * The vitest plugin: it owns the clusters of a run.
+ *
+ * @example
+ * import { kubernetes } from 'vitest-kubernetes/plugin'
+ * export default defineConfig({ plugins: [kubernetes()] })
+ */
+export function kubernetes(options: KubernetesPluginOptions = {}): Vite.Plugin {
+  return {
+    name: 'vitest-kubernetes',
+    async configureVitest({ vitest, project }) {
+      const broker = await brokerOf(vitest, options)
+      const { teardownTimeout = defaultTeardownTimeout } = options
+      project.provide('vitest-kubernetes', { ...broker.address, junit: hasReporter(vitest, 'junit'), teardownTimeout })
+      project.config.setupFiles.push(setupFile)
+    },
+  }
+}
+
+/** More than one request to an engine that does not answer. */
+const defaultTeardownTimeout = 180_000
+
+/** The hook runs once for each project of a vitest instance, and again after a restart in watch mode. */
+const brokers = new WeakMap<Vitest, Promise<Broker>>()
+
+function brokerOf(vitest: Vitest, options: KubernetesPluginOptions): Promise<Broker> {
+  const known = brokers.get(vitest)
+  if (known) return known
+  const broker = createBroker(vitest, options)
+  brokers.set(vitest, broker)
+  return broker
+}
+
+async function createBroker(vitest: Vitest, options: KubernetesPluginOptions): Promise<Broker> {
+  const { maxClusters } = options
+  if (maxClusters !== undefined && !(Number.isInteger(maxClusters) && maxClusters > 0)) {
+    throw new ClusterTestError('ERR_OPTIONS_INVALID', `Expected \`maxClusters\` to be a positive integer, got ${maxClusters}.`)
+  }
+  const { idleTimeout = 300_000, teardownTimeout = defaultTeardownTimeout } = options
+  for (const [name, value] of Object.entries({ idleTimeout, teardownTimeout })) {
+    if (value > 0 && value < 2 ** 31) continue
+    throw new ClusterTestError(
+      'ERR_OPTIONS_INVALID',
+      `Expected \`${name}\` to be a positive number of milliseconds below 2 ** 31, got ${value}.`,
+    )
+  }
+  const { env } = process
+  const { report = join('.vitest', 'kubernetes') } = options
+  const recorder = createRecorder(report === false ? undefined : resolve(vitest.config.root, report))
+  if (report !== false) {
+    const log = (text: string) => vitest.logger.log(text)
+    vitest.config.reporters.push(createReporter(recorder, { root: vitest.config.root, env, log }))
+  }
+  const broker = await startBroker({
+    k3d: options.k3d ?? (env.VITEST_KUBERNETES_K3D || 'k3d'),
+    nodeImage: options.nodeImage ?? (env.VITEST_KUBERNETES_NODE_IMAGE || undefined),
+    substitutes: options.imageSubstitutes ?? parseSubstitutes(env.VITEST_KUBERNETES_IMAGES),
+    buildNetwork: options.buildNetwork ?? (env.VITEST_KUBERNETES_BUILD_NETWORK || undefined),
+    maxClusters: options.maxClusters,
+    isWatch: vitest.config.watch,
+    ...(vitest.config.watch && { onRequest: rerunOnChange(vitest) }),
+    idleTimeout,
+    progress: createTerminalProgress((line) => vitest.logger.log(line)),
+    recorder,
+  })
+  let signalled: NodeJS.Signals | undefined
+  const signals =
+    options.handleSignals === false
+      ? undefined
+      : handleSignals(async (signal) => {
+          signalled = signal
+          if (broker.isUsed)
+            vitest.logger.log(`${signal}: removing the clusters. Once more ends vitest at once, and they are removed all the same.`)
+          broker.cancel(new ClusterTestError('ERR_SETUP_CANCELLED', `The run was cancelled by ${signal}.`))
+          await vitest.cancelCurrentRun('keyboard-input')
+          await vitest.exit(true)
+        })
+  vitest.onClose(async () => {
+    if (brokers.get(vitest) === undefined) return
+    brokers.delete(vitest)
+    try {
+      await disposeWithin(teardownTimeout, 'The end of the run', broker)[Symbol.asyncDispose]()
+    } catch (error) {
+      vitest.logger.error(messageOf(error))
+      process.exitCode ||= 1
+    }
+    signals?.[Symbol.dispose]()
+    // As a shell reports a process that a signal ended; vitest says 1.
+    if (signalled) process.exitCode = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 }[signalled as 'SIGINT']
+  })
+  return broker
+}
+
+function hasReporter({ config }: Vitest, name: string): boolean {
+  return config.reporters.some((reporter) => (Array.isArray(reporter) ? reporter[0] : reporter) === name)
+}
+
+const setupFile = fileURLToPath(new URL(`../suite/setup${import.meta.url.endsWith('.ts') ? '.ts' : '.js'}`, import.meta.url))

@@ -1,0 +1,49 @@
+import { stat } from 'node:fs/promises'
+import { resolve } from 'node:path'
+
+import { ClusterTestError } from '../../support/errors.ts'
+import { CommandError } from '../../support/run-command.ts'
+import { type Manifest, parseManifests } from './manifests.ts'
+import { runTool } from '../tools/run-tool.ts'
+
+/**
+ * Renders overlays by `kubectl kustomize`.
+ * @throws ClusterTestError `ERR_MANIFEST_NOT_FOUND` for a folder that is not there, `ERR_KUSTOMIZE_FAILED` with Kustomize's words
+ */
+export async function renderKustomize(
+  overlays: string | readonly string[] = [],
+  folder: string,
+  signal?: AbortSignal,
+): Promise<readonly Manifest[]> {
+  const rendered = await Promise.all([overlays].flat().map((overlay) => render(overlay, folder, signal)))
+  return rendered.flat()
+}
+
+async function render(overlay: string, folder: string, signal: AbortSignal | undefined): Promise<readonly Manifest[]> {
+  const path = resolve(folder, overlay)
+  const isFolder = await stat(path).then(
+    (stats) => stats.isDirectory(),
+    () => false,
+  )
+  if (!isFolder)
+    throw new ClusterTestError(
+      'ERR_MANIFEST_NOT_FOUND',
+      `Folder "${overlay}" of option \`kustomize\` does not exist: looked at "${path}".`,
+      {
+        hint: 'Name the folder of the kustomization.yaml, relative to the test file.',
+      },
+    )
+  try {
+    return parseManifests(await runTool('kubectl', ['kustomize', path], 'option `kustomize`', { signal }), `kustomize ${overlay}`)
+  } catch (error) {
+    if (!(error instanceof CommandError)) throw error
+    throw new ClusterTestError(
+      'ERR_KUSTOMIZE_FAILED',
+      `"${overlay}" could not be rendered by "kubectl kustomize": ${error.output
+        .trim()
+        .replace(/^error: /, '')
+        .replaceAll(path, overlay)}`,
+      { cause: error },
+    )
+  }
+}

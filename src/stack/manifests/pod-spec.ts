@@ -1,0 +1,45 @@
+import type { KubeObject } from '../../kube/types.ts'
+
+/** A container of a manifest, which may be anything: nobody has checked it yet. */
+export interface Container {
+  readonly name: string
+  readonly image: string
+  readonly imagePullPolicy?: string
+  readonly [key: string]: unknown
+}
+
+/** A copy of a workload with its containers changed; other kinds come back as they are. */
+export function mapContainers(object: KubeObject, map: (container: Container) => Container): KubeObject {
+  return mapPodSpec(object, (spec) => {
+    const lists = ['containers', 'initContainers'].filter((key) => Array.isArray(spec[key]))
+    return {
+      ...spec,
+      ...Object.fromEntries(
+        lists.map((key) => [key, (spec[key] as Container[]).map((each) => (typeof each?.image === 'string' ? map(each) : each))]),
+      ),
+    }
+  })
+}
+
+/** A copy of a workload with the spec of its pods changed; other kinds come back as they are. */
+export function mapPodSpec(object: KubeObject, map: (spec: Record<string, unknown>) => unknown): KubeObject {
+  const path = podSpecPaths[object.kind]
+  return path ? (mapPath(object, path, map) as KubeObject) : object
+}
+
+const podSpecPaths: Readonly<Record<string, readonly string[]>> = {
+  Pod: ['spec'],
+  Deployment: ['spec', 'template', 'spec'],
+  StatefulSet: ['spec', 'template', 'spec'],
+  DaemonSet: ['spec', 'template', 'spec'],
+  ReplicaSet: ['spec', 'template', 'spec'],
+  ReplicationController: ['spec', 'template', 'spec'],
+  Job: ['spec', 'template', 'spec'],
+  CronJob: ['spec', 'jobTemplate', 'spec', 'template', 'spec'],
+}
+
+function mapPath(value: unknown, [key, ...rest]: readonly string[], map: (value: Record<string, unknown>) => unknown): unknown {
+  if (typeof value !== 'object' || value === null) return value
+  if (key === undefined) return map(value as Record<string, unknown>)
+  return { ...value, [key]: mapPath((value as Record<string, unknown>)[key], rest, map) }
+}

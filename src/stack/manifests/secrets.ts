@@ -1,0 +1,71 @@
+import { readFile } from 'node:fs/promises'
+import { extname, relative, resolve } from 'node:path'
+
+import { ClusterTestError } from '../../support/errors.ts'
+import { type Manifest, loadManifests } from './manifests.ts'
+import type { StackOptions } from '../options.ts'
+import { type DecryptOptions, decryptFile, isEncrypted } from '../tools/sops.ts'
+
+/**
+ * Reads the option `secrets`: encrypted manifests as they are, and files of keys and values as Secrets of the name they stand under.
+ * @throws ClusterTestError `ERR_SOPS_…`, or `ERR_MANIFEST_…` as for `manifests`
+ */
+export async function loadSecrets(
+  secrets: StackOptions['secrets'] = [],
+  folder: string,
+  keys: DecryptOptions = {},
+): Promise<readonly Manifest[]> {
+  const list = Array.isArray(secrets) ? (secrets as readonly (string | Readonly<Record<string, string>>)[]) : [secrets as string]
+  const loaded = await Promise.all(
+    list.map((each) =>
+      typeof each === 'string'
+        ? loadManifests(each, folder, keys)
+        : Promise.all(Object.entries(each).map(([name, file]) => readSecret(name, file, folder, keys))),
+    ),
+  )
+  return loaded.flat()
+}
+
+async function readSecret(name: string, source: string, folder: string, keys: DecryptOptions): Promise<Manifest> {
+  const file = resolve(folder, source)
+  const shown = relative(folder, file)
+  if (!['.env', '.json', '.yaml', '.yml'].includes(extname(file)))
+    throw new ClusterTestError('ERR_OPTIONS_INVALID', `Secret "${name}" cannot be read from "${shown}".`, {
+      hint: 'Files of keys and values end in .env, .json, .yaml or .yml. For anything else encrypt the manifest of the Secret.',
+    })
+  const text = await readFile(file, 'utf8').catch((cause: unknown) => {
+    throw new ClusterTestError('ERR_MANIFEST_NOT_FOUND', `File "${source}" of Secret "${name}" does not exist: looked at "${file}".`, {
+      cause,
+      hint: 'Paths in "secrets" are relative to the test file.',
+    })
+  })
+  if (!isEncrypted(text))
+    throw new ClusterTestError('ERR_SOPS_FAILED', `"${shown}" of option \`secrets\` is not encrypted by sops.`, {
+      hint: `Encrypt it: "sops encrypt --in-place ${shown}".`,
+    })
+  const values = parseValues(await decryptFile(file, text, shown, { ...keys, output: 'json' }))
+  const data = Object.entries(values).map(([key, value]) => [key, toBase64(value, `"${key}" in "${shown}"`)])
+  return {
+    object: { apiVersion: 'v1', kind: 'Secret', metadata: { name }, type: 'Opaque', data: Object.fromEntries(data) as unknown },
+    origin: `"${shown}" (Secret "${name}")`,
+  }
+}
+
+/** Numbers as they are written: a Secret holds text. */
+function parseValues(text: string): Readonly<Record<string, unknown>> {
+  const reviver = (_: string, value: unknown, { source }: { source?: string }) => (typeof value === 'number' ? source : value)
+  // TypeScript's library does not know the third parameter yet.
+  return JSON.parse(text, reviver as (key: string, value: unknown) => unknown) as Record<string, unknown>
+}
+
+function toBase64(value: unknown, what: string): string {
+  if (typeof value !== 'string' && typeof value !== 'boolean')
+    throw new ClusterTestError(
+      'ERR_MANIFEST_INVALID',
+      `Value ${what} is ${value === null ? 'null' : 'no single value'}, which a Secret cannot hold.`,
+      {
+        hint: 'A Secret has text by key. Encrypt the manifest of the Secret for anything else.',
+      },
+    )
+  return Buffer.from(String(value)).toString('base64')
+}

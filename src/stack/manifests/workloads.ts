@@ -1,0 +1,32 @@
+import type { KubeObject, Service } from '../../kube/types.ts'
+
+/** Whether an object runs pods. */
+export function isWorkload({ kind }: KubeObject): boolean {
+  return ['Deployment', 'StatefulSet', 'DaemonSet', 'ReplicaSet', 'ReplicationController', 'Job', 'Pod'].includes(kind)
+}
+
+/** `deployment/orders` */
+export function describeObject({ kind, metadata }: KubeObject): string {
+  return `${kind.toLowerCase()}/${metadata.name}`
+}
+
+/** Whether a Service leads to the pods that a workload makes. */
+export function selects({ metadata, spec }: Service, workload: KubeObject): boolean {
+  const { template } = (workload as { spec?: { template?: { metadata?: KubeObject['metadata'] } } }).spec ?? {}
+  const labels = (workload.kind === 'Pod' ? workload.metadata : template?.metadata)?.labels ?? {}
+  const selector = Object.entries(spec?.selector ?? {})
+  return (
+    metadata?.namespace === workload.metadata.namespace && selector.length > 0 && selector.every(([key, value]) => labels[key] === value)
+  )
+}
+
+/** Whether endpoints are to be expected: a Service without a selector has none of ours, nor one whose workloads are scaled to none. */
+export function expectsEndpoints(service: Service, applied: readonly KubeObject[]): boolean {
+  return applied.some(
+    (workload) => isWorkload(workload) && workload.kind !== 'Job' && selects(service, workload) && replicasOf(workload) > 0,
+  )
+}
+
+function replicasOf(workload: KubeObject): number {
+  return (workload as { spec?: { replicas?: number } }).spec?.replicas ?? 1
+}

@@ -1,0 +1,78 @@
+import type { KubeObject, Pod, Service } from '../../kube/types.ts'
+import { isPodReady } from '../../kube/workload.ts'
+import type { ClusterState, Readiness } from './readiness.ts'
+import { expectsEndpoints, isWorkload, selects } from '../manifests/workloads.ts'
+
+/** Whether a Service has the endpoint that it should have, or why it never will. */
+export function judgeService(service: Service, applied: readonly KubeObject[], state: ClusterState, othersAreReady: boolean): Readiness {
+  const { metadata, spec } = service
+  const namespace = metadata?.namespace ?? 'default'
+  const base = { target: `service/${metadata?.name}`, namespace }
+  const selector = Object.entries(spec?.selector ?? {})
+  if (selector.length === 0 || spec?.type === 'ExternalName' || hasEndpoint(service, state)) return { ...base, state: 'ready', reason: '' }
+  if (!othersAreReady) return { ...base, state: 'pending', reason: 'waits for its pods' }
+  // Scaled to none, or a Job's: nothing is expected to answer.
+  const isMeant = applied.some((object) => isWorkload(object) && selects(service, object))
+  if (isMeant && !expectsEndpoints(service, applied)) return { ...base, state: 'ready', reason: '' }
+
+  const candidates = state.pods.filter(
+    (pod) => pod.metadata?.namespace === namespace && !['Succeeded', 'Failed'].includes(pod.status?.phase ?? ''),
+  )
+  const selected = candidates.filter((pod) => selector.every(([key, value]) => pod.metadata?.labels?.[key] === value))
+  const text = selector.map(([key, value]) => `${key}=${value}`).join(',')
+  if (selected.length === 0) {
+    const hint = `Pods in namespace "${namespace}" have ${
+      labelsOf(
+        candidates,
+        selector.map(([key]) => key),
+      ).join('; ') || 'none of these labels'
+    }.`
+    // Custom resources and CronJobs may still bring pods of their own.
+    return {
+      ...base,
+      state: 'failed',
+      reason: `has no endpoints: no pod has the labels ${text}`,
+      hint,
+      grace: applied.every(isPlain) ? 1000 : 30_000,
+    }
+  }
+  const names = [
+    ...new Set(selected.flatMap((pod) => pod.spec?.containers.flatMap(({ ports }) => ports ?? []) ?? []).flatMap(({ name }) => name ?? [])),
+  ]
+  const unknown = spec?.ports?.map(({ targetPort }) => targetPort).find((port) => typeof port === 'string' && !names.includes(port))
+  if (unknown) {
+    const hint = `They have ${names.map((name) => `"${name}"`).join(', ') || 'no named port'}.`
+    return {
+      ...base,
+      state: 'failed',
+      reason: `has no endpoints: its targetPort "${String(unknown)}" is no port of its pods`,
+      hint,
+      grace: 1000,
+    }
+  }
+  return {
+    ...base,
+    state: 'pending',
+    reason: selected.every(isPodReady) ? 'waits for its endpoints' : `none of its pods is ready (${text})`,
+  }
+}
+
+function hasEndpoint({ metadata }: Service, { endpointSlices }: ClusterState): boolean {
+  return endpointSlices
+    .filter(
+      (slice) =>
+        slice.metadata.namespace === metadata?.namespace && slice.metadata.labels?.['kubernetes.io/service-name'] === metadata?.name,
+    )
+    .some(({ endpoints, ports }) => (ports ?? []).length > 0 && endpoints?.some(({ conditions }) => conditions?.ready !== false))
+}
+
+function labelsOf(pods: readonly Pod[], keys: readonly string[]): readonly string[] {
+  const labels = pods.flatMap(({ metadata }) => Object.entries(metadata?.labels ?? {}))
+  return [...new Set(labels.filter(([key]) => keys.includes(key)).map(([key, value]) => `${key}=${value}`))]
+}
+
+/** Whether an object makes no pods but those of its own template. */
+function isPlain({ apiVersion, kind }: KubeObject): boolean {
+  const group = apiVersion.includes('/') ? apiVersion.split('/')[0]! : ''
+  return kind !== 'CronJob' && (!group.includes('.') || group.endsWith('.k8s.io'))
+}
