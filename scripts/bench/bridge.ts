@@ -6,11 +6,11 @@ import { cpus, loadavg } from 'node:os'
 import type { BridgeOptions } from '../../src/bridge/options.ts'
 import { startBroker } from '../../src/broker/broker.ts'
 import { leaseCluster } from '../../src/broker/client.ts'
+import { createBridging } from '../../src/client/bridging.ts'
 import { connectDocker } from '../../src/docker/docker.ts'
 import { execInDocker } from '../../src/docker/exec.ts'
 import { createRecorder } from '../../src/report/recorder.ts'
 import { parseSubstitutes } from '../../src/stack/images/image-names.ts'
-import { createBridging } from '../../src/client/bridging.ts'
 import { nodeApp } from '../../src/testing/node-app.ts'
 
 const megabytes = 100

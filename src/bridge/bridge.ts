@@ -1,27 +1,27 @@
 import { messageOf } from '../support/errors.ts'
 import { isIPv6 } from '../support/ip-range.ts'
-import type { BridgeParts } from './bridges.ts'
-import type { ClusterNetwork } from './rules/cluster-network.ts'
 import { type Claim, isSame, refuseConflict } from './conflicts.ts'
+import type { JoinedRoute, Junctions } from './junction/junctions.ts'
+import { type RequestMatch, decodeMatch } from './junction/match.ts'
+import type { Route } from './junction/route.ts'
+import { noteOtherPorts } from './other-ports.ts'
+import type { BridgeParts } from './parts.ts'
+import type { BridgeCall, BridgeRequest, OpenBridge, OpenMember } from './requests.ts'
+import type { ClusterNetwork } from './rules/cluster-network.ts'
+import { reachPodAddress } from './rules/pod-address.ts'
+import { type PodRules, startPodRules } from './rules/pod-rules.ts'
+import { type PortMapping, choosePorts } from './rules/ports.ts'
+import type { Forward } from './rules/rules.ts'
+import { findTarget } from './rules/target.ts'
 import { findRunning } from './side/container-facts.ts'
 import { createMember, findSource } from './side/create-member.ts'
 import { bringFromPod } from './side/from-pod.ts'
 import { startHostFiles } from './side/host-files.ts'
 import { type HostProcess, checkHostPath, startHostProcess } from './side/host-process.ts'
 import { joinContainer } from './side/join-container.ts'
-import type { Route } from './junction/junction.ts'
-import type { JoinedRoute } from './junction/junctions.ts'
-import { type RequestMatch, decodeMatch } from './junction/match.ts'
 import { reachLoopback, waitForListeners } from './side/member.ts'
-import { noteOtherPorts } from './other-ports.ts'
-import { reachPodAddress } from './rules/pod-address.ts'
-import { type PodRules, startPodRules } from './rules/pod-rules.ts'
-import { type PortMapping, choosePorts } from './rules/ports.ts'
 import { keepFilesCurrent, putInto } from './side/refresh-files.ts'
 import { readSelectedEnv } from './side/replaced-env.ts'
-import type { BridgeCall, BridgeRequest, OpenBridge, OpenMember } from './requests.ts'
-import type { Forward } from './rules/rules.ts'
-import { findTarget } from './rules/target.ts'
 
 type Env = Readonly<Record<string, string>>
 
@@ -52,7 +52,7 @@ interface OpenOptions<Request> {
 
 /** The whole life of a bridge, top to bottom: what it replaces, the local side, the rules, and all of it undone. */
 export async function openBridge(
-  shared: BridgeParts,
+  shared: BridgeParts & { readonly junctions: Junctions },
   { id, request, others, signal }: OpenOptions<BridgeRequest> & { readonly others: () => readonly OpenedBridge[] },
 ): Promise<OpenedBridge> {
   const problems: string[] = []

@@ -1,48 +1,25 @@
-import type { Cluster } from '../cluster/cluster.ts'
-import type { ServiceAddress } from '../cluster/network/gateway.ts'
-import { type ContainerShell, startContainerShell } from '../docker/container-shell.ts'
-import type { Docker } from '../docker/docker.ts'
+import { startContainerShell } from '../docker/container-shell.ts'
 import { ClusterTestError, messageOf } from '../support/errors.ts'
 import { randomId } from '../support/identity.ts'
-import type { Progress } from '../support/progress.ts'
 import { type OpenedBridge, openBridge, openMember } from './bridge.ts'
-import { type ClusterNetwork, readClusterNetwork } from './rules/cluster-network.ts'
 import { type Junctions, createJunctions } from './junction/junctions.ts'
+import type { BridgesOptions, BridgeParts } from './parts.ts'
+import type { BridgeCall, BridgeResults } from './requests.ts'
+import { readClusterNetwork } from './rules/cluster-network.ts'
 import { findIptables } from './rules/pod-scripts.ts'
 import { readEnvOf } from './side/replaced-env.ts'
-import type { BridgeCall, BridgeRequest, BridgeResults } from './requests.ts'
-
-export interface BridgesOptions {
-  readonly docker: Docker
-  readonly cluster: Cluster
-  readonly namespace: string
-  /** Private folder of the run. */
-  readonly folder: string
-  /** Services as the host reaches them. */
-  readonly addresses: () => readonly ServiceAddress[]
-  /** Builds or finds the image of a local container and resolves to the name that Docker has it under. */
-  readonly prepareImage: (image: (BridgeRequest['side'] & { kind: 'member' })['image'], signal: AbortSignal) => Promise<string>
-  /** Told of every process on the host, so that none outlives the run. */
-  readonly trackChild: (event: 'started' | 'ended', pid: number) => void
-  readonly progress: Progress
-}
 
 /** All bridges of a cluster. Disposal ends them, the last one first. */
 export interface Bridges extends AsyncDisposable {
   handle<Call extends BridgeCall>(call: Call, signal: AbortSignal): Promise<BridgeResults[Call['call']]>
 }
 
-export interface BridgeParts extends BridgesOptions {
-  readonly network: ClusterNetwork
-  readonly nodes: readonly { readonly name: string; readonly shell: ContainerShell; readonly podCidrs: readonly string[] }[]
-  readonly onProblem: (error: unknown) => void
-  readonly junctions: Junctions
-}
+type ConnectedParts = BridgeParts & { readonly junctions: Junctions }
 
 export function createBridges(options: BridgesOptions): Bridges {
   const owned = new AsyncDisposableStack()
   const open = new Map<string, OpenedBridge>()
-  const connect = async (signal: AbortSignal): Promise<BridgeParts> => {
+  const connect = async (signal: AbortSignal): Promise<ConnectedParts> => {
     const { docker, cluster } = options
     const [network, shells] = await Promise.all([
       readClusterNetwork(docker, cluster, signal),
@@ -56,9 +33,9 @@ export function createBridges(options: BridgesOptions): Bridges {
     }
     return { ...connected, junctions: createJunctions(connected) }
   }
-  let connected: Promise<BridgeParts> | undefined
+  let connected: Promise<ConnectedParts> | undefined
   /** Suites without bridges pay nothing; a connection that failed is tried again. */
-  const parts = (signal: AbortSignal): Promise<BridgeParts> =>
+  const parts = (signal: AbortSignal): Promise<ConnectedParts> =>
     (connected ??= connect(signal).catch((error: unknown) => {
       connected = undefined
       throw error

@@ -2,10 +2,10 @@ import { setTimeout as sleep } from 'node:timers/promises'
 
 import { expect } from 'vitest'
 
+import type { TestCluster } from '../client/test-cluster.ts'
 import { connectDocker } from '../docker/docker.ts'
 import { KubeStatusError } from '../kube/client.ts'
 import { describe } from '../suite/describe.ts'
-import type { TestCluster } from '../client/test-cluster.ts'
 import { messageOf } from '../support/errors.ts'
 import { runCommand } from '../support/run-command.ts'
 import { client, fetchInCluster } from '../testing/in-cluster.ts'

@@ -6,10 +6,10 @@ import { join } from 'node:path'
 
 import { expect } from 'vitest'
 
+import type { TestCluster } from '../client/test-cluster.ts'
 import { connectDocker } from '../docker/docker.ts'
 import { execInDocker } from '../docker/exec.ts'
 import { describe } from '../suite/describe.ts'
-import type { TestCluster } from '../client/test-cluster.ts'
 import { client, fetchInCluster, runInCluster } from '../testing/in-cluster.ts'
 import { nodeApp } from '../testing/node-app.ts'
 

@@ -4,8 +4,8 @@ import type { Http2SecureServer, Http2Server } from 'node:http2'
 import type { Server as NetServer } from 'node:net'
 
 import type { GenericContainer, StartedTestContainer } from '../docker/test-container.ts'
-import type { EnvOptions } from './side/env.ts'
 import type { ExpectedRequest, RequestMatch } from './junction/match.ts'
+import type { EnvOptions } from './side/env.ts'
 
 /**
  * Anything that takes connections (`http`, `https`, `http2`, `net`, `tls`), requests, as an Express app or a plain function

@@ -1,7 +1,7 @@
-import type { EnvOptions } from './side/env.ts'
 import type { SentMatch } from './junction/match.ts'
 import type { PortMapping } from './rules/ports.ts'
 import type { Forward } from './rules/rules.ts'
+import type { EnvOptions } from './side/env.ts'
 
 type Env = Readonly<Record<string, string>>
 

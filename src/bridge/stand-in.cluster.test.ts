@@ -3,10 +3,10 @@ import type { RequestListener } from 'node:http'
 
 import { expect } from 'vitest'
 
+import type { TestCluster } from '../client/test-cluster.ts'
 import { createKubeClient } from '../kube/client.ts'
 import type { KubeEvent, KubeList, Pod } from '../kube/types.ts'
 import { describe } from '../suite/describe.ts'
-import type { TestCluster } from '../client/test-cluster.ts'
 import { client, fetchInCluster } from '../testing/in-cluster.ts'
 import { nodeApp } from '../testing/node-app.ts'
 import type { Bridge } from './options.ts'

@@ -5,9 +5,9 @@ import { isDeepStrictEqual } from 'node:util'
 
 import { expect } from 'vitest'
 
+import type { TestCluster } from '../client/test-cluster.ts'
 import type { Pod } from '../kube/types.ts'
 import { describe } from '../suite/describe.ts'
-import type { TestCluster } from '../client/test-cluster.ts'
 import { explain } from '../testing/explain.ts'
 import { client, fetchInCluster, runInCluster } from '../testing/in-cluster.ts'
 import { nodeApp } from '../testing/node-app.ts'

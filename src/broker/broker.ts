@@ -1,12 +1,12 @@
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto'
 import { type AddressInfo, type Socket, createServer } from 'node:net'
 
+import type { Engine, EngineOptions, StartedSuite } from '../engine/engine.ts'
+import type { RunningSuite } from '../engine/start-suite.ts'
 import { withDeadline } from '../support/deadline.ts'
 import { ClusterTestError, serializeError } from '../support/errors.ts'
-import type { Engine, EngineOptions, StartedSuite } from '../engine/engine.ts'
 import { readMessages, sendMessage } from './json-lines.ts'
 import type { BrokerAddress, BrokerAnswer, BrokerMessage, WorkerCall, WorkerMessage } from './protocol.ts'
-import type { RunningSuite } from '../engine/start-suite.ts'
 
 /** The one owner of all clusters of a run. */
 export interface Broker extends AsyncDisposable {

@@ -1,10 +1,11 @@
 import { type Socket, connect } from 'node:net'
 
 import type { BridgeCall, BridgeResults } from '../bridge/requests.ts'
+import type { LeaseRequest } from '../engine/request.ts'
 import type { RequestRecord } from '../report/model.ts'
 import { ClusterTestError, deserializeError } from '../support/errors.ts'
 import { readMessages, sendMessage } from './json-lines.ts'
-import type { BrokerAddress, BrokerAnswer, BrokerMessage, Lease, LeaseRequest, WorkerCall, WorkerMessage } from './protocol.ts'
+import type { BrokerAddress, BrokerAnswer, BrokerMessage, Lease, WorkerCall, WorkerMessage } from './protocol.ts'
 
 /** A worker's hold on a cluster. */
 export interface HeldLease extends AsyncDisposable {

@@ -1,9 +1,8 @@
 import type { BridgeCall, BridgeResults } from '../bridge/requests.ts'
-import type { BridgedWorkload } from '../bridge/stand-in.ts'
 import type { ServiceAddress } from '../cluster/network/gateway.ts'
+import type { LeaseRequest } from '../engine/request.ts'
 import type { KubeObject } from '../kube/types.ts'
 import type { RequestRecord } from '../report/model.ts'
-import type { SuiteClusterOptions } from '../stack/options.ts'
 import type { SerializedClusterTestError } from '../support/errors.ts'
 
 /** How workers find the broker: vitest's `provide` carries it. */
@@ -15,22 +14,6 @@ export interface BrokerAddress {
   readonly junit: boolean
   /** Milliseconds for the teardown of a suite. */
   readonly teardownTimeout: number
-}
-
-export interface LeaseRequest {
-  /** Name of the suite. */
-  readonly suite: string
-  /** vitest's id of it. */
-  readonly id: string
-  /** Absolute path of the test file. */
-  readonly file: string
-  /** Absolute path of the test file's folder. */
-  readonly folder: string
-  readonly options: SuiteClusterOptions
-  /** Files and folders that the suite is made of besides those of its options, relative to the folder. */
-  readonly sources: readonly string[]
-  /** What is bridged with the suite: its image may not exist yet. */
-  readonly bridged: readonly BridgedWorkload[]
 }
 
 /** What a worker knows of its cluster. */

@@ -1,10 +1,10 @@
 import { statfs } from 'node:fs/promises'
 import { totalmem } from 'node:os'
 
-import { type AddressPool, countFreeSubnets, defaultAddressPools } from '../cluster/network/address-pools.ts'
-import { takenSubnets } from '../cluster/network/docker-network.ts'
 import { type HostLimits, readHostLimits } from '../cluster/host-limits.ts'
 import { findK3d } from '../cluster/k3d.ts'
+import { type AddressPool, countFreeSubnets, defaultAddressPools } from '../cluster/network/address-pools.ts'
+import { takenSubnets } from '../cluster/network/docker-network.ts'
 import { findLeftovers } from '../cluster/ownership/leftovers.ts'
 import { type Docker, connectDocker } from '../docker/docker.ts'
 import { ClusterTestError, messageOf } from '../support/errors.ts'

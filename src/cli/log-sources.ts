@@ -1,7 +1,7 @@
 import type { Readable } from 'node:stream'
 
-import type { ClusterInventory } from '../cluster/ownership/inventory.ts'
 import { findK3d } from '../cluster/k3d.ts'
+import type { ClusterInventory } from '../cluster/ownership/inventory.ts'
 import { streamContainerLog } from '../docker/container-log.ts'
 import type { Docker } from '../docker/docker.ts'
 import { type KubeClient, createKubeClient } from '../kube/client.ts'

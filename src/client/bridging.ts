@@ -1,11 +1,11 @@
 import { resolve } from 'node:path'
 
-import { checkEnv } from '../bridge/side/check-env.ts'
 import { encodeMatch } from '../bridge/junction/match.ts'
 import type { Bridge, BridgeOptions, LocalContainerOptions, Member, ReceivedRequest, RunOptions } from '../bridge/options.ts'
-import { createReceived } from '../bridge/side/received.ts'
 import type { BridgeRequest, LocalSide, MemberRequest, OpenMember } from '../bridge/requests.ts'
 import type { Forward } from '../bridge/rules/rules.ts'
+import { checkEnv } from '../bridge/side/check-env.ts'
+import { createReceived } from '../bridge/side/received.ts'
 import type { HeldLease } from '../broker/client.ts'
 import type { StartedTestContainer } from '../docker/test-container.ts'
 import type { RequestRecord } from '../report/model.ts'

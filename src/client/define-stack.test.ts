@@ -7,8 +7,8 @@ import { pathToFileURL } from 'node:url'
 import { expect, expectTypeOf, test } from 'vitest'
 
 import { postgres } from '../stack/services/postgres.ts'
-import { defineStack } from './define-stack.ts'
 import { describe } from '../suite/describe.ts'
+import { defineStack } from './define-stack.ts'
 
 test('paths are relative to the file that defines the stack', () => {
   expect(defineStack({ manifests: './k8s' })).toEqual({ manifests: './k8s', folder: import.meta.dirname })

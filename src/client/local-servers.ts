@@ -1,9 +1,9 @@
+import type { LocalServer } from '../bridge/options.ts'
+import type { OpenBridge } from '../bridge/requests.ts'
+import { type ContainerPort, type PortMapping, type Protocol, findPort } from '../bridge/rules/ports.ts'
+import type { Forward } from '../bridge/rules/rules.ts'
 import { injectServer } from '../bridge/side/inject-server.ts'
 import { injectSocket, isSocket } from '../bridge/side/inject-socket.ts'
-import type { LocalServer } from '../bridge/options.ts'
-import { type ContainerPort, type PortMapping, type Protocol, findPort } from '../bridge/rules/ports.ts'
-import type { OpenBridge } from '../bridge/requests.ts'
-import type { Forward } from '../bridge/rules/rules.ts'
 import { ClusterTestError } from '../support/errors.ts'
 
 /** The owner of the cluster knows the ports by the keys alone; where each leads is decided here, once the servers listen. */

@@ -1,8 +1,8 @@
 import supertest, { type Agent } from 'supertest'
 
+import type { Bridge, BridgeOptions, Member, RunOptions } from '../bridge/options.ts'
 import { checkEnv } from '../bridge/side/check-env.ts'
 import type { EnvOptions } from '../bridge/side/env.ts'
-import type { Bridge, BridgeOptions, Member, RunOptions } from '../bridge/options.ts'
 import type { HeldLease } from '../broker/client.ts'
 import { chooseAddress } from '../cluster/network/choose-address.ts'
 import type { ServiceAddress } from '../cluster/network/gateway.ts'

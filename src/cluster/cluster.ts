@@ -7,15 +7,15 @@ import { type KubeClient, createKubeClient } from '../kube/client.ts'
 import { ClusterTestError, messageOf } from '../support/errors.ts'
 import { type Progress, runStep } from '../support/progress.ts'
 import { cgroupArgs } from './cgroup-args.ts'
+import { checkHostLimits, readHostLimits } from './host-limits.ts'
+import type { K3d } from './k3d.ts'
 import { type IpFamily, clusterRanges } from './network/cluster-ranges.ts'
 import { createDockerNetwork } from './network/docker-network.ts'
 import { enableIPv6 } from './network/enable-ipv6.ts'
-import { checkHostLimits, readHostLimits } from './host-limits.ts'
-import type { K3d } from './k3d.ts'
-import { type KeptCluster, markKept } from './ownership/kept-clusters.ts'
-import { withNodeLogs } from './node-logs.ts'
-import { type Owner, clusterLabel, suiteLabel } from './ownership/owner.ts'
 import { dropUntranslated } from './network/untranslated.ts'
+import { withNodeLogs } from './node-logs.ts'
+import { type KeptCluster, markKept } from './ownership/kept-clusters.ts'
+import { type Owner, clusterLabel, suiteLabel } from './ownership/owner.ts'
 
 export interface StartClusterOptions {
   /** See newClusterName. */
@@ -123,7 +123,7 @@ export async function startCluster(options: StartClusterOptions): Promise<Cluste
     await writeFile(kubeconfigPath, kubeconfig, { mode: 0o600 })
     cleanup.defer(() => rm(kubeconfigPath, { force: true }))
     const nodes = await readNodes(docker, name)
-    await dropUntranslated(docker, { nodes }, ranges.services)
+    await dropUntranslated(docker, nodes, ranges.services)
     const owned = cleanup.move()
     return {
       name,

@@ -17,7 +17,7 @@ import { formatList } from '../support/format.ts'
 import type { Progress } from '../support/progress.ts'
 import { planSuite } from './plan-suite.ts'
 import { createPool } from './pool.ts'
-import type { LeaseRequest } from '../broker/protocol.ts'
+import type { LeaseRequest } from './request.ts'
 import { type RunningSuite, startSuite } from './start-suite.ts'
 
 export interface EngineOptions {

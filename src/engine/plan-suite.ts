@@ -4,15 +4,15 @@ import { checkStandIns, planStandIns } from '../bridge/stand-in.ts'
 import { type PlannedSeed, planSeeds } from '../seed/plan-seeds.ts'
 import { type ChartPlan, namespacesOf, planCharts } from '../stack/charts/charts.ts'
 import { planImages } from '../stack/images/images.ts'
+import { type HostMount, addMounts, checkMounts, planMounts } from '../stack/images/mounts.ts'
 import { renderKustomize } from '../stack/manifests/kustomize.ts'
 import { type Manifest, loadManifests } from '../stack/manifests/manifests.ts'
-import { type HostMount, addMounts, checkMounts, planMounts } from '../stack/images/mounts.ts'
 import { loadSecrets } from '../stack/manifests/secrets.ts'
 import { checkNames } from '../stack/services/check-services.ts'
 import { serviceManifests } from '../stack/services/service-manifests.ts'
 import type { DecryptOptions } from '../stack/tools/sops.ts'
 import { randomId, slug } from '../support/identity.ts'
-import type { LeaseRequest } from '../broker/protocol.ts'
+import type { LeaseRequest } from './request.ts'
 
 /** @throws ClusterTestError for every path that does not exist and every manifest that cannot be one */
 export async function planSuite(request: LeaseRequest, runFolder: string, signal: AbortSignal): Promise<SuitePlan> {

@@ -1,9 +1,9 @@
 import { resolve } from 'node:path'
 
+import { type Baseline, takeBaseline } from '../cluster/baseline.ts'
 import { type Cluster, type StartClusterOptions, startCluster } from '../cluster/cluster.ts'
 import { defaultClusterMemory } from '../cluster/host-limits.ts'
 import { newClusterName } from '../cluster/ownership/owner.ts'
-import { type Baseline, takeBaseline } from '../cluster/baseline.ts'
 import { nodeVolumes, resolveMounts } from '../stack/images/mounts.ts'
 import { ClusterTestError, messageOf } from '../support/errors.ts'
 import { type Progress, runStep } from '../support/progress.ts'
@@ -11,8 +11,8 @@ import type { Capacity, Slot } from './capacity.ts'
 import { type Claims, createClaims } from './claims.ts'
 import { type ImportOnce, createImportOnce } from './import-once.ts'
 import { type KeepWish, describeKept } from './keep.ts'
-import type { LeaseRequest } from '../broker/protocol.ts'
-import type { EngineParts } from './start-suite.ts'
+import type { EngineParts } from './parts.ts'
+import type { LeaseRequest } from './request.ts'
 
 /** A cluster that runs, as its suites see it. */
 export interface PooledCluster {

@@ -1,15 +1,15 @@
+import { resetCluster } from '../cluster/baseline.ts'
 import { stoppedNodes } from '../cluster/cluster.ts'
 import { readHostLimits } from '../cluster/host-limits.ts'
 import { withNodeLogs } from '../cluster/node-logs.ts'
-import { resetCluster } from '../cluster/baseline.ts'
 import { whileWaiting } from '../support/deadline.ts'
 import { ClusterTestError, messageOf } from '../support/errors.ts'
 import { type Progress, runStep } from '../support/progress.ts'
 import { createCapacity } from './capacity.ts'
 import { describeHeld, keepUntil } from './keep.ts'
+import type { EngineParts } from './parts.ts'
 import { type Entry, type PooledCluster, clusterOf, createEntry } from './pool-entry.ts'
-import type { LeaseRequest } from '../broker/protocol.ts'
-import type { EngineParts } from './start-suite.ts'
+import type { LeaseRequest } from './request.ts'
 
 /** All clusters of a run: those of one suite each, and those that suites share. */
 export interface Pool extends AsyncDisposable {

@@ -1,9 +1,9 @@
 import { expect, test } from 'vitest'
 
 import { planStandIns } from '../bridge/stand-in.ts'
+import { postRender } from '../stack/charts/post-render.ts'
 import { parseManifests } from '../stack/manifests/manifests.ts'
 import { mapContainers } from '../stack/manifests/pod-spec.ts'
-import { postRender } from '../stack/charts/post-render.ts'
 import { compareRendered } from './releases.ts'
 
 const rendered = `

@@ -3,9 +3,6 @@ import { planStandIns } from '../bridge/stand-in.ts'
 import type { Cluster } from '../cluster/cluster.ts'
 import { exposeServices } from '../cluster/network/exposed-services.ts'
 import type { ServiceAddress } from '../cluster/network/gateway.ts'
-import type { K3d } from '../cluster/k3d.ts'
-import type { Owner } from '../cluster/ownership/owner.ts'
-import type { Docker } from '../docker/docker.ts'
 import type { KubeObject } from '../kube/types.ts'
 import { startDiagnosis } from '../report/diagnosis.ts'
 import type { RequestRecord } from '../report/model.ts'
@@ -13,33 +10,19 @@ import { type RecordedBridges, recordBridges } from '../report/record-bridges.ts
 import type { SuiteRecorder } from '../report/recorder.ts'
 import { formatTimes } from '../report/timings.ts'
 import { resettable, saveStores } from '../seed/reset.ts'
-import type { ImageSubstitutes } from '../stack/images/image-names.ts'
 import { planImages, prepareImages } from '../stack/images/images.ts'
-import { loadManifests } from '../stack/manifests/manifests.ts'
 import { addMounts } from '../stack/images/mounts.ts'
+import { loadManifests } from '../stack/manifests/manifests.ts'
 import type { ImageBuild } from '../stack/options.ts'
 import { waitForChecks } from '../stack/ready/ready-checks.ts'
 import type { Progress } from '../support/progress.ts'
 import { together } from '../support/together.ts'
 import { createBringUp } from './bring-up.ts'
+import type { EngineParts } from './parts.ts'
 import { type SuitePlan, keysOf } from './plan-suite.ts'
 import type { Place } from './pool.ts'
 import { shareCluster } from './share-cluster.ts'
 import { wholeCluster } from './suite-space.ts'
-
-/** What every suite of a run shares. */
-export interface EngineParts {
-  readonly docker: Docker
-  readonly k3d: K3d
-  readonly owner: Owner
-  /** Private folder of the run. */
-  readonly folder: string
-  readonly nodeImage: string | undefined
-  readonly substitutes: ImageSubstitutes
-  readonly buildNetwork: string | undefined
-  /** Told of every process that must not outlive the run; a negative number stands for a process group. */
-  readonly trackChild: (event: 'started' | 'ended', pid: number) => void
-}
 
 /** A cluster with its stack running and its data in it. */
 export interface RunningSuite extends AsyncDisposable {

@@ -5,14 +5,14 @@ import type {} from 'vitest/config'
 import type { Vite, Vitest } from 'vitest/node'
 
 import { type Broker, startBroker } from '../broker/broker.ts'
-import { createReporter } from './reporter.ts'
-import { rerunOnChange } from './rerun.ts'
-import { handleSignals } from './signals.ts'
-import { createTerminalProgress } from './terminal.ts'
 import { createRecorder } from '../report/recorder.ts'
 import { parseSubstitutes } from '../stack/images/image-names.ts'
 import { disposeWithin } from '../support/deadline.ts'
 import { ClusterTestError, messageOf } from '../support/errors.ts'
+import { createReporter } from './reporter.ts'
+import { rerunOnChange } from './rerun.ts'
+import { handleSignals } from './signals.ts'
+import { createTerminalProgress } from './terminal.ts'
 
 export interface KubernetesPluginOptions {
   /** The k3d program. @default VITEST_KUBERNETES_K3D, or else `k3d` on PATH */

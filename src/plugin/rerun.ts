@@ -1,6 +1,6 @@
 import type { Vitest } from 'vitest/node'
 
-import type { LeaseRequest } from '../broker/protocol.ts'
+import type { LeaseRequest } from '../engine/request.ts'
 import { createWatchedPaths } from './watched-paths.ts'
 
 /** Lets a change of a manifest, a seed or a source of an image start the tests of its suites. Returns what to call with each suite. */

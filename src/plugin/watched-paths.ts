@@ -1,7 +1,7 @@
 import { isAbsolute, matchesGlob, relative, resolve } from 'node:path'
 
+import type { LeaseRequest } from '../engine/request.ts'
 import { type SeedStep, declaredSeeds } from '../stack/seed-options.ts'
-import type { LeaseRequest } from '../broker/protocol.ts'
 
 /** Which test files have to run again when a file changes that no test imports: manifests, seeds, folders of images. */
 export interface WatchedPaths {

@@ -1,5 +1,5 @@
 import { mysqlShell } from './mysql-shell.ts'
-import type { SnapshotScripts } from './snapshot.ts'
+import type { SnapshotScripts } from './snapshot-scripts.ts'
 
 const options =
   '--single-transaction --no-create-info --no-tablespaces --skip-triggers --skip-add-locks --skip-disable-keys --skip-comments --hex-blob --default-character-set=utf8mb4'

@@ -1,4 +1,4 @@
-import type { SnapshotScripts } from './snapshot.ts'
+import type { SnapshotScripts } from './snapshot-scripts.ts'
 
 const login = `export PGPASSWORD="$POSTGRES_PASSWORD" PGUSER="\${POSTGRES_USER:-postgres}"
 export PGDATABASE="\${POSTGRES_DB:-$PGUSER}" PGOPTIONS='-c client_min_messages=warning'`

@@ -1,5 +1,5 @@
 import { ClusterTestError } from '../support/errors.ts'
-import type { SnapshotScripts } from './snapshot.ts'
+import type { SnapshotScripts } from './snapshot-scripts.ts'
 import type { Store } from './store.ts'
 
 /** redis-cli takes the password from its own variable; charts and manifests often have another one. */

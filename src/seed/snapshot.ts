@@ -2,16 +2,8 @@ import { ClusterTestError } from '../support/errors.ts'
 import { mysqlSnapshot } from './mysql-snapshot.ts'
 import { postgresSnapshot } from './postgres-snapshot.ts'
 import { redisSnapshot } from './redis-rdb.ts'
+import type { SnapshotScripts } from './snapshot-scripts.ts'
 import type { Store, StoreType } from './store.ts'
-
-/** Scripts for the store's container. `path` is a file on the store's own volume, which a fork of the cluster takes along. */
-export interface SnapshotScripts {
-  /** Where the data lies, as shell text. */
-  readonly folder: string
-  readonly save: (path: string, store: Store) => string
-  /** Whole or not at all, and without closing anybody's connection. */
-  readonly restore: (path: string, store: Store) => string
-}
 
 const scripts: Readonly<Record<StoreType, SnapshotScripts>> = { postgres: postgresSnapshot, mariadb: mysqlSnapshot, redis: redisSnapshot }
 

@@ -2,11 +2,11 @@ import { createSocket } from 'node:dgram'
 
 import { expectTypeOf, test as plain } from 'vitest'
 
+import { defineStack } from '../client/define-stack.ts'
+import type { TestCluster } from '../client/test-cluster.ts'
 import { postgres } from '../stack/services/postgres.ts'
 import { redis } from '../stack/services/redis.ts'
-import { defineStack } from '../client/define-stack.ts'
 import { describe } from './describe.ts'
-import type { TestCluster } from '../client/test-cluster.ts'
 
 plain('describe.withCluster infers from its options', () => {
   describe.withCluster('x', { timeout: 1000, agents: 1, seed: { 'statefulset/postgres': './a.sql' } }, (test) => {

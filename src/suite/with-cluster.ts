@@ -13,22 +13,22 @@ import {
   test as base,
 } from 'vitest'
 
-import { installClusterNames } from '../bridge/side/host-names.ts'
 import type { Bridge } from '../bridge/options.ts'
+import { installClusterNames } from '../bridge/side/host-names.ts'
 import { leaseCluster } from '../broker/client.ts'
 import type { BrokerAddress } from '../broker/protocol.ts'
+import { createBridging } from '../client/bridging.ts'
+import type { SeedOf, WithoutSeed } from '../client/define-stack.ts'
+import { runSeedFunctions } from '../client/run-seed-functions.ts'
+import { type SuiteBridges, checkSuiteBridges, describeBridged, sourcesOf } from '../client/suite-bridges.ts'
+import { type RequestService, type TestCluster, createRequest, createTestCluster } from '../client/test-cluster.ts'
 import { createKubeClient } from '../kube/client.ts'
 import { type SuiteClusterOptions, checkOptions, checkSpelling, clusterOptionKeys } from '../stack/options.ts'
 import { declaredSeeds } from '../stack/seed-options.ts'
 import type { ServiceDefinition } from '../stack/services/definition.ts'
 import { disposeWithin } from '../support/deadline.ts'
 import { ClusterTestError, inOne } from '../support/errors.ts'
-import { createBridging } from '../client/bridging.ts'
-import type { SeedOf, WithoutSeed } from '../client/define-stack.ts'
 import { createFailureReport } from './failure-report.ts'
-import { runSeedFunctions } from '../client/run-seed-functions.ts'
-import { type SuiteBridges, checkSuiteBridges, describeBridged, sourcesOf } from '../client/suite-bridges.ts'
-import { type RequestService, type TestCluster, createRequest, createTestCluster } from '../client/test-cluster.ts'
 
 /** What the tests of a suite receive besides vitest's own context. */
 export interface ClusterTestContext<Seeded extends string = never, Services extends object = object> {

@@ -1,6 +1,6 @@
+import type { TestCluster } from '../client/test-cluster.ts'
 import { connectDocker } from '../docker/docker.ts'
 import { execInDocker } from '../docker/exec.ts'
-import type { TestCluster } from '../client/test-cluster.ts'
 import { kubectl } from './nodes.ts'
 import { nodesOf } from './take-stock.ts'
 

@@ -1,10 +1,10 @@
 import { readFile } from 'node:fs/promises'
 
+import type { TestCluster } from '../client/test-cluster.ts'
 import { connectDocker } from '../docker/docker.ts'
 import { execInDocker } from '../docker/exec.ts'
 import { createKubeClient } from '../kube/client.ts'
 import type { KubeList, Pod } from '../kube/types.ts'
-import type { TestCluster } from '../client/test-cluster.ts'
 
 /** kubectl on the server, as on a machine of its own: words are split at blanks. */
 export function kubectl(cluster: TestCluster, command: string): Promise<string> {

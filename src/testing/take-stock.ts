@@ -2,11 +2,11 @@ import { readFile } from 'node:fs/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { isDeepStrictEqual } from 'node:util'
 
+import type { TestCluster } from '../client/test-cluster.ts'
 import { connectDocker } from '../docker/docker.ts'
 import { execInDocker } from '../docker/exec.ts'
 import { createKubeClient } from '../kube/client.ts'
 import type { KubeList, Pod } from '../kube/types.ts'
-import type { TestCluster } from '../client/test-cluster.ts'
 
 /** takeStock, once kubelet has written the last of what it knows of the pods. */
 export async function takeSettledStock(cluster: TestCluster): ReturnType<typeof takeStock> {

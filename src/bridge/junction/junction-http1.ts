@@ -3,8 +3,9 @@ import type { Socket } from 'node:net'
 import type { Readable } from 'node:stream'
 
 import { messageOf } from '../../support/errors.ts'
-import type { Endpoint, JunctionParts, ProtocolJunction } from './junction.ts'
+import type { Endpoint } from '../rules/endpoint.ts'
 import { peekBody } from './peek-body.ts'
+import type { JunctionParts, ProtocolJunction } from './route.ts'
 import { dial, sendBody, splice, startCopy } from './splice.ts'
 
 /** A connection of a caller, and the ones opened for it: one for each side, so that what callers see of keep-alive is what they would see without a bridge. */

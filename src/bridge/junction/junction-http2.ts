@@ -12,8 +12,9 @@ import { type Socket, connect } from 'node:net'
 import type { Readable } from 'node:stream'
 
 import { messageOf } from '../../support/errors.ts'
-import type { Endpoint, JunctionParts, ProtocolJunction } from './junction.ts'
+import type { Endpoint } from '../rules/endpoint.ts'
 import { peekBody } from './peek-body.ts'
+import type { JunctionParts, ProtocolJunction } from './route.ts'
 import { sendBody, startCopy } from './splice.ts'
 
 const { HTTP2_HEADER_METHOD, HTTP2_HEADER_PATH, NGHTTP2_FLAG_END_STREAM, NGHTTP2_NO_ERROR } = constants

@@ -5,7 +5,8 @@ import { type AddressInfo, type Server, type Socket, connect, createServer as cr
 
 import { expect, onTestFinished, test } from 'vitest'
 
-import { type Endpoint, type Junction, startJunction } from './junction.ts'
+import type { Endpoint } from '../rules/endpoint.ts'
+import { type Junction, startJunction } from './junction.ts'
 
 /** Starts a server that is closed after the test. */
 async function serve(server: Server): Promise<Endpoint> {

@@ -2,11 +2,13 @@ import type { Socket } from 'node:net'
 
 import { ClusterTestError } from '../../support/errors.ts'
 import { randomId } from '../../support/identity.ts'
-import type { BridgeParts } from '../bridges.ts'
-import { type Endpoint, type Junction, type Route, startJunction } from './junction.ts'
+import type { BridgeParts } from '../parts.ts'
+import type { Endpoint } from '../rules/endpoint.ts'
 import { createPassages } from '../rules/passages.ts'
 import { type PodRules, startPodRules } from '../rules/pod-rules.ts'
 import { type BridgeTarget, findTarget } from '../rules/target.ts'
+import { type Junction, startJunction } from './junction.ts'
+import type { Route } from './route.ts'
 
 /** The ports of workloads at which several bridges, or a bridge and the original, share what comes. */
 export interface Junctions {
@@ -30,9 +32,7 @@ interface OpenJunction extends AsyncDisposable {
   readonly joined: Set<string>
 }
 
-type Parts = Omit<BridgeParts, 'junctions'>
-
-export function createJunctions(parts: Parts): Junctions {
+export function createJunctions(parts: BridgeParts): Junctions {
   const open = new Map<string, OpenJunction>()
   const turns = new Map<string, Promise<unknown>>()
   const keyOf = ({ namespace, workload, container }: BridgeTarget, port: number) => `${namespace}/${workload}/${container.name}:${port}`
@@ -67,7 +67,7 @@ export function createJunctions(parts: Parts): Junctions {
 }
 
 async function openJunction(
-  parts: Parts,
+  parts: BridgeParts,
   { workload, namespace, container }: BridgeTarget,
   port: number,
   { keepProbes, routes }: { readonly keepProbes: boolean; readonly routes: readonly Route[] },
@@ -116,7 +116,7 @@ async function openJunction(
 }
 
 /** Which pod a connection came through: its node has given it an address of its own, and remembers. */
-async function podBehind({ cluster, nodes, network }: Parts, socket: Socket): Promise<{ node: string; ip: string } | undefined> {
+async function podBehind({ cluster, nodes, network }: BridgeParts, socket: Socket): Promise<{ node: string; ip: string } | undefined> {
   const node = cluster.nodes.find(({ address, address6 }) => socket.remoteAddress === address || socket.remoteAddress === address6)
   const shell = nodes.find(({ name }) => name === node?.name)?.shell
   if (!shell) return undefined

@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import { type Socket, connect } from 'node:net'
 import type { Readable, Writable } from 'node:stream'
 
-import type { Endpoint } from './junction.ts'
+import type { Endpoint } from '../rules/endpoint.ts'
 
 export async function dial(endpoint: () => Promise<Endpoint>): Promise<Socket | undefined> {
   try {

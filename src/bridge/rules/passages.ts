@@ -1,5 +1,5 @@
-import type { BridgeParts } from '../bridges.ts'
-import type { Endpoint } from '../junction/junction.ts'
+import type { BridgeParts } from '../parts.ts'
+import type { Endpoint } from './endpoint.ts'
 import { restoreScript } from './node-shell.ts'
 import { passageRules, removedPassageRules, startedPassageRules } from './rules.ts'
 

@@ -1,10 +1,10 @@
 import { together } from '../../support/together.ts'
-import type { BridgeParts } from '../bridges.ts'
+import type { BridgeParts } from '../parts.ts'
+import type { MemberRequest, OpenMember } from '../requests.ts'
+import { takePodAddress } from '../rules/pod-address.ts'
+import { type BridgeTarget, findTarget } from '../rules/target.ts'
 import { type RunningContainer, findRunning, readFiles } from './container-facts.ts'
 import { startMember } from './member.ts'
-import { takePodAddress } from '../rules/pod-address.ts'
-import type { MemberRequest, OpenMember } from '../requests.ts'
-import { type BridgeTarget, findTarget } from '../rules/target.ts'
 
 /** Where the environment and the files come from: nothing runs yet when the workload is scaled to none. */
 export async function findSource(

@@ -1,6 +1,6 @@
 import { type AddressInfo, type LookupFunction, type Socket, connect, createServer } from 'node:net'
 
-import type { Endpoint } from '../junction/junction.ts'
+import type { Endpoint } from '../rules/endpoint.ts'
 
 export interface Forwarder extends AsyncDisposable {
   readonly port: number

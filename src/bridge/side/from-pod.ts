@@ -1,12 +1,12 @@
 import { execInDocker } from '../../docker/exec.ts'
 import { ClusterTestError, messageOf } from '../../support/errors.ts'
 import { randomId } from '../../support/identity.ts'
-import type { BridgeParts } from '../bridges.ts'
-import { startForwarder } from './forwarder.ts'
+import type { BridgeParts } from '../parts.ts'
 import { type PodAddress, createPassages } from '../rules/passages.ts'
 import { startPodRules } from '../rules/pod-rules.ts'
 import { loopbackJumps, loopbackRules } from '../rules/rules.ts'
 import type { BridgeTarget } from '../rules/target.ts'
+import { startForwarder } from './forwarder.ts'
 
 export interface FromPodOptions {
   readonly target: BridgeTarget

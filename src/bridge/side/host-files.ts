@@ -3,7 +3,7 @@ import { join } from 'node:path'
 
 import { ClusterTestError, messageOf } from '../../support/errors.ts'
 import { extractArchive } from '../../support/extract-archive.ts'
-import type { BridgeParts } from '../bridges.ts'
+import type { BridgeParts } from '../parts.ts'
 import { type RunningContainer, readFiles } from './container-facts.ts'
 import { keepFilesCurrent } from './refresh-files.ts'
 

@@ -8,13 +8,13 @@ import { ClusterTestError, messageOf } from '../../support/errors.ts'
 import { lastLines } from '../../support/format.ts'
 import { bracketed } from '../../support/ip-range.ts'
 import { poll } from '../../support/poll.ts'
-import type { BridgeParts } from '../bridges.ts'
+import type { BridgeParts } from '../parts.ts'
+import type { PortMapping } from '../rules/ports.ts'
+import type { Forward } from '../rules/rules.ts'
 import { startForwarder } from './forwarder.ts'
 import { namesForProcess } from './host-env.ts'
 import { parseListeners } from './member.ts'
-import type { PortMapping } from '../rules/ports.ts'
 import { trackGroup } from './process-group.ts'
-import type { Forward } from '../rules/rules.ts'
 
 export interface HostProcessOptions {
   readonly command: readonly string[]

@@ -2,9 +2,9 @@ import { isNotFound } from '../../docker/docker.ts'
 import { removeContainer } from '../../docker/remove.ts'
 import { ClusterTestError } from '../../support/errors.ts'
 import { randomId } from '../../support/identity.ts'
-import type { BridgeParts } from '../bridges.ts'
-import { waitForListeners } from './member.ts'
+import type { BridgeParts } from '../parts.ts'
 import type { PortMapping } from '../rules/ports.ts'
+import { waitForListeners } from './member.ts'
 
 export interface JoinedContainer extends AsyncDisposable {
   /** In the cluster's Docker network. */

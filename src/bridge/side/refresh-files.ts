@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 
 import type { Docker } from '../../docker/docker.ts'
-import type { BridgeParts } from '../bridges.ts'
+import type { BridgeParts } from '../parts.ts'
 import { type RunningContainer, readFiles, readVersion } from './container-facts.ts'
 
 /** Milliseconds between two looks: kubelet itself takes up to a minute to bring a change into a pod. */

@@ -1,9 +1,9 @@
 import { ClusterTestError } from '../../support/errors.ts'
-import type { BridgeParts } from '../bridges.ts'
-import { type RunningContainer, findRunning, readEnv } from './container-facts.ts'
-import { type EnvOptions, selectEnv } from './env.ts'
+import type { BridgeParts } from '../parts.ts'
 import type { BridgeCall, LocalSide } from '../requests.ts'
 import { findTarget } from '../rules/target.ts'
+import { type RunningContainer, findRunning, readEnv } from './container-facts.ts'
+import { type EnvOptions, selectEnv } from './env.ts'
 
 type Env = Readonly<Record<string, string>>
 

@@ -1,7 +1,6 @@
 import type { Docker } from '../../docker/docker.ts'
 import { execInDocker } from '../../docker/exec.ts'
 import { isIPv6 } from '../../support/ip-range.ts'
-import type { Cluster } from '../cluster.ts'
 
 /**
  * Lets no packet leave a node whose destination is still the address of a Service. kube-proxy (iptables mode, which k3s uses) refuses
@@ -11,7 +10,11 @@ import type { Cluster } from '../cluster.ts'
  * the connection follows, whatever endpoints the Service gets. Dropped before it is remembered, it is translated when it is sent
  * again, a second later.
  */
-export async function dropUntranslated(docker: Docker, { nodes }: Pick<Cluster, 'nodes'>, ranges: readonly string[]): Promise<void> {
+export async function dropUntranslated(
+  docker: Docker,
+  nodes: readonly { readonly name: string }[],
+  ranges: readonly string[],
+): Promise<void> {
   const commands = ranges.map((range) => `${isIPv6(range) ? 'ip6tables' : 'iptables'} -w 5 -t mangle -A POSTROUTING -d ${range} -j DROP`)
   await Promise.all(nodes.map(({ name }) => execInDocker(docker, name, ['sh', '-c', commands.join(' && ')])))
 }

@@ -10,8 +10,8 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { runCommand } from '../../support/run-command.ts'
 import { startChartRegistry } from '../../testing/chart-registry.ts'
 import { createIdentity } from '../../testing/tls.ts'
-import { planCharts } from './charts.ts'
 import type { ChartOptions } from '../tool-options.ts'
+import { planCharts } from './charts.ts'
 
 let folder: string
 let server: Server

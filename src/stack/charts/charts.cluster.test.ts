@@ -4,13 +4,13 @@ import { join } from 'node:path'
 
 import { afterAll, beforeAll, expect } from 'vitest'
 
-import { describe } from '../../suite/describe.ts'
 import type { TestCluster } from '../../client/test-cluster.ts'
+import { describe } from '../../suite/describe.ts'
 import { kubeOf } from '../../testing/nodes.ts'
-import { planCharts } from './charts.ts'
 import { parseSubstitutes, substituteImage } from '../images/image-names.ts'
-import { installChart } from './install-chart.ts'
 import type { ChartOptions } from '../tool-options.ts'
+import { planCharts } from './charts.ts'
+import { installChart } from './install-chart.ts'
 
 const options = {
   images: { hello: { build: '../../../fixtures/charts/hello' }, busybox: 'busybox:1.37' },

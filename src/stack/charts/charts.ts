@@ -5,12 +5,12 @@ import type { KubeObject } from '../../kube/types.ts'
 import { ClusterTestError } from '../../support/errors.ts'
 import { randomId } from '../../support/identity.ts'
 import { CommandError } from '../../support/run-command.ts'
+import { type Manifest, parseManifests } from '../manifests/manifests.ts'
+import { isWorkload } from '../manifests/workloads.ts'
+import type { ChartOptions, ToolOptions } from '../tool-options.ts'
+import type { DecryptOptions } from '../tools/sops.ts'
 import { type ChartValues, readValues } from './helm-values.ts'
 import { type Helm, createHelm } from './helm.ts'
-import { type Manifest, parseManifests } from '../manifests/manifests.ts'
-import type { DecryptOptions } from '../tools/sops.ts'
-import type { ChartOptions, ToolOptions } from '../tool-options.ts'
-import { isWorkload } from '../manifests/workloads.ts'
 
 /** A release as it is to be installed, rendered already. */
 export interface ChartPlan {

@@ -4,9 +4,9 @@ import { join } from 'node:path'
 
 import { afterEach, beforeEach, expect, test } from 'vitest'
 
-import { planCharts } from './charts.ts'
 import { parseYaml } from '../manifests/parse-yaml.ts'
 import type { ChartOptions } from '../tool-options.ts'
+import { planCharts } from './charts.ts'
 
 let folder: string
 beforeEach(async () => {

@@ -3,8 +3,8 @@ import { relative, resolve } from 'node:path'
 
 import { ClusterTestError } from '../../support/errors.ts'
 import { parseYaml } from '../manifests/parse-yaml.ts'
-import { type DecryptOptions, decryptFile, isEncrypted } from '../tools/sops.ts'
 import type { ChartOptions } from '../tool-options.ts'
+import { type DecryptOptions, decryptFile, isEncrypted } from '../tools/sops.ts'
 
 type Values = Readonly<Record<string, unknown>>
 

@@ -7,8 +7,8 @@ import { fileURLToPath } from 'node:url'
 import { ClusterTestError } from '../../support/errors.ts'
 import { randomId } from '../../support/identity.ts'
 import type { RunCommandOptions } from '../../support/run-command.ts'
-import type { PostRender } from './post-render.ts'
 import { runTool } from '../tools/run-tool.ts'
+import type { PostRender } from './post-render.ts'
 
 /** Helm with folders of its own: the user's repositories, plugins and settings are neither used nor changed. */
 export interface Helm {

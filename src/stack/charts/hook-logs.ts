@@ -2,9 +2,9 @@ import type { KubeClient } from '../../kube/client.ts'
 import { readPodLog } from '../../kube/logs.ts'
 import type { KubeList, Pod } from '../../kube/types.ts'
 import { messageOf } from '../../support/errors.ts'
+import { describeObject } from '../manifests/workloads.ts'
 import type { ChartPlan } from './charts.ts'
 import { isHook } from './post-render.ts'
-import { describeObject } from '../manifests/workloads.ts'
 
 /** The last lines of the pods of hooks that have failed. Never throws: what cannot be read is said. */
 export async function readHookLogs(kube: KubeClient, { manifests, namespace: own }: ChartPlan): Promise<string> {

@@ -10,10 +10,10 @@ import { formatBytes, formatList } from '../../support/format.ts'
 import { randomId } from '../../support/identity.ts'
 import { parseSize } from '../../support/parse-size.ts'
 import { type Progress, runStep } from '../../support/progress.ts'
-import { type ImageSubstitutes, parseImageName, substituteImage } from './image-names.ts'
 import type { Manifest } from '../manifests/manifests.ts'
-import type { ImageBuild, StackOptions } from '../options.ts'
 import { type Container, mapContainers } from '../manifests/pod-spec.ts'
+import type { ImageBuild, StackOptions } from '../options.ts'
+import { type ImageSubstitutes, parseImageName, substituteImage } from './image-names.ts'
 
 /** An image that Docker has and the nodes are to get. */
 export interface LocalImage {

@@ -6,8 +6,8 @@ import { parseWorkload } from '../../kube/workload.ts'
 import { ClusterTestError } from '../../support/errors.ts'
 import { formatList } from '../../support/format.ts'
 import type { Manifest } from '../manifests/manifests.ts'
-import type { MountTarget, StackOptions } from '../options.ts'
 import { mapPodSpec } from '../manifests/pod-spec.ts'
+import type { MountTarget, StackOptions } from '../options.ts'
 
 /** A folder of this machine in the containers of a workload. */
 export interface HostMount extends MountTarget {

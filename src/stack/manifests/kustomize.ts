@@ -3,8 +3,8 @@ import { resolve } from 'node:path'
 
 import { ClusterTestError } from '../../support/errors.ts'
 import { CommandError } from '../../support/run-command.ts'
-import { type Manifest, parseManifests } from './manifests.ts'
 import { runTool } from '../tools/run-tool.ts'
+import { type Manifest, parseManifests } from './manifests.ts'
 
 /**
  * Renders overlays by `kubectl kustomize`.

@@ -4,8 +4,8 @@ import { isAbsolute, join, relative, resolve } from 'node:path'
 import type { KubeObject } from '../../kube/types.ts'
 import { ClusterTestError, messageOf } from '../../support/errors.ts'
 import { formatList } from '../../support/format.ts'
-import { parseYaml } from './parse-yaml.ts'
 import { type DecryptOptions, decryptFile, isEncrypted } from '../tools/sops.ts'
+import { parseYaml } from './parse-yaml.ts'
 
 /** One object to apply, and where it stands. */
 export interface Manifest {

@@ -2,9 +2,9 @@ import { readFile } from 'node:fs/promises'
 import { extname, relative, resolve } from 'node:path'
 
 import { ClusterTestError } from '../../support/errors.ts'
-import { type Manifest, loadManifests } from './manifests.ts'
 import type { StackOptions } from '../options.ts'
 import { type DecryptOptions, decryptFile, isEncrypted } from '../tools/sops.ts'
+import { type Manifest, loadManifests } from './manifests.ts'
 
 /**
  * Reads the option `secrets`: encrypted manifests as they are, and files of keys and values as Secrets of the name they stand under.

@@ -2,10 +2,10 @@ import { readFile } from 'node:fs/promises'
 
 import { expect } from 'vitest'
 
+import type { TestCluster } from '../../client/test-cluster.ts'
 import { createKubeClient } from '../../kube/client.ts'
 import type { KubeList, KubeObject } from '../../kube/types.ts'
 import { describe } from '../../suite/describe.ts'
-import type { TestCluster } from '../../client/test-cluster.ts'
 import { echoApp, shellPod } from '../../testing/echo-app.ts'
 import { describeCluster } from './diagnose.ts'
 

@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'vitest'
 
 import type { KubeObject, Pod } from '../../kube/types.ts'
-import { type ClusterState, judgeReadiness } from './readiness.ts'
+import { judgeReadiness } from './readiness.ts'
+import type { ClusterState } from './verdict.ts'
 
 const metadata = (name: string, more: object = {}) => ({ name, namespace: 'default', generation: 1, labels: { app: name }, ...more })
 

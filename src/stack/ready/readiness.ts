@@ -1,27 +1,7 @@
-import type {
-  DaemonSet,
-  Deployment,
-  EndpointSlice,
-  Job,
-  KubeEvent,
-  KubeObject,
-  Pod,
-  ReplicaSet,
-  Service,
-  StatefulSet,
-} from '../../kube/types.ts'
+import type { DaemonSet, Deployment, Job, KubeEvent, KubeObject, Pod, ReplicaSet, Service, StatefulSet } from '../../kube/types.ts'
 import { isPodReady } from '../../kube/workload.ts'
 import { judgeService } from './service-readiness.ts'
-
-/** What is known of the cluster at one moment. */
-export interface ClusterState {
-  readonly objects: readonly KubeObject[]
-  readonly pods: readonly Pod[]
-  readonly events: readonly KubeEvent[]
-  readonly endpointSlices: readonly EndpointSlice[]
-  /** Milliseconds since a container, by its id, was first seen running. */
-  readonly runningFor: (containerId: string) => number
-}
+import type { ClusterState, Readiness } from './verdict.ts'
 
 /**
  * Milliseconds that a container without a readiness probe must have been running: Kubernetes calls it ready at once, and many that
@@ -29,21 +9,6 @@ export interface ClusterState {
  * it late on a busy machine.
  */
 const settleTime = 2500
-
-/** How far one applied object is. */
-export interface Readiness {
-  /** `deployment/orders` */
-  readonly target: string
-  readonly namespace: string
-  readonly state: 'ready' | 'pending' | 'failed'
-  /** For people: `1 of 2 pods ready`, `pod "orders-x": image "y" cannot be pulled: …`. Empty when ready. */
-  readonly reason: string
-  readonly hint?: string | undefined
-  /** The pod and container whose log tells more. */
-  readonly pod?: { readonly name: string; readonly container: string; readonly previous: boolean }
-  /** Milliseconds that the failure must last, since what it sees may be a passing state. @default 0 */
-  readonly grace?: number
-}
 
 /** Judges every object that has a readiness of its own; others (ConfigMaps, Secrets …) are ready once applied. */
 export function judgeReadiness(applied: readonly KubeObject[], state: ClusterState, mayCrash = false): readonly Readiness[] {

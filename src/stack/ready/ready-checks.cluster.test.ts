@@ -3,8 +3,8 @@ import { readFile } from 'node:fs/promises'
 import { createKubeClient } from '../../kube/client.ts'
 import { describe } from '../../suite/describe.ts'
 import { nodeApp } from '../../testing/node-app.ts'
-import { waitForChecks } from './ready-checks.ts'
 import type { ReadyOption } from '../ready-options.ts'
+import { waitForChecks } from './ready-checks.ts'
 
 /** Ready for Kubernetes at once, and of use some seconds later. */
 const gateway = `

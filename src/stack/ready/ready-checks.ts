@@ -12,9 +12,9 @@ import { bracketed } from '../../support/ip-range.ts'
 import { poll } from '../../support/poll.ts'
 import { type Progress, runStep } from '../../support/progress.ts'
 import { together } from '../../support/together.ts'
+import { selects } from '../manifests/workloads.ts'
 import type { ReadyCheck, ReadyOption } from '../ready-options.ts'
 import { readyTarget } from './ready-target.ts'
-import { selects } from '../manifests/workloads.ts'
 
 export interface ReadyContext {
   readonly kube: KubeClient

@@ -1,7 +1,7 @@
 import type { KubeObject, Pod, Service } from '../../kube/types.ts'
 import { isPodReady } from '../../kube/workload.ts'
-import type { ClusterState, Readiness } from './readiness.ts'
 import { expectsEndpoints, isWorkload, selects } from '../manifests/workloads.ts'
+import type { ClusterState, Readiness } from './verdict.ts'
 
 /** Whether a Service has the endpoint that it should have, or why it never will. */
 export function judgeService(service: Service, applied: readonly KubeObject[], state: ClusterState, othersAreReady: boolean): Readiness {

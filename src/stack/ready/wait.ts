@@ -8,7 +8,8 @@ import { isLate } from '../../support/deadline.ts'
 import { ClusterTestError, messageOf } from '../../support/errors.ts'
 import { formatDuration } from '../../support/format.ts'
 import { describeCluster, redactFor } from './diagnose.ts'
-import { type ClusterState, type Readiness, judgeReadiness } from './readiness.ts'
+import { judgeReadiness } from './readiness.ts'
+import type { ClusterState, Readiness } from './verdict.ts'
 
 export interface WaitOptions {
   readonly signal: AbortSignal

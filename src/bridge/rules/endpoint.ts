@@ -1,0 +1,5 @@
+/** Where connections are opened to. */
+export interface Endpoint {
+  readonly host: string
+  readonly port: number
+}

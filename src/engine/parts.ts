@@ -1,0 +1,18 @@
+import type { K3d } from '../cluster/k3d.ts'
+import type { Owner } from '../cluster/ownership/owner.ts'
+import type { Docker } from '../docker/docker.ts'
+import type { ImageSubstitutes } from '../stack/images/image-names.ts'
+
+/** What every suite of a run shares. */
+export interface EngineParts {
+  readonly docker: Docker
+  readonly k3d: K3d
+  readonly owner: Owner
+  /** Private folder of the run. */
+  readonly folder: string
+  readonly nodeImage: string | undefined
+  readonly substitutes: ImageSubstitutes
+  readonly buildNetwork: string | undefined
+  /** Told of every process that must not outlive the run; a negative number stands for a process group. */
+  readonly trackChild: (event: 'started' | 'ended', pid: number) => void
+}

@@ -1,0 +1,18 @@
+import type { BridgedWorkload } from '../bridge/stand-in.ts'
+import type { SuiteClusterOptions } from '../stack/options.ts'
+
+export interface LeaseRequest {
+  /** Name of the suite. */
+  readonly suite: string
+  /** vitest's id of it. */
+  readonly id: string
+  /** Absolute path of the test file. */
+  readonly file: string
+  /** Absolute path of the test file's folder. */
+  readonly folder: string
+  readonly options: SuiteClusterOptions
+  /** Files and folders that the suite is made of besides those of its options, relative to the folder. */
+  readonly sources: readonly string[]
+  /** What is bridged with the suite: its image may not exist yet. */
+  readonly bridged: readonly BridgedWorkload[]
+}
