@@ -31,9 +31,9 @@ const [width, height] = [Math.ceil(columns * characterWidth) + 2 * padding, line
 
 console.log(`<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" width="${width}" height="${height}" role="img">`)
 console.log(`<rect width="100%" height="100%" rx="8" fill="${theme.background}"/>`)
-console.log(
-  '<g font-family="ui-monospace, SFMono-Regular, Menlo, Consolas, \'DejaVu Sans Mono\', monospace" font-size="14" xml:space="preserve">',
-)
+// Chromium does not honour xml:space any more, and takes white-space from the element itself alone.
+console.log('<style>text { white-space: pre }</style>')
+console.log('<g font-family="ui-monospace, SFMono-Regular, Menlo, Consolas, \'DejaVu Sans Mono\', monospace" font-size="14">')
 for (const [row, parts] of lines.entries()) {
   let column = 0
   const y = padding + row * lineHeight
