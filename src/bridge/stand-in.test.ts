@@ -25,7 +25,7 @@ const fetchIt = { name: 'fetch', image: 'busybox:1' }
 const labels = { app: 'orders' }
 
 const workload = (kind: string, namespace?: string, spec: object = {}): KubeObject => ({
-  apiVersion: 'apps/v1',
+  apiVersion: kind === 'Job' ? 'batch/v1' : 'apps/v1',
   kind,
   metadata: { name: 'orders', ...(namespace ? { namespace } : {}) },
   spec: {

@@ -1,11 +1,11 @@
 import type { Cluster } from '../cluster/cluster.ts'
+import { isWorkload, kindOf } from '../kube/kinds.ts'
 import type { KubeObject } from '../kube/types.ts'
 import type { ChartPlan } from '../stack/charts/charts.ts'
 import { installChart } from '../stack/charts/install-chart.ts'
 import { type PostRender, isHook, objectKey } from '../stack/charts/post-render.ts'
 import type { Manifest } from '../stack/manifests/manifests.ts'
 import { type Container, mapContainers, mapPodSpec } from '../stack/manifests/pod-spec.ts'
-import { isWorkload } from '../stack/manifests/workloads.ts'
 import { type Progress, runStep } from '../support/progress.ts'
 import { together } from '../support/together.ts'
 
@@ -33,7 +33,9 @@ export interface Releases {
 export function planReleases({ charts, planned, prepared, cluster, trackChild, progress }: ReleasesOptions): Releases {
   const unfinished = new Set(charts.filter(({ options }) => options.wait === false))
   return {
-    objects: prepared.map(({ object }) => object).filter((object) => (isWorkload(object) || object.kind === 'Service') && !isHook(object)),
+    objects: prepared
+      .map(({ object }) => object)
+      .filter((object) => (isWorkload(object) || kindOf(object) === 'Service') && !isHook(object)),
     mayCrash: () => unfinished.size > 0,
     async install(signal) {
       await together(

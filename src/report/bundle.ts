@@ -6,6 +6,7 @@ import { stringify } from 'yaml'
 import type { Cluster } from '../cluster/cluster.ts'
 import { readNodeLogs } from '../cluster/node-logs.ts'
 import type { Docker } from '../docker/docker.ts'
+import { type Kind, apiPath, workloadKinds } from '../kube/kinds.ts'
 import { readPodLog } from '../kube/logs.ts'
 import { isInNamespaces } from '../kube/namespaces.ts'
 import { readSecretValues } from '../kube/secrets.ts'
@@ -77,7 +78,7 @@ async function reportOf({ cluster, namespaces }: BundleOptions): Promise<readonl
 
 async function podLogs({ cluster: { kube }, namespaces }: BundleOptions, signal: AbortSignal): Promise<readonly BundleFile[]> {
   try {
-    const { items } = await kube.request<KubeList<Pod>>('GET', '/api/v1/pods', { signal })
+    const { items } = await kube.request<KubeList<Pod>>('GET', apiPath('Pod'), { signal })
     const shown = items.filter((pod) => pod.metadata?.namespace === 'kube-system' || isInNamespaces(pod, namespaces()))
     const logs = shown.flatMap(({ metadata, status }) => {
       const { namespace = '', name = '' } = metadata ?? {}
@@ -99,17 +100,13 @@ async function podLogs({ cluster: { kube }, namespaces }: BundleOptions, signal:
   }
 }
 
-const kinds = ['/api/v1/nodes', '/api/v1/pods', '/api/v1/services', '/apis/apps/v1/deployments', '/apis/apps/v1/statefulsets'].concat([
-  '/apis/apps/v1/daemonsets',
-  '/apis/batch/v1/jobs',
-  '/api/v1/persistentvolumeclaims',
-  '/apis/discovery.k8s.io/v1/endpointslices',
-])
+const kinds: readonly Kind[] = ['Node', ...workloadKinds, 'CronJob', 'Service', 'EndpointSlice', 'PersistentVolumeClaim']
 
 /** What `kubectl get -o yaml` would show, without who has written which field. */
 async function objectsOf({ cluster: { kube }, namespaces, manifests }: BundleOptions, signal: AbortSignal): Promise<readonly BundleFile[]> {
   const found = await Promise.all(
-    kinds.map(async (path): Promise<BundleFile> => {
+    kinds.map(async (kind): Promise<BundleFile> => {
+      const path = apiPath(kind)
       const name = `objects/${path.split('/').at(-1)}.yaml`
       try {
         const { items } = await kube.request<KubeList<KubeObject>>('GET', path, { signal })

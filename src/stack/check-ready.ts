@@ -1,15 +1,16 @@
+import { isServing, kindOf } from '../kube/kinds.ts'
 import { ClusterTestError } from '../support/errors.ts'
 import { checkKeys, checkOption, invalid, isDuration, isRecord, isText } from './check-option.ts'
-import { readyTarget } from './ready/ready-target.ts'
+import { type ReadyTarget, readyTarget } from './ready/ready-target.ts'
 
 /** @throws ClusterTestError `ERR_OPTIONS_INVALID` for a check that is none, and for a key that names no object */
 export function checkReady(ready: unknown): void {
   if (ready === undefined) return
   if (!isRecord(ready)) throw invalid('ready', 'an object from service or "kind/name" to checks', ready)
   for (const [key, value] of Object.entries(ready)) {
-    const { kind } = readyTarget(key)
+    const target = readyTarget(key)
     const checks: readonly unknown[] = Array.isArray(value) ? value : [value]
-    for (const check of checks) checkOne(`ready["${key}"]`, kind, check)
+    for (const check of checks) checkOne(`ready["${key}"]`, target, check)
   }
 }
 
@@ -21,7 +22,7 @@ const keys = {
   field: ['equals'],
 } as const
 
-function checkOne(option: string, kind: string, check: unknown): void {
+function checkOne(option: string, target: ReadyTarget, check: unknown): void {
   const known = isRecord(check) ? (Object.keys(keys) as (keyof typeof keys)[]).find((key) => key in check) : undefined
   if (!isRecord(check) || !known) throw invalid(option, '{ http }, { tcp }, { graphql }, { condition } or { field, equals }', check)
   checkKeys(option, check, [known, 'timeout', ...keys[known]])
@@ -35,8 +36,8 @@ function checkOne(option: string, kind: string, check: unknown): void {
   else checkOption(`${option}.status`, 'a text', check['status'], isText)
   checkOption(`${option}.timeout`, 'a positive number of milliseconds', check['timeout'], isDuration)
   const needsAddress = known === 'http' || known === 'tcp' || known === 'graphql'
-  if (needsAddress && !['Service', 'Deployment', 'StatefulSet', 'DaemonSet', 'Pod'].includes(kind))
-    throw new ClusterTestError('ERR_OPTIONS_INVALID', `Option \`${option}\` asks a ${kind} for an answer.`, {
+  if (needsAddress && kindOf(target) !== 'Service' && !isServing(target))
+    throw new ClusterTestError('ERR_OPTIONS_INVALID', `Option \`${option}\` asks a ${target.kind} for an answer.`, {
       hint: 'Ask a Service or a workload; { condition } and { field } look at any object.',
     })
 }

@@ -1,12 +1,12 @@
 import { readdir, stat } from 'node:fs/promises'
 import { isAbsolute, join, resolve } from 'node:path'
 
+import { kindOf, templatePath } from '../../kube/kinds.ts'
 import type { KubeObject } from '../../kube/types.ts'
 import { ClusterTestError } from '../../support/errors.ts'
 import { randomId } from '../../support/identity.ts'
 import { CommandError } from '../../support/run-command.ts'
 import { type Manifest, parseManifests } from '../manifests/manifests.ts'
-import { isWorkload } from '../manifests/workloads.ts'
 import type { ChartOptions, ToolOptions } from '../tool-options.ts'
 import type { DecryptOptions } from '../tools/sops.ts'
 import { type ChartValues, readValues } from './helm-values.ts'
@@ -123,7 +123,7 @@ function explainDownload(error: unknown, what: string): unknown {
 
 /** Helm leaves the namespace out. */
 function place(object: KubeObject, namespace: string): KubeObject {
-  const isPlaced = object.metadata.namespace !== undefined || !(isWorkload(object) || ['Service', 'CronJob'].includes(object.kind))
+  const isPlaced = object.metadata.namespace !== undefined || !(templatePath(object) || kindOf(object) === 'Service')
   return isPlaced ? object : { ...object, metadata: { ...object.metadata, namespace } }
 }
 

@@ -1,8 +1,8 @@
 import type { KubeClient } from '../../kube/client.ts'
+import { describeObject } from '../../kube/kinds.ts'
 import { readPodLog } from '../../kube/logs.ts'
 import type { KubeList, Pod } from '../../kube/types.ts'
 import { messageOf } from '../../support/errors.ts'
-import { describeObject } from '../manifests/workloads.ts'
 import type { ChartPlan } from './charts.ts'
 import { isHook } from './post-render.ts'
 

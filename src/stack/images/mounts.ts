@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import { stat } from 'node:fs/promises'
 import { resolve } from 'node:path'
 
+import { describeObject, isWorkload } from '../../kube/kinds.ts'
 import { parseWorkload } from '../../kube/workload.ts'
 import { ClusterTestError } from '../../support/errors.ts'
 import { formatList } from '../../support/format.ts'
@@ -65,7 +66,7 @@ export function checkMounts(mounts: readonly HostMount[], manifests: readonly Ma
         'ERR_OPTIONS_INVALID',
         `Option \`mount["${mount.workload}"]\` is for a workload that the manifests do not have.`,
         {
-          hint: `They have ${formatList(manifests.filter(({ object }) => mapPodSpec(object, () => undefined) !== object).map(({ object }) => `${object.kind.toLowerCase()}/${object.metadata.name}`))}.`,
+          hint: `They have ${formatList(manifests.filter(({ object }) => isWorkload(object)).map(({ object }) => describeObject(object)))}.`,
         },
       )
     const names = found.flatMap(({ object }) => containersOf(object))

@@ -42,13 +42,16 @@ describe.concurrent.withCluster('apply and wait', { images: ['busybox:1.37'], ag
     )
   })
 
-  test('a ReplicationController is ready when its pods are, with the image that the suite brings', async ({ cluster }) => {
+  test('a ReplicationController is ready when its pods are, with the image that the suite brings, and is known by name', async ({
+    cluster,
+  }) => {
     const { metadata, spec } = shellPod('old', 'exec sleep 1000', { restartPolicy: 'Always' })
     const controller = { apiVersion: 'v1', kind: 'ReplicationController', metadata, spec: { template: { metadata, spec } } }
     await cluster.apply([controller])
     const kube = await kubeOf(cluster)
     const path = '/api/v1/namespaces/default/replicationcontrollers/old'
     expect(await kube.request('GET', path)).toMatchObject({ status: { readyReplicas: 1 } })
+    expect(await cluster.exec('rc/old', ['echo', 'here'])).toMatchObject({ stdout: 'here\n' })
   })
 
   test('a Job that ends is ready, and so is a Pod that has run to completion', async ({ cluster }) => {

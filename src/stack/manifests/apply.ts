@@ -1,4 +1,5 @@
 import { type KubeClient, KubeStatusError } from '../../kube/client.ts'
+import { apiPath, kindOf, templatePath } from '../../kube/kinds.ts'
 import type { KubeObject } from '../../kube/types.ts'
 import { ClusterTestError } from '../../support/errors.ts'
 import { poll } from '../../support/poll.ts'
@@ -30,12 +31,11 @@ export async function applyManifests(
 
 const phases = ['namespaces', 'definitions', 'rest', 'workloads'] as const
 
-function phaseOf({ kind }: KubeObject): (typeof phases)[number] {
+function phaseOf(object: KubeObject): (typeof phases)[number] {
+  const kind = kindOf(object)
   if (kind === 'Namespace') return 'namespaces'
   if (kind === 'CustomResourceDefinition') return 'definitions'
-  return ['Pod', 'Deployment', 'StatefulSet', 'DaemonSet', 'ReplicaSet', 'ReplicationController', 'Job', 'CronJob'].includes(kind)
-    ? 'workloads'
-    : 'rest'
+  return templatePath(object) ? 'workloads' : 'rest'
 }
 
 async function applyOne(
@@ -79,7 +79,7 @@ function hintFor({ reason, serverMessage }: KubeStatusError, namespace: string |
 }
 
 async function waitForDefinition(kube: KubeClient, definition: KubeObject, signal: AbortSignal): Promise<void> {
-  const path = `/apis/apiextensions.k8s.io/v1/customresourcedefinitions/${definition.metadata.name}`
+  const path = apiPath('CustomResourceDefinition', undefined, definition.metadata.name)
   const { spec } = definition as unknown as {
     spec: { group: string; names: { kind: string }; versions: { name: string; served: boolean }[] }
   }

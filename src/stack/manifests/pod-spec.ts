@@ -1,3 +1,4 @@
+import { templatePath } from '../../kube/kinds.ts'
 import type { KubeObject } from '../../kube/types.ts'
 
 /** A container of a manifest, which may be anything: nobody has checked it yet. */
@@ -23,19 +24,8 @@ export function mapContainers(object: KubeObject, map: (container: Container) =>
 
 /** A copy of a workload with the spec of its pods changed; other kinds come back as they are. */
 export function mapPodSpec(object: KubeObject, map: (spec: Record<string, unknown>) => unknown): KubeObject {
-  const path = podSpecPaths[object.kind]
-  return path ? (mapPath(object, path, map) as KubeObject) : object
-}
-
-const podSpecPaths: Readonly<Record<string, readonly string[]>> = {
-  Pod: ['spec'],
-  Deployment: ['spec', 'template', 'spec'],
-  StatefulSet: ['spec', 'template', 'spec'],
-  DaemonSet: ['spec', 'template', 'spec'],
-  ReplicaSet: ['spec', 'template', 'spec'],
-  ReplicationController: ['spec', 'template', 'spec'],
-  Job: ['spec', 'template', 'spec'],
-  CronJob: ['spec', 'jobTemplate', 'spec', 'template', 'spec'],
+  const path = templatePath(object)
+  return path ? (mapPath(object, [...path, 'spec'], map) as KubeObject) : object
 }
 
 function mapPath(value: unknown, [key, ...rest]: readonly string[], map: (value: Record<string, unknown>) => unknown): unknown {

@@ -1,14 +1,5 @@
+import { isServing } from '../../kube/kinds.ts'
 import type { KubeObject, Service } from '../../kube/types.ts'
-
-/** Whether an object runs pods. */
-export function isWorkload({ kind }: KubeObject): boolean {
-  return ['Deployment', 'StatefulSet', 'DaemonSet', 'ReplicaSet', 'ReplicationController', 'Job', 'Pod'].includes(kind)
-}
-
-/** `deployment/orders` */
-export function describeObject({ kind, metadata }: KubeObject): string {
-  return `${kind.toLowerCase()}/${metadata.name}`
-}
 
 /** Whether a Service leads to the pods that a workload makes. */
 export function selects({ metadata, spec }: Service, workload: KubeObject): boolean {
@@ -22,9 +13,7 @@ export function selects({ metadata, spec }: Service, workload: KubeObject): bool
 
 /** Whether endpoints are to be expected: a Service without a selector has none of ours, nor one whose workloads are scaled to none. */
 export function expectsEndpoints(service: Service, applied: readonly KubeObject[]): boolean {
-  return applied.some(
-    (workload) => isWorkload(workload) && workload.kind !== 'Job' && selects(service, workload) && replicasOf(workload) > 0,
-  )
+  return applied.some((object) => isServing(object) && selects(service, object) && replicasOf(object) > 0)
 }
 
 function replicasOf(workload: KubeObject): number {

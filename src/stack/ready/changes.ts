@@ -1,3 +1,4 @@
+import { describeObject } from '../../kube/kinds.ts'
 import type { KubeEvent, KubeObject, Pod } from '../../kube/types.ts'
 
 /** Something that happened in a cluster. */
@@ -31,15 +32,15 @@ interface ManagedField {
 }
 
 /** Of people and tools: the controllers of Kubernetes write the status. */
-function writes({ kind, metadata }: KubeObject): readonly Change[] {
+function writes(object: KubeObject): readonly Change[] {
+  const { metadata } = object
   const fields = (metadata['managedFields'] ?? []) as readonly ManagedField[]
-  const object = `${kind.toLowerCase()}/${metadata.name}`
   const created = time(metadata['creationTimestamp'])
   return fields
     .filter(({ subresource, manager }) => subresource !== 'status' && manager !== 'kube-controller-manager')
     .map(({ manager, time: at }) => {
       const verb = time(at) - created < 1_000 ? 'created' : 'changed'
-      return { at: time(at), what: `${object}  ${verb} by ${manager}` }
+      return { at: time(at), what: `${describeObject(object)}  ${verb} by ${manager}` }
     })
 }
 

@@ -1,4 +1,5 @@
 import type { KubeClient } from '../../kube/client.ts'
+import { type Kind, apiPath, typed, workloadKinds } from '../../kube/kinds.ts'
 import { readPodLog } from '../../kube/logs.ts'
 import { type Namespaced, isInNamespaces } from '../../kube/namespaces.ts'
 import { podState, restartsOf } from '../../kube/pod-state.ts'
@@ -30,16 +31,14 @@ export async function describeCluster(
   { lines = 10, logs = 'unhealthy', namespaces }: DescribeOptions = {},
 ): Promise<string> {
   const signal = AbortSignal.timeout(10_000)
-  const list = async <T>(path: string) => (await kube.request<KubeList<T>>('GET', path, { signal })).items
+  const list = async <T>(kind: Kind) => (await kube.request<KubeList<T>>('GET', apiPath(kind), { signal })).items
   try {
     const [secrets, pods, events, nodes, ...workloads] = await Promise.all([
       readSecretValues(kube, signal),
-      list<Pod>('/api/v1/pods'),
-      list<KubeEvent>('/api/v1/events'),
-      list<Node>('/api/v1/nodes'),
-      ...workloadKinds.map(async (kind) =>
-        (await list<KubeObject>(`/apis/apps/v1/${kind.toLowerCase()}s`)).map((each) => ({ ...each, kind })),
-      ),
+      list<Pod>('Pod'),
+      list<KubeEvent>('Event'),
+      list<Node>('Node'),
+      ...workloadKinds.map(async (kind) => (await list<KubeObject>(kind)).map((each) => typed(kind, each))),
     ])
     const isOwn = (object: Namespaced) => isInNamespaces(object, namespaces)
     const own = pods.filter(isOwn)
@@ -64,9 +63,6 @@ export async function redactFor(kube: KubeClient): Promise<Redact> {
   const signal = AbortSignal.timeout(5_000)
   return createRedact(await readSecretValues(kube, signal).catch(() => []))
 }
-
-/** Items of a list do not repeat their kind. */
-const workloadKinds = ['Deployment', 'StatefulSet', 'DaemonSet'] as const
 
 interface Node {
   readonly metadata: { readonly name: string }

@@ -1,3 +1,4 @@
+import { type WorkloadKind, describeObject, isWorkload, kindOf } from '../../kube/kinds.ts'
 import type { DaemonSet, Deployment, Job, KubeEvent, KubeObject, Pod, ReplicaSet, Service, StatefulSet } from '../../kube/types.ts'
 import { isPodReady } from '../../kube/workload.ts'
 import { judgeService } from './service-readiness.ts'
@@ -12,7 +13,7 @@ const settleTime = 2500
 
 /** Judges every object that has a readiness of its own; others (ConfigMaps, Secrets …) are ready once applied. */
 export function judgeReadiness(applied: readonly KubeObject[], state: ClusterState, mayCrash = false): readonly Readiness[] {
-  const workloads = applied.filter(({ kind }) => kind in judges).map((object) => judgeWorkload(object, state))
+  const workloads = applied.filter(isWorkload).map((object) => judgeWorkload(object, state))
   const notReady = new Set(workloads.filter((each) => each.state !== 'ready').map(({ target, namespace }) => `${namespace}/${target}`))
   return [
     // A crash may be the wait for a neighbour: it is final only once the neighbours are there.
@@ -22,7 +23,7 @@ export function judgeReadiness(applied: readonly KubeObject[], state: ClusterSta
         : each,
     ),
     ...applied
-      .filter(({ kind }) => kind === 'Service')
+      .filter((object) => kindOf(object) === 'Service')
       .map((object) => judgeService(object as unknown as Service, applied, state, notReady.size === 0)),
   ]
 }
@@ -38,15 +39,15 @@ function isFinalCrash({ crashes }: Crash, isLast: boolean): boolean {
   return crashes >= (isLast ? 1 : 4)
 }
 
-function judgeWorkload(applied: KubeObject, state: ClusterState): Judged {
+function judgeWorkload(applied: KubeObject & { readonly kind: WorkloadKind }, state: ClusterState): Judged {
   const namespace = applied.metadata.namespace ?? 'default'
   const object = state.objects.find(
     ({ kind, metadata }) =>
       kind === applied.kind && metadata.name === applied.metadata.name && metadata.namespace === applied.metadata.namespace,
   )
-  const target = `${applied.kind.toLowerCase()}/${applied.metadata.name}`
+  const target = describeObject(applied)
   if (!object) return { target, namespace, state: 'pending', reason: 'not there yet' }
-  const own = judges[object.kind]!(object)
+  const own = judges[applied.kind](object)
   const pods = object.kind === 'Pod' ? [object as unknown as Pod] : podsOf(object, state.pods)
   const spoilt = object.kind === 'Job' ? undefined : pods.flatMap(judgeDatabase)[0]
   if (spoilt) return { target, namespace, ...spoilt }
@@ -72,7 +73,7 @@ type Verdict = Pick<Judged, 'state' | 'reason' | 'hint' | 'pod' | 'grace' | 'cra
 const ready: Verdict = { state: 'ready', reason: '' }
 const pending = (reason: string): Verdict => ({ state: 'pending', reason })
 
-const judges: Readonly<Record<string, (object: KubeObject) => Verdict>> = {
+const judges: Readonly<Record<WorkloadKind, (object: KubeObject) => Verdict>> = {
   Deployment(object) {
     const { metadata, spec, status } = object as unknown as Deployment
     const wanted = spec?.replicas ?? 1

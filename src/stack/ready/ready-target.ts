@@ -1,3 +1,4 @@
+import { apiVersionOf, findKind } from '../../kube/kinds.ts'
 import { ClusterTestError } from '../../support/errors.ts'
 
 /** An object as a key of `ready` names it. */
@@ -7,25 +8,6 @@ export interface ReadyTarget {
   readonly name: string
 }
 
-const known: Readonly<Record<string, readonly [apiVersion: string, kind: string]>> = {
-  service: ['v1', 'Service'],
-  svc: ['v1', 'Service'],
-  deployment: ['apps/v1', 'Deployment'],
-  deploy: ['apps/v1', 'Deployment'],
-  statefulset: ['apps/v1', 'StatefulSet'],
-  sts: ['apps/v1', 'StatefulSet'],
-  daemonset: ['apps/v1', 'DaemonSet'],
-  ds: ['apps/v1', 'DaemonSet'],
-  job: ['batch/v1', 'Job'],
-  pod: ['v1', 'Pod'],
-  configmap: ['v1', 'ConfigMap'],
-  cm: ['v1', 'ConfigMap'],
-  pvc: ['v1', 'PersistentVolumeClaim'],
-  persistentvolumeclaim: ['v1', 'PersistentVolumeClaim'],
-  crd: ['apiextensions.k8s.io/v1', 'CustomResourceDefinition'],
-  customresourcedefinition: ['apiextensions.k8s.io/v1', 'CustomResourceDefinition'],
-}
-
 /** @throws ClusterTestError `ERR_OPTIONS_INVALID` for a key that names no object */
 export function readyTarget(key: string): ReadyTarget {
   const parts = key.split('/')
@@ -33,8 +15,8 @@ export function readyTarget(key: string): ReadyTarget {
   // A service of the stack, or any other Service.
   if (parts.length === 1 && name) return { apiVersion: 'v1', kind: 'Service', name }
   const kind = parts.at(-2)!
-  const short = known[kind.toLowerCase()]
-  if (parts.length === 2 && short && name) return { apiVersion: short[0], kind: short[1], name }
+  const known = findKind(kind)
+  if (parts.length === 2 && known && name) return { apiVersion: apiVersionOf(known), kind: known, name }
   if ((parts.length === 3 || parts.length === 4) && parts.every((part) => part !== ''))
     return { apiVersion: parts.slice(0, -2).join('/'), kind, name }
   throw new ClusterTestError('ERR_OPTIONS_INVALID', `Key "${key}" of option \`ready\` names no object.`, {

@@ -1,6 +1,7 @@
+import { isWorkload } from '../../kube/kinds.ts'
 import type { KubeObject, Pod, Service } from '../../kube/types.ts'
 import { isPodReady } from '../../kube/workload.ts'
-import { expectsEndpoints, isWorkload, selects } from '../manifests/workloads.ts'
+import { expectsEndpoints, selects } from '../manifests/workloads.ts'
 import type { ClusterState, Readiness } from './verdict.ts'
 
 /** Whether a Service has the endpoint that it should have, or why it never will. */

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 
 import type { KubeClient } from '../../kube/client.ts'
+import { apiPath, isWorkload, typed } from '../../kube/kinds.ts'
 import { readPodLog } from '../../kube/logs.ts'
 import type { EndpointSlice, KubeEvent, KubeObject, Pod } from '../../kube/types.ts'
 import { type WatchedList, watchList } from '../../kube/watch-list.ts'
@@ -38,12 +39,12 @@ export async function waitForReady(
   const watch = async <T extends { metadata?: object }>(path: string) =>
     stack.use(await watchList<T & { metadata: { name: string } }>(kube, path, { onChange: changed, signal }))
 
-  const kinds = [...new Set(applied.map(({ kind }) => kind))].filter((kind) => kind in paths)
+  const kinds = [...new Set(applied.filter(isWorkload).map(({ kind }) => kind))].filter((kind) => kind !== 'Pod')
   const [pods, events, endpointSlices, ...lists] = await Promise.all([
-    watch<Pod>('/api/v1/pods') as Promise<WatchedList<Pod & { metadata: { name: string } }>>,
-    watch<KubeEvent>('/api/v1/events'),
-    watch<EndpointSlice>('/apis/discovery.k8s.io/v1/endpointslices'),
-    ...kinds.map((kind) => watch<KubeObject>(paths[kind]!)),
+    watch<Pod>(apiPath('Pod')) as Promise<WatchedList<Pod & { metadata: { name: string } }>>,
+    watch<KubeEvent>(apiPath('Event')),
+    watch<EndpointSlice>(apiPath('EndpointSlice')),
+    ...kinds.map((kind) => watch<KubeObject>(apiPath(kind))),
   ])
   const failedSince = new Map<string, number>()
   const runningSince = new Map<string, number>()
@@ -57,11 +58,9 @@ export async function waitForReady(
         if (containerID && state?.running && !runningSince.has(containerID)) runningSince.set(containerID, now)
       }
     }
-    const objects = (lists as WatchedList<KubeObject>[]).flatMap((list, index) =>
-      list.items.map((item) => ({ ...item, kind: kinds[index]! })),
-    )
+    const objects = (lists as WatchedList<KubeObject>[]).flatMap((list, index) => list.items.map((item) => typed(kinds[index]!, item)))
     const state: ClusterState = {
-      objects: [...objects, ...pods.items.map((pod) => ({ ...pod, kind: 'Pod' }) as unknown as KubeObject)],
+      objects: [...objects, ...pods.items.map((pod) => typed('Pod', pod))],
       pods: pods.items,
       events: events.items,
       endpointSlices: endpointSlices.items,
@@ -90,15 +89,6 @@ export async function waitForReady(
       hint: 'If they only need longer, raise "setupTimeout" of the suite, or "timeout" of cluster.apply.',
     },
   )
-}
-
-const paths: Readonly<Record<string, string>> = {
-  Deployment: '/apis/apps/v1/deployments',
-  StatefulSet: '/apis/apps/v1/statefulsets',
-  DaemonSet: '/apis/apps/v1/daemonsets',
-  ReplicaSet: '/apis/apps/v1/replicasets',
-  ReplicationController: '/api/v1/replicationcontrollers',
-  Job: '/apis/batch/v1/jobs',
 }
 
 export function describeReadiness({ target, namespace, reason }: Readiness): string {
