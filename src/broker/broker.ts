@@ -98,7 +98,7 @@ export async function startBroker(options: EngineOptions): Promise<Broker> {
         const result = await handle(message)
         if (result) reply(result)
       } catch (error) {
-        reply({ type: 'failed', error: serializeError(error) })
+        reply({ type: 'failed', error: serializeError(error, options.recorder.redact) })
       }
     }
     try {

@@ -14,6 +14,7 @@ import { listPods, readWorkload } from '../kube/workload.ts'
 import { connectDatabase, findDatabase } from '../seed/database.ts'
 import { resetStores, resettable } from '../seed/reset.ts'
 import type { StackOptions } from '../stack/options.ts'
+import { redactFor } from '../stack/ready/diagnose.ts'
 import { workloadOf } from '../stack/services/check-services.ts'
 import type { ServiceConnections } from '../stack/services/connection.ts'
 import { withDeadline } from '../support/deadline.ts'
@@ -194,9 +195,10 @@ export function createTestCluster<Seeded extends string>(
         return execInContainer(kube, target, command, { input, signal })
       })
       if (result.exitCode === 0 || !reject) return result
+      const redact = await redactFor(kube)
       throw new ClusterTestError(
         'ERR_KUBE_EXEC_FAILED',
-        `${what} ended with exit code ${result.exitCode}.\n${(result.stderr || result.stdout).trimEnd()}`,
+        `${redact(what)} ended with exit code ${result.exitCode}.\n${redact((result.stderr || result.stdout).trimEnd())}`,
         { hint: 'Pass { reject: false } to look at the result yourself.' },
       )
     },

@@ -3,6 +3,7 @@ import { planStandIns } from '../bridge/stand-in.ts'
 import type { Cluster } from '../cluster/cluster.ts'
 import { exposeServices } from '../cluster/network/exposed-services.ts'
 import type { ServiceAddress } from '../cluster/network/gateway.ts'
+import { secretValues } from '../kube/secrets.ts'
 import type { KubeObject } from '../kube/types.ts'
 import { startDiagnosis } from '../report/diagnosis.ts'
 import type { RequestRecord } from '../report/model.ts'
@@ -125,6 +126,7 @@ export async function startSuite(
 
   function note(objects: readonly KubeObject[]): void {
     written.push(...objects)
+    recorder.addSecrets(objects.filter(({ kind }) => kind === 'Secret').flatMap(secretValues))
     for (const { metadata } of objects) for (const name of [metadata.name, metadata.namespace]) if (name) recorder.addName(name)
   }
 

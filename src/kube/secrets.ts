@@ -1,14 +1,40 @@
+import { isUtf8 } from 'node:buffer'
+
 import type { KubeClient } from './client.ts'
 import type { KubeList } from './types.ts'
 
 export interface Secret {
-  readonly metadata?: { readonly uid?: string; readonly name?: string; readonly namespace?: string; readonly resourceVersion?: string }
-  readonly data?: Readonly<Record<string, string>>
+  readonly metadata?: {
+    readonly uid?: string | undefined
+    readonly name?: string | undefined
+    readonly namespace?: string | undefined
+    readonly annotations?: Readonly<Record<string, string>> | undefined
+  }
+  readonly data?: Readonly<Record<string, string>> | undefined
+  /** In manifests only. */
+  readonly stringData?: Readonly<Record<string, unknown>> | undefined
 }
 
-/** The values of a Secret as the containers get them. */
-export function secretValues({ data = {} }: Secret): readonly string[] {
-  return Object.values(data).map((value) => Buffer.from(value, 'base64').toString())
+/** Names the keys of a Secret that everybody may see, such as `host,port,user`. */
+export const publicKeysAnnotation = 'vitest-kubernetes.public-keys'
+
+/** The values of a Secret that are to be redacted, as the containers get them. What is no text is in base64. */
+export function secretValues({ metadata, data, stringData }: Secret): readonly string[] {
+  const shown = new Set(metadata?.annotations?.[publicKeysAnnotation]?.split(',').map((key) => key.trim()))
+  const values = [...Object.entries(data ?? {}).map(([key, value]) => [key, decode(value)] as const), ...Object.entries(stringData ?? {})]
+  return values.filter(([key]) => !shown.has(key)).map(([, value]) => String(value))
+}
+
+function decode(value: unknown): string {
+  const bytes = Buffer.from(String(value), 'base64')
+  return isUtf8(bytes) ? bytes.toString() : bytes.toString('base64')
+}
+
+/** Whether a value is known anyway: the name of an object, or the address of a Service. `db.shop.svc:5432` is one of `db` in namespace `shop`. */
+export function isPublicName(names: ReadonlySet<string | undefined>, value: string): boolean {
+  if (names.has(value)) return true
+  const [, name, namespace] = /^([a-z0-9-]+)\.([a-z0-9-]+)(?:\.svc(?:\.cluster\.local)?)?(?::\d+)?$/.exec(value) ?? []
+  return names.has(name) && (namespace === 'default' || names.has(namespace)) && name !== undefined
 }
 
 /** The values of all Secrets but those of the cluster itself. */

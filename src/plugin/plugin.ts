@@ -101,7 +101,7 @@ async function createBroker(vitest: Vitest, options: KubernetesPluginOptions): P
     isWatch: vitest.config.watch,
     ...(vitest.config.watch && { onRequest: rerunOnChange(vitest) }),
     idleTimeout,
-    progress: createTerminalProgress((line) => vitest.logger.log(line)),
+    progress: createTerminalProgress((line) => vitest.logger.log(recorder.redact(line))),
     recorder,
   })
   let signalled: NodeJS.Signals | undefined

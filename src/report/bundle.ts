@@ -23,6 +23,8 @@ export interface BundleOptions {
   /** Those of the suite; undefined for all. */
   readonly namespaces: () => readonly string[] | undefined
   readonly manifests: readonly KubeObject[]
+  /** Whether the cluster's Secrets are followed. */
+  readonly isWatched: boolean
   /** What the processes of bridges have printed, by workload. */
   readonly outputs: () => Promise<readonly BundleFile[]>
 }
@@ -38,9 +40,11 @@ export async function writeBundle(options: BundleOptions): Promise<Bundle | unde
   const { folder } = recorder
   if (!folder) return undefined
   const signal = AbortSignal.timeout(15_000)
-  const parts = [secretsOf(options, signal), reportOf(options), podLogs(options, signal), objectsOf(options, signal), nodeLogs(options)]
-  const collected = (await Promise.all([...parts, options.outputs()])).flat()
-  const all = [...collected, ...recordsOf(options)].toSorted((a, b) => order(a) - order(b) || a.path.localeCompare(b.path))
+  const parts = [reportOf(options), podLogs(options, signal), objectsOf(options, signal), nodeLogs(options), options.outputs()]
+  const [unknown, ...collected] = await Promise.all([readSecrets(options, signal), ...parts])
+  const all = [...(unknown ?? collected.flat()), ...recordsOf(options)].toSorted(
+    (a, b) => order(a) - order(b) || a.path.localeCompare(b.path),
+  )
   let room = totalLimit
   const files = all.map(({ path, text }) => {
     const limited = limit(recorder.redact(text), Math.min(fileLimit, room))
@@ -66,10 +70,20 @@ function limit(text: string, length: number): string {
   return `(the first ${text.length - length} characters are left out)\n${text.slice(text.length - length)}`
 }
 
-/** Before anything is redacted: those that have come since the watch of them was last heard. */
-async function secretsOf({ cluster, recorder }: BundleOptions, signal: AbortSignal): Promise<readonly BundleFile[]> {
-  recorder.addSecrets(await readSecretValues(cluster.kube, signal).catch(() => []))
-  return []
+/** Before anything is redacted: those that have come since the watch of them was last heard. Resolves to what is written in place of all that may hold one. */
+async function readSecrets(
+  { cluster, recorder, isWatched }: BundleOptions,
+  signal: AbortSignal,
+): Promise<readonly BundleFile[] | undefined> {
+  try {
+    recorder.addSecrets(await readSecretValues(cluster.kube, signal))
+    return undefined
+  } catch (error) {
+    // A server that has gone has had no new ones.
+    if (isWatched) return undefined
+    const text = `Neither logs nor objects are written, since they may hold Secrets and these cannot be read: ${messageOf(error)}\n`
+    return [{ path: 'report.txt', text }]
+  }
 }
 
 async function reportOf({ cluster, namespaces }: BundleOptions): Promise<readonly BundleFile[]> {

@@ -11,7 +11,7 @@ export interface Diagnosis extends AsyncDisposable {
 /**
  * @param signal of the suite. One that is cancelled has not failed, and whoever cancels does not want to wait.
  */
-export async function startDiagnosis(options: BundleOptions, signal: AbortSignal): Promise<Diagnosis> {
+export async function startDiagnosis(options: Omit<BundleOptions, 'isWatched'>, signal: AbortSignal): Promise<Diagnosis> {
   const { cluster, recorder, namespaces } = options
   const { record } = recorder
   const note = (error: unknown) => recorder.progress({ kind: 'note', step: 'report', text: messageOf(error) })
@@ -22,7 +22,7 @@ export async function startDiagnosis(options: BundleOptions, signal: AbortSignal
   const watch = await watchCluster(cluster.kube, { recorder, namespaces, signal: stop.signal }).catch(note)
   let collected: Promise<void> | undefined
   const collect = () =>
-    (collected ??= writeBundle(options)
+    (collected ??= writeBundle({ ...options, isWatched: watch !== undefined })
       .then((bundle) => void (record.bundle = bundle))
       .catch(note))
   return {

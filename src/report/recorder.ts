@@ -1,13 +1,14 @@
 import { rm } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 
+import { isPublicName } from '../kube/secrets.ts'
 import { slug } from '../support/identity.ts'
 import type { Progress } from '../support/progress.ts'
-import { type Redact, createRedact } from '../support/redact.ts'
+import { type Redact, createRedactor } from '../support/redact.ts'
 import type { BridgeRecord, EventRecord, PodRecord, RequestRecord, RunRecord, SuiteRecord } from './model.ts'
 
 /** What is kept of one suite, at most. */
-const limits = { steps: 500, pods: 300, states: 50, events: 1000, bridges: 200, requests: 1000, secrets: 2000 }
+const limits = { steps: 500, pods: 300, states: 50, events: 1000, bridges: 200, requests: 1000 }
 
 /** Collects what happens in a run, within bounds. */
 export interface Recorder {
@@ -41,24 +42,15 @@ export interface SuiteRecorder {
 }
 
 export function createRecorder(folder: string | undefined): Recorder {
-  const secrets = new Set<string>()
   const names = new Set<string>()
+  const { add, redact } = createRedactor((value) => isPublicName(names, value))
   const folders = new Set<string>()
   let run: RunRecord = { started: Date.now(), ended: undefined, suites: [] }
-  let redact: Redact | undefined
   let cleaned: Promise<void> | undefined
   const shared: Shared = {
-    addSecrets(values) {
-      const before = secrets.size
-      for (const value of values) if (secrets.size < limits.secrets) secrets.add(value)
-      if (secrets.size > before) redact = undefined
-    },
-    addName(name) {
-      if (names.has(name)) return
-      names.add(name)
-      redact = undefined
-    },
-    redact: (text) => (redact ??= createRedact(secrets, (value) => names.has(value)))(text),
+    addSecrets: add,
+    addName: (name) => void names.add(name),
+    redact,
   }
 
   return {

@@ -32,3 +32,16 @@ test('of an error and one of the clean-up after it, the first is told first, wit
   expect(inOne(error)).toBe(first)
   expect(first.message).toBe(`pod/a ended.\nHint: Look at it.${later}`)
 })
+
+test('what is not to leave the process is taken out of message, hint and causes', () => {
+  const error = new ClusterTestError('ERR_SEED_FAILED', 'psql as hunter22', {
+    hint: 'Not hunter22?',
+    cause: new Error('hunter22 is wrong'),
+  })
+  const redact = (text: string) => text.replaceAll('hunter22', '[redacted]')
+  expect(JSON.stringify(serializeError(error, redact))).not.toContain('hunter22')
+  expect(deserializeError(serializeError(error, redact))).toMatchObject({
+    message: 'psql as [redacted]\nHint: Not [redacted]?',
+    cause: { message: '[redacted] is wrong' },
+  })
+})

@@ -121,7 +121,13 @@ export interface SerializedClusterTestError {
   readonly causes: readonly string[]
 }
 
-export function serializeError(thrown: unknown): SerializedClusterTestError {
+/** @param redact takes out of its texts what is not to leave the process */
+export function serializeError(thrown: unknown, redact: (text: string) => string = (text) => text): SerializedClusterTestError {
+  const { code, message, hint, causes } = serializeWhole(thrown)
+  return { code, message: redact(message), hint: hint && redact(hint), causes: causes.map(redact) }
+}
+
+function serializeWhole(thrown: unknown): SerializedClusterTestError {
   const [error, ...later] = inOrder(thrown)
   const causes: string[] = []
   for (let cause = error instanceof Error ? error.cause : undefined; cause instanceof Error; cause = cause.cause) {

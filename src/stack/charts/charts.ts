@@ -5,6 +5,7 @@ import { kindOf, templatePath } from '../../kube/kinds.ts'
 import type { KubeObject } from '../../kube/types.ts'
 import { ClusterTestError } from '../../support/errors.ts'
 import { randomId } from '../../support/identity.ts'
+import { createRedact } from '../../support/redact.ts'
 import { CommandError } from '../../support/run-command.ts'
 import { type Manifest, parseManifests } from '../manifests/manifests.ts'
 import type { ChartOptions, ToolOptions } from '../tool-options.ts'
@@ -134,7 +135,7 @@ export function explainHelm(error: unknown, what: string, values?: ChartValues, 
     .trim()
     .replaceAll(/^Error: /gm, '')
     .replaceAll(/^(?:level=|time=).*\n?/gm, '')
-  const text = (values?.secrets ?? []).reduce((result, secret) => result.replaceAll(secret, '[secret]'), words + logs)
+  const text = createRedact(values?.secrets ?? [])(words + logs)
   const hint = /missing in charts\/ directory|dependency build/.test(text)
     ? 'Fetch the charts that it depends on: "helm dependency build" in its folder.'
     : undefined

@@ -3,7 +3,7 @@ import { type Kind, apiPath, typed, workloadKinds } from '../../kube/kinds.ts'
 import { readPodLog } from '../../kube/logs.ts'
 import { type Namespaced, isInNamespaces } from '../../kube/namespaces.ts'
 import { podState, restartsOf } from '../../kube/pod-state.ts'
-import { readSecretValues } from '../../kube/secrets.ts'
+import { isPublicName, readSecretValues } from '../../kube/secrets.ts'
 import type { KubeEvent, KubeList, KubeObject, Pod } from '../../kube/types.ts'
 import { isPodReady } from '../../kube/workload.ts'
 import { messageOf } from '../../support/errors.ts'
@@ -52,16 +52,19 @@ export async function describeCluster(
       ...texts.flat(),
     ]
     const names = new Set([...own, ...workloads.flat()].flatMap(({ metadata }) => [metadata?.name, metadata?.namespace]))
-    return createRedact(secrets, (value) => names.has(value))(report.filter(Boolean).join('\n'))
+    return createRedact(secrets, (value) => isPublicName(names, value))(report.filter(Boolean).join('\n'))
   } catch (error) {
     return `The cluster cannot be described: ${messageOf(error)}`
   }
 }
 
-/** Takes the values of the cluster's Secrets out. Where they cannot be read, nothing can. */
+/** Takes the values of the cluster's Secrets out. Where they cannot be read, nobody knows what to take out, and nothing is shown. */
 export async function redactFor(kube: KubeClient): Promise<Redact> {
-  const signal = AbortSignal.timeout(5_000)
-  return createRedact(await readSecretValues(kube, signal).catch(() => []))
+  try {
+    return createRedact(await readSecretValues(kube, AbortSignal.timeout(5_000)))
+  } catch (error) {
+    return () => `(not shown, since it may hold a Secret and these cannot be read: ${messageOf(error)})`
+  }
 }
 
 interface Node {

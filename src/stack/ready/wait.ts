@@ -81,9 +81,11 @@ export async function waitForReady(
     wake = Promise.withResolvers<void>()
   }
   if (!isLate(signal)) throw signal.reason
+  const redact = await redactFor(kube)
+  const reasons = pending.map((each) => `  ${describeReadiness({ ...each, reason: redact(each.reason) })}`)
   throw new ClusterTestError(
     'ERR_WORKLOAD_NOT_READY',
-    `Not ready after ${formatDuration(performance.now() - started)}:\n${pending.map((each) => `  ${describeReadiness(each)}`).join('\n')}\n${await describeCluster(kube, { namespaces: namespaces?.() })}`,
+    `Not ready after ${formatDuration(performance.now() - started)}:\n${reasons.join('\n')}\n${await describeCluster(kube, { namespaces: namespaces?.() })}`,
     {
       cause: signal.reason,
       hint: 'If they only need longer, raise "setupTimeout" of the suite, or "timeout" of cluster.apply.',
@@ -113,9 +115,8 @@ async function failure(kube: KubeClient, failed: Readiness, namespaces: readonly
   const log = failed.pod ? await lastLines(kube, failed) : ''
   // The reason may be what the container has said at its end.
   const redact = await redactFor(kube)
-  return new ClusterTestError(code, `${redact(`${describeReadiness(failed)}.${log}`)}\n${await describeCluster(kube, { namespaces })}`, {
-    hint: failed.hint,
-  })
+  const reason = describeReadiness({ ...failed, reason: redact(`${failed.reason}.${log}`) })
+  return new ClusterTestError(code, `${reason}\n${await describeCluster(kube, { namespaces })}`, { hint: failed.hint })
 }
 
 async function lastLines(kube: KubeClient, { namespace, pod }: Readiness): Promise<string> {

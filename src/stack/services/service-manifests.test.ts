@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
 
+import { secretValues } from '../../kube/secrets.ts'
 import { describeConnection } from './connection.ts'
 import { nats } from './nats.ts'
 import { postgres } from './postgres.ts'
@@ -41,6 +42,20 @@ test('passwords stand in the Secret only', () => {
     expect(JSON.stringify(objects[0])).toContain('pa55word')
     expect(JSON.stringify(objects.slice(1))).not.toContain('pa55word')
   }
+})
+
+test('of its Secret only the password is redacted, and what has it in it', () => {
+  const redacted = (definition: Parameters<typeof serviceManifests>[1]) =>
+    secretValues(serviceManifests('db', definition, 'shop')[0]!.object)
+  expect(redacted(postgres({ user: 'reader', password: 'pa55word' }))).toEqual([
+    'postgres://reader:pa55word@db.shop:5432/app',
+    'pa55word',
+    'pa55word',
+  ])
+  expect(redacted(rabbitmq({ vhost: 'orders' }))).toEqual(['amqp://app:app@db.shop:5672/orders', 'app', 'app'])
+  expect(redacted(nats())).toEqual([])
+  expect(redacted(redis())).toEqual([])
+  expect(redacted(service({ image: 'x', port: 80, secretEnv: { TOKEN: 'abcdef' } }))).toEqual(['abcdef'])
 })
 
 test('what a service is told reaches its container', () => {

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 
+import { publicKeysAnnotation } from '../../kube/secrets.ts'
 import type { KubeObject } from '../../kube/types.ts'
 import type { Manifest } from '../manifests/manifests.ts'
 import { clusterAddress, endpoint } from './connection.ts'
@@ -11,7 +12,12 @@ export function serviceManifests(name: string, definition: ServiceDefinition, na
   const metadata = { name, namespace, labels }
   const secret = secretData(name, definition, namespace)
   const objects: KubeObject[] = [
-    { apiVersion: 'v1', kind: 'Secret', metadata, stringData: secret },
+    {
+      apiVersion: 'v1',
+      kind: 'Secret',
+      metadata: { ...metadata, annotations: { [publicKeysAnnotation]: publicKeys(secret, definition).join(',') } },
+      stringData: secret,
+    },
     {
       apiVersion: 'v1',
       kind: 'Service',
@@ -71,6 +77,14 @@ function secretData(name: string, definition: ServiceDefinition, namespace: stri
     ...definition.secretEnv,
     ...Object.fromEntries(Object.entries(definition.files).map(([path, content]) => [baseOf(path), content])),
   }
+}
+
+/** Reports would not tell what cannot be reached: only a password is redacted, and what has it in it. */
+function publicKeys(secret: Readonly<Record<string, string>>, { details, secretEnv }: ServiceDefinition): readonly string[] {
+  const { password } = details as { readonly password?: string }
+  const login = Object.keys(details).filter((key) => key !== 'password')
+  const whole = password === undefined ? Object.keys(secret).filter((key) => !(key in secretEnv)) : []
+  return [...new Set(['host', 'port', ...login, ...whole])].filter((key) => key in secret)
 }
 
 function podSpec(name: string, definition: ServiceDefinition, namespace: string): Record<string, unknown> {
