@@ -113,16 +113,11 @@ interface Item {
 }
 
 async function list(kube: KubeClient, path: string, signal: AbortSignal): Promise<readonly Listed[]> {
-  try {
-    const { items } = await kube.request<{ items: readonly Item[] }>('GET', path, { signal })
-    return items.map(({ metadata: { name, uid, namespace, ownerReferences = [], managedFields = [] } }) => ({
-      ...{ path, name, uid, namespace, manager: managedFields[0]?.manager ?? '', isOwned: ownerReferences.length > 0 },
-    }))
-  } catch (error) {
-    // Its definition has just gone.
-    if (error instanceof KubeStatusError && error.statusCode === 404) return []
-    throw error
-  }
+  // Its definition may just have gone.
+  const { items = [] } = (await kube.find<{ items: readonly Item[] }>(path, { signal })) ?? {}
+  return items.map(({ metadata: { name, uid, namespace, ownerReferences = [], managedFields = [] } }) => ({
+    ...{ path, name, uid, namespace, manager: managedFields[0]?.manager ?? '', isOwned: ownerReferences.length > 0 },
+  }))
 }
 
 async function remove(kube: KubeClient, { path, name, namespace, uid }: Listed, signal: AbortSignal): Promise<void> {

@@ -1,4 +1,5 @@
-import { type KubeClient, KubeStatusError } from '../kube/client.ts'
+import { type KubeClient, unlessAbsent } from '../kube/client.ts'
+import { apiPath } from '../kube/kinds.ts'
 import { poll } from '../support/poll.ts'
 
 /** What an object is called. */
@@ -15,7 +16,7 @@ export interface ObjectName {
  */
 export async function removeObjects(kube: KubeClient, objects: readonly ObjectName[], signal: AbortSignal): Promise<void> {
   const paths = (await Promise.all(objects.map((each) => pathOf(kube, each, signal)))).filter((path) => path !== undefined)
-  await Promise.all(paths.map((path) => ignoreGone(() => kube.request('DELETE', path, { query: background, signal }))))
+  await Promise.all(paths.map((path) => unlessAbsent(kube.request('DELETE', path, { query: background, signal }))))
   const namespaces = objects.filter(({ kind }) => kind === 'Namespace')
   await Promise.all(namespaces.map(({ name }) => removePods(kube, name, signal)))
   await Promise.all(paths.map((path) => waitUntilGone(kube, path, signal)))
@@ -32,19 +33,9 @@ async function pathOf(
 }
 
 async function removePods(kube: KubeClient, namespace: string, signal: AbortSignal): Promise<void> {
-  await ignoreGone(() => kube.request('DELETE', `/api/v1/namespaces/${namespace}/pods`, { query: { gracePeriodSeconds: 0 }, signal }))
+  await unlessAbsent(kube.request('DELETE', apiPath('Pod', namespace), { query: { gracePeriodSeconds: 0 }, signal }))
 }
 
 async function waitUntilGone(kube: KubeClient, path: string, signal: AbortSignal): Promise<void> {
-  await poll(async () => ((await ignoreGone(() => kube.request('GET', path, { signal }))) ? undefined : true), { interval: 200, signal })
-}
-
-/** Resolves to undefined for what is not there. */
-async function ignoreGone<T>(request: () => Promise<T>): Promise<T | undefined> {
-  try {
-    return await request()
-  } catch (error) {
-    if (error instanceof KubeStatusError && error.statusCode === 404) return undefined
-    throw error
-  }
+  await poll(async () => ((await kube.find(path, { signal })) ? undefined : true), { interval: 200, signal })
 }

@@ -1,5 +1,4 @@
 import type { Cluster } from '../cluster/cluster.ts'
-import { KubeStatusError } from '../kube/client.ts'
 import type { KubeObject, Service } from '../kube/types.ts'
 import type { Manifest } from '../stack/manifests/manifests.ts'
 import { ClusterTestError } from '../support/errors.ts'
@@ -41,7 +40,7 @@ export async function createSuiteSpace(
   const body = { apiVersion: 'v1', kind: 'Namespace', metadata: { name: namespace } }
   await kube.request('POST', '/api/v1/namespaces', { body, signal })
   // A controller whose first pod is refused for want of it waits longer than this.
-  await poll(() => exists(`/api/v1/namespaces/${namespace}/serviceaccounts/default`, signal), { interval: 50, signal })
+  await poll(() => kube.find(`/api/v1/namespaces/${namespace}/serviceaccounts/default`, { signal }), { interval: 50, signal })
 
   return {
     namespace,
@@ -80,16 +79,6 @@ export async function createSuiteSpace(
     },
   }
 
-  async function exists(path: string, abort: AbortSignal): Promise<true | undefined> {
-    try {
-      await kube.request('GET', path, { signal: abort })
-      return true
-    } catch (error) {
-      if (error instanceof KubeStatusError && error.statusCode === 404) return undefined
-      throw error
-    }
-  }
-
   /** The name of an object outside of the suite's namespace; undefined for all others. */
   async function locate({ object }: Manifest, all: readonly Manifest[], abort: AbortSignal): Promise<ObjectName | undefined> {
     const { apiVersion, kind, metadata } = object
@@ -101,7 +90,7 @@ export async function createSuiteSpace(
   /** What is there already is the cluster's own, and other suites need it as it is. */
   async function refuseForeign(each: ObjectName, abort: AbortSignal): Promise<void> {
     const resource = await kube.resource(each.apiVersion, each.kind, abort)
-    if (!resource || !(await exists(resource.path(each.namespace, each.name), abort))) return
+    if (!resource || !(await kube.find(resource.path(each.namespace, each.name), { signal: abort }))) return
     throw new ClusterTestError(
       'ERR_CLUSTER_SHARED_CONFLICT',
       `Suite "${owner.suite}" (${owner.file}) shares a cluster, and has ${keyOf(each)}, which is the cluster's own.`,

@@ -17,6 +17,8 @@ export interface KubeClient {
   readonly config: KubeConfig
   request<T>(method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE', path: string, request?: KubeRequest): Promise<T>
   requestText(path: string, request?: KubeRequest): Promise<string>
+  /** A GET that resolves to undefined for what is not there. */
+  find<T>(path: string, request?: KubeRequest): Promise<T | undefined>
   /** Where the objects of a kind live, from the server's discovery; undefined for a kind that it does not know. */
   resource(apiVersion: string, kind: string, signal?: AbortSignal): Promise<KubeResource | undefined>
 }
@@ -89,27 +91,33 @@ export function createKubeClient(kubeconfig: string): KubeClient {
     return JSON.parse(await requestText(method, path, options)) as T
   }
 
+  function find<T>(path: string, options?: KubeRequest): Promise<T | undefined> {
+    return unlessAbsent(request<T>('GET', path, options))
+  }
+
   async function resource(apiVersion: string, kind: string, signal?: AbortSignal): Promise<KubeResource | undefined> {
     const root = apiVersion.includes('/') ? `/apis/${apiVersion}` : `/api/${apiVersion}`
-    const find = async () => {
+    const look = async () => {
       const list = await whileWaiting(discovery.get(root) ?? remember(), signal)
       return list.resources.find((entry) => entry.kind === kind && !entry.name.includes('/'))
     }
     const remember = () => {
       // Others may wait for it too, and longer.
-      const list = request<ApiResourceList>('GET', root).catch((error: unknown) => {
-        discovery.delete(root)
-        if (error instanceof KubeStatusError && error.statusCode === 404) return { resources: [] }
-        throw error
-      })
+      const list = find<ApiResourceList>(root).then(
+        (found) => found ?? { resources: [] },
+        (error: unknown) => {
+          discovery.delete(root)
+          throw error
+        },
+      )
       discovery.set(root, list)
       return list
     }
-    let found = await find()
+    let found = await look()
     if (!found) {
       // A CustomResourceDefinition may have come since the list was read.
       discovery.delete(root)
-      found = await find()
+      found = await look()
     }
     if (!found) return undefined
     const { name: plural, namespaced } = found
@@ -120,7 +128,17 @@ export function createKubeClient(kubeconfig: string): KubeClient {
     }
   }
 
-  return { config, request, requestText: (path, options) => requestText('GET', path, options), resource }
+  return { config, request, requestText: (path, options) => requestText('GET', path, options), find, resource }
+}
+
+/** Resolves to undefined where the API server answers that there is no such thing. */
+export async function unlessAbsent<T>(answer: Promise<T>): Promise<T | undefined> {
+  try {
+    return await answer
+  } catch (error) {
+    if (error instanceof KubeStatusError && error.statusCode === 404) return undefined
+    throw error
+  }
 }
 
 export function statusError(method: string, path: string, code: number, text: string): KubeStatusError {

@@ -1,6 +1,6 @@
 import type { V1Container, V1EnvVar } from '@kubernetes/client-node'
 
-import { type KubeClient, KubeStatusError } from './client.ts'
+import type { KubeClient } from './client.ts'
 import type { Pod } from './types.ts'
 
 /**
@@ -53,11 +53,6 @@ async function readData(
   isBase64: boolean,
   signal?: AbortSignal,
 ): Promise<Readonly<Record<string, string>>> {
-  try {
-    const { data = {} } = await kube.request<{ data?: Record<string, string> }>('GET', path, { signal })
-    return isBase64 ? Object.fromEntries(Object.entries(data).map(([key, value]) => [key, Buffer.from(value, 'base64').toString()])) : data
-  } catch (error) {
-    if (error instanceof KubeStatusError && error.statusCode === 404) return {}
-    throw error
-  }
+  const { data = {} } = (await kube.find<{ data?: Record<string, string> }>(path, { signal })) ?? {}
+  return isBase64 ? Object.fromEntries(Object.entries(data).map(([key, value]) => [key, Buffer.from(value, 'base64').toString()])) : data
 }

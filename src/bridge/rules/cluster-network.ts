@@ -1,6 +1,5 @@
 import type { Cluster, ClusterNode } from '../../cluster/cluster.ts'
 import type { Docker } from '../../docker/docker.ts'
-import { KubeStatusError } from '../../kube/client.ts'
 import type { KubeList, Service } from '../../kube/types.ts'
 import { isIPv6 } from '../../support/ip-range.ts'
 
@@ -52,14 +51,8 @@ function routeTo(cidr: string, { address, address6 }: ClusterNode) {
 
 /** The API for it is there since Kubernetes 1.33; before that, k3s' default range is the /16 around the API server's own Service. */
 async function readServiceCidrs({ kube }: Cluster, signal: AbortSignal): Promise<readonly string[]> {
-  try {
-    const { items } = await kube.request<KubeList<{ spec: { cidrs: string[] } }>>('GET', '/apis/networking.k8s.io/v1/servicecidrs', {
-      signal,
-    })
-    return items.flatMap(({ spec }) => spec.cidrs)
-  } catch (error) {
-    if (!(error instanceof KubeStatusError && error.statusCode === 404)) throw error
-    const { spec } = await kube.request<Service>('GET', '/api/v1/namespaces/default/services/kubernetes', { signal })
-    return [`${spec!.clusterIP!.split('.').slice(0, 2).join('.')}.0.0/16`]
-  }
+  const list = await kube.find<KubeList<{ spec: { cidrs: string[] } }>>('/apis/networking.k8s.io/v1/servicecidrs', { signal })
+  if (list) return list.items.flatMap(({ spec }) => spec.cidrs)
+  const { spec } = await kube.request<Service>('GET', '/api/v1/namespaces/default/services/kubernetes', { signal })
+  return [`${spec!.clusterIP!.split('.').slice(0, 2).join('.')}.0.0/16`]
 }

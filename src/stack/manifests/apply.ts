@@ -109,17 +109,9 @@ async function waitForServiceAccounts(
   for (const namespace of new Set(namespaces)) {
     const path = `/api/v1/namespaces/${namespace}`
     // What the API server says of a Namespace that is not there comes with the Pod.
-    const hasAccount = async () => (await find(`${path}/serviceaccounts/default`)) ?? ((await find(path)) ? undefined : 'nowhere')
+    const hasAccount = async () =>
+      (await kube.find(`${path}/serviceaccounts/default`, { signal })) ?? ((await kube.find(path, { signal })) ? undefined : 'nowhere')
     await poll(hasAccount, { interval: 50, signal })
-  }
-
-  async function find(path: string): Promise<object | undefined> {
-    try {
-      return await kube.request<object>('GET', path, { signal })
-    } catch (error) {
-      if (error instanceof KubeStatusError && error.statusCode === 404) return undefined
-      throw error
-    }
   }
 }
 

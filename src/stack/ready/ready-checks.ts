@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 
 import { chooseAddress } from '../../cluster/network/choose-address.ts'
 import type { ServiceAddress } from '../../cluster/network/gateway.ts'
-import { type KubeClient, KubeStatusError } from '../../kube/client.ts'
+import type { KubeClient } from '../../kube/client.ts'
 import type { KubeList, KubeObject, Service } from '../../kube/types.ts'
 import { isLate } from '../../support/deadline.ts'
 import { ClusterTestError, messageOf } from '../../support/errors.ts'
@@ -108,13 +108,7 @@ async function checkObject(key: string, check: ObjectCheck, context: ReadyContex
 async function readObject(key: string, { kube, namespace, signal }: ReadyContext): Promise<KubeObject | undefined> {
   const { apiVersion, kind, name } = readyTarget(key)
   const resource = await kube.resource(apiVersion, kind, signal)
-  if (!resource) return undefined
-  try {
-    return await kube.request<KubeObject>('GET', resource.path(namespace, name), { signal })
-  } catch (error) {
-    if (error instanceof KubeStatusError && error.statusCode === 404) return undefined
-    throw error
-  }
+  return resource && kube.find<KubeObject>(resource.path(namespace, name), { signal })
 }
 
 type AnswerCheck = Exclude<ReadyCheck, ObjectCheck>
