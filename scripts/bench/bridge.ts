@@ -8,7 +8,7 @@ import { startBroker } from '../../src/broker/broker.ts'
 import { leaseCluster } from '../../src/broker/client.ts'
 import { createBridging } from '../../src/client/bridging.ts'
 import { connectDocker } from '../../src/docker/docker.ts'
-import { execInDocker } from '../../src/docker/exec.ts'
+import { execInContainer } from '../../src/docker/exec.ts'
 import { createRecorder } from '../../src/report/recorder.ts'
 import { parseSubstitutes } from '../../src/stack/images/image-names.ts'
 import { nodeApp } from '../../src/testing/node-app.ts'
@@ -50,7 +50,7 @@ await using held = await leaseCluster(broker.address, {
 const bridging = createBridging(held, import.meta.dirname)
 const docker = await connectDocker()
 const node = `k3d-${held.lease.name}-server-0`
-const kubectl = (...args: string[]) => execInDocker(docker, node, ['kubectl', ...args])
+const kubectl = (...args: string[]) => execInContainer(docker, node, ['kubectl', ...args])
 const { host, hostPort } = held.lease.addresses.find(({ service }) => service === 'shop')!
 const direct = `http://${host}:${hostPort}`
 

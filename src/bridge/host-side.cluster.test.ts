@@ -8,7 +8,7 @@ import { expect } from 'vitest'
 
 import type { TestCluster } from '../client/test-cluster.ts'
 import { connectDocker } from '../docker/docker.ts'
-import { execInDocker } from '../docker/exec.ts'
+import { execInContainer } from '../docker/exec.ts'
 import { describe } from '../suite/describe.ts'
 import { client, fetchInCluster, runInCluster } from '../testing/in-cluster.ts'
 import { nodeApp } from '../testing/node-app.ts'
@@ -336,5 +336,5 @@ const ask = (message, answers) => new Promise((resolve, reject) => {
 })`
 
 async function kubectl(cluster: TestCluster, command: readonly string[]): Promise<string> {
-  return execInDocker(await connectDocker(), `k3d-${cluster.name}-server-0`, ['kubectl', ...command])
+  return execInContainer(await connectDocker(), `k3d-${cluster.name}-server-0`, ['kubectl', ...command])
 }

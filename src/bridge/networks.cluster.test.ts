@@ -6,7 +6,7 @@ import { expect } from 'vitest'
 
 import type { TestCluster } from '../client/test-cluster.ts'
 import { connectDocker } from '../docker/docker.ts'
-import { execInDocker } from '../docker/exec.ts'
+import { execInContainer } from '../docker/exec.ts'
 import { createKubeClient } from '../kube/client.ts'
 import type { Service } from '../kube/types.ts'
 import { listPods } from '../kube/workload.ts'
@@ -237,7 +237,7 @@ describe.withCluster(
       const nodes = await nodesOf(cluster)
       const portals = async (verb: string) => {
         const rule = `-w 5 -t nat ${verb} PREROUTING -m comment --comment "kubernetes service portals" -j KUBE-SERVICES`
-        await Promise.all(nodes.map((name) => execInDocker(docker, name, ['sh', '-c', `iptables ${rule} && ip6tables ${rule}`])))
+        await Promise.all(nodes.map((name) => execInContainer(docker, name, ['sh', '-c', `iptables ${rule} && ip6tables ${rule}`])))
       }
       const ways = await serviceAddresses(cluster, 'peer')
       await portals('-D')
@@ -269,7 +269,7 @@ describe.withCluster(
 
 async function onNode(cluster: TestCluster, command: string): Promise<string> {
   const nodes = await nodesOf(cluster)
-  return execInDocker(
+  return execInContainer(
     await connectDocker(),
     nodes.find((name) => name.endsWith('server-0'))!,
     ['sh', '-c', command],

@@ -7,7 +7,7 @@ import type { HeldLease } from '../broker/client.ts'
 import { chooseAddress } from '../cluster/network/choose-address.ts'
 import type { ServiceAddress } from '../cluster/network/gateway.ts'
 import { type KubeClient } from '../kube/client.ts'
-import { type ExecResult, execInContainer } from '../kube/exec.ts'
+import { type ExecResult, execInPod } from '../kube/exec.ts'
 import { readPodLog } from '../kube/logs.ts'
 import type { KubeObject } from '../kube/types.ts'
 import { listPods, readWorkload } from '../kube/workload.ts'
@@ -192,7 +192,7 @@ export function createTestCluster<Seeded extends string>(
       const result = await withDeadline(deadline, async (signal) => {
         const pod = await firstPod(namespace, workloadOf(workload, services))
         const target = { namespace, pod: pod.metadata!.name!, container: containerOf(pod.spec!.containers, container, workload) }
-        return execInContainer(kube, target, command, { input, signal })
+        return execInPod(kube, target, command, { input, signal })
       })
       if (result.exitCode === 0 || !reject) return result
       const redact = await redactFor(kube)

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { expect, test } from 'vitest'
 
 import { connectDocker } from '../docker/docker.ts'
-import { execInDocker } from '../docker/exec.ts'
+import { execInContainer } from '../docker/exec.ts'
 import { isEmpty, listByLabel } from '../docker/remove.ts'
 import { parseSubstitutes, substituteImage } from '../stack/images/image-names.ts'
 import { messageOf } from '../support/errors.ts'
@@ -45,7 +45,7 @@ test(
       await k3d('image', 'import', '--mode', 'direct', '--cluster', cluster.name, image).catch((error: unknown) => {
         if (!messageOf(error).includes('Failed to copy read stream.')) throw error
       })
-      return execInDocker(docker, cluster.nodes[0]!.name, ['crictl', 'images'])
+      return execInContainer(docker, cluster.nodes[0]!.name, ['crictl', 'images'])
     }
     await expect.poll(importImage, { timeout: 60_000 }).toContain(image.split(':')[0])
 

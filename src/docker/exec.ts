@@ -11,7 +11,12 @@ interface ExecOptions {
 }
 
 /** Runs a command in a running container and resolves to its standard output as text. Rejects when its exit code is not 0. */
-export async function execInDocker(docker: Docker, container: string, command: readonly string[], options?: ExecOptions): Promise<string> {
+export async function execInContainer(
+  docker: Docker,
+  container: string,
+  command: readonly string[],
+  options?: ExecOptions,
+): Promise<string> {
   return (await execForBytes(docker, container, command, options)).toString()
 }
 

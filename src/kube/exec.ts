@@ -22,7 +22,7 @@ export interface ExecResult {
  * Runs a command in a container and resolves when it has ended, whatever its exit code, with the whole of both outputs.
  * @throws ClusterTestError `ERR_KUBE_EXEC_FAILED` when the command cannot be started, or the connection ends before the exit code came.
  */
-export async function execInContainer(
+export async function execInPod(
   client: KubeClient,
   target: ExecTarget,
   command: readonly string[],

@@ -5,7 +5,7 @@ import { describe } from '../suite/describe.ts'
 import { startStallingProxy, startWatchProxy } from '../testing/api-proxy.ts'
 import { shellPod } from '../testing/echo-app.ts'
 import { createKubeClient } from './client.ts'
-import { execInContainer } from './exec.ts'
+import { execInPod } from './exec.ts'
 import type { KubeObject } from './types.ts'
 import { watchList } from './watch-list.ts'
 
@@ -67,7 +67,7 @@ describe.concurrent.withCluster('watches', { manifests: shellPod('shell', 'exec 
     const never = shellPod('never', '')
     await Promise.all([
       expect(waitForReady(kube, [never], { signal })).rejects.toMatchObject({ name: 'TimeoutError' }),
-      expect(execInContainer(kube, target, ['true'], { signal })).rejects.toMatchObject({ name: 'TimeoutError' }),
+      expect(execInPod(kube, target, ['true'], { signal })).rejects.toMatchObject({ name: 'TimeoutError' }),
       expect(kube.request('GET', path, { timeout: 1_500 })).rejects.toMatchObject({
         code: 'ERR_KUBE_UNREACHABLE',
         message: expect.stringMatching(
@@ -91,14 +91,12 @@ describe.concurrent.withCluster('watches', { manifests: shellPod('shell', 'exec 
         ['echo out; echo err >&2; exit 1', 1],
         ['echo out; echo err >&2; kill -9 $$', 137],
       ] as const) {
-        const results = await Promise.all(Array.from({ length: 20 }, () => execInContainer(kube, target, ['sh', '-c', script], { signal })))
+        const results = await Promise.all(Array.from({ length: 20 }, () => execInPod(kube, target, ['sh', '-c', script], { signal })))
         expect(new Set(results.map((result) => JSON.stringify(result)))).toEqual(
           new Set([JSON.stringify({ stdout: 'out\n', stderr: 'err\n', exitCode })]),
         )
       }
-      const unknown = await Promise.allSettled(
-        Array.from({ length: 20 }, () => execInContainer(kube, target, ['no-such-program'], { signal })),
-      )
+      const unknown = await Promise.allSettled(Array.from({ length: 20 }, () => execInPod(kube, target, ['no-such-program'], { signal })))
       for (const each of unknown) {
         if (each.status === 'fulfilled') expect(each.value.exitCode).toBeGreaterThan(125)
         else expect(each.reason).toMatchObject({ code: 'ERR_KUBE_EXEC_FAILED' })

@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises'
 
 import type { ServiceAddress } from '../cluster/network/gateway.ts'
 import type { KubeClient } from '../kube/client.ts'
-import { execInContainer } from '../kube/exec.ts'
+import { execInPod } from '../kube/exec.ts'
 import { listPods } from '../kube/workload.ts'
 import type { Manifest } from '../stack/manifests/manifests.ts'
 import { ClusterTestError, messageOf } from '../support/errors.ts'
@@ -97,7 +97,7 @@ async function runExec(workload: string, { exec, input, container }: StepOf<'exe
       `Seed ${describeStep({ kind: 'exec', exec })} has no container${container ? ` "${container}"` : ''} in ${workload}.`,
     )
   const target = { namespace, pod: pod.metadata!.name!, container: found.name }
-  const { exitCode, stdout, stderr } = await execInContainer(kube, target, exec, { input: input && (await openSeed(input)).stream, signal })
+  const { exitCode, stdout, stderr } = await execInPod(kube, target, exec, { input: input && (await openSeed(input)).stream, signal })
   if (exitCode !== 0)
     throw new ClusterTestError(
       'ERR_SEED_FAILED',

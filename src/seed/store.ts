@@ -1,6 +1,6 @@
 import type { KubeClient } from '../kube/client.ts'
 import { readContainerEnv } from '../kube/container-env.ts'
-import { type ExecResult, execInContainer } from '../kube/exec.ts'
+import { type ExecResult, execInPod } from '../kube/exec.ts'
 import type { Pod } from '../kube/types.ts'
 import { listPods } from '../kube/workload.ts'
 import { ClusterTestError } from '../support/errors.ts'
@@ -51,7 +51,7 @@ async function storeOf(workload: string, pod: Pod, { kube, namespace, signal }: 
       workload,
       pod,
       env,
-      shell: (script, options) => execInContainer(kube, target, ['sh', '-c', script], options),
+      shell: (script, options) => execInPod(kube, target, ['sh', '-c', script], options),
     }
   }
   return undefined

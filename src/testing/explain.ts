@@ -1,6 +1,6 @@
 import type { TestCluster } from '../client/test-cluster.ts'
 import { connectDocker } from '../docker/docker.ts'
-import { execInDocker } from '../docker/exec.ts'
+import { execInContainer } from '../docker/exec.ts'
 import { kubectl } from './nodes.ts'
 import { nodesOf } from './take-stock.ts'
 
@@ -18,7 +18,7 @@ done
 /** For the message of a failure that nobody can look into later: pods, events, and what the nodes do with connections. */
 export async function explain(cluster: TestCluster): Promise<string> {
   const docker = await connectDocker()
-  const nodes = (await nodesOf(cluster)).map(async (node) => `${node}:\n${await execInDocker(docker, node, ['sh', '-c', script])}`)
+  const nodes = (await nodesOf(cluster)).map(async (node) => `${node}:\n${await execInContainer(docker, node, ['sh', '-c', script])}`)
   const said = await Promise.all([
     kubectl(cluster, 'get pods,endpointslices -A -o wide'),
     kubectl(cluster, 'get events -A --field-selector type=Warning'),

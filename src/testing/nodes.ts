@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises'
 
 import type { TestCluster } from '../client/test-cluster.ts'
 import { connectDocker } from '../docker/docker.ts'
-import { execInDocker } from '../docker/exec.ts'
+import { execInContainer } from '../docker/exec.ts'
 import { createKubeClient } from '../kube/client.ts'
 import type { KubeList, Pod } from '../kube/types.ts'
 
@@ -13,7 +13,7 @@ export function kubectl(cluster: TestCluster, command: string): Promise<string> 
 
 /** Runs a command on a node: `server-0`, `agent-0`. */
 export async function runOnNode(cluster: TestCluster, node: string, command: readonly string[]): Promise<string> {
-  return execInDocker(await connectDocker(), nodeName(cluster, node), command)
+  return execInContainer(await connectDocker(), nodeName(cluster, node), command)
 }
 
 /** Container and Kubernetes Node. */

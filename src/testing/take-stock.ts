@@ -4,7 +4,7 @@ import { isDeepStrictEqual } from 'node:util'
 
 import type { TestCluster } from '../client/test-cluster.ts'
 import { connectDocker } from '../docker/docker.ts'
-import { execInDocker } from '../docker/exec.ts'
+import { execInContainer } from '../docker/exec.ts'
 import { createKubeClient } from '../kube/client.ts'
 import type { KubeList, Pod } from '../kube/types.ts'
 
@@ -47,7 +47,7 @@ export async function takeStock(cluster: TestCluster) {
         .map((kind) => list(`/api/v1/namespaces/default/${kind}`))
         .concat(list('/apis/apps/v1/deployments')),
     ),
-    nodes: await Promise.all(nodes.map((node) => execInDocker(docker, node, ['sh', '-c', script]))),
+    nodes: await Promise.all(nodes.map((node) => execInContainer(docker, node, ['sh', '-c', script]))),
     containers: await namesByLabel(`vitest-kubernetes.cluster=${cluster.name}`),
   }
 }

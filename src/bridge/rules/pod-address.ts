@@ -1,5 +1,5 @@
 import type { Docker } from '../../docker/docker.ts'
-import { execInDocker } from '../../docker/exec.ts'
+import { execInContainer } from '../../docker/exec.ts'
 
 /** A number that nothing else in the network namespace of a member has. */
 const table = 77
@@ -18,7 +18,7 @@ ip rule add iif lo to ${address}/32 lookup ${table} pref 1
 ip rule add lookup local pref 2
 ip rule del pref 0
 ip address add ${address}/32 dev lo`
-  await execInDocker(docker, holder, ['sh', '-ec', script])
+  await execInContainer(docker, holder, ['sh', '-ec', script])
 }
 
 /** Sends what comes for these ports to the pod's address, where a program listens there and on no other. */
@@ -27,7 +27,7 @@ export async function reachPodAddress(docker: Docker, holder: string, address: s
     (port) =>
       `grep -q ' ${hexadecimal(address)}:${hex(port, 4)} 00000000:0000 0A ' /proc/net/tcp && iptables -w 5 -t nat -A PREROUTING -p tcp --dport ${port} -j DNAT --to-destination ${address}:${port}`,
   )
-  await execInDocker(docker, holder, ['sh', '-c', [...script, ':'].join('\n')])
+  await execInContainer(docker, holder, ['sh', '-c', [...script, ':'].join('\n')])
 }
 
 /** As proc_net_tcp(5) writes addresses: four bytes, the last one first. */

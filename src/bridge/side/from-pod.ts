@@ -1,4 +1,4 @@
-import { execInDocker } from '../../docker/exec.ts'
+import { execInContainer } from '../../docker/exec.ts'
 import { ClusterTestError, messageOf } from '../../support/errors.ts'
 import { randomId } from '../../support/identity.ts'
 import type { BridgeParts } from '../parts.ts'
@@ -44,7 +44,8 @@ async function leadLoopback(
   target: BridgeTarget,
   ports: readonly number[],
 ): Promise<AsyncDisposable> {
-  const restore = (rules: string) => execInDocker(docker, holder, ['sh', '-c', `iptables-restore -w 5 --noflush <<'RULES'\n${rules}RULES`])
+  const restore = (rules: string) =>
+    execInContainer(docker, holder, ['sh', '-c', `iptables-restore -w 5 --noflush <<'RULES'\n${rules}RULES`])
   let led = runningPod(target)?.ip
   await restore(loopbackRules(ports, led))
   await restore(loopbackJumps())

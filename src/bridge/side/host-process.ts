@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 
-import { execInDocker } from '../../docker/exec.ts'
+import { execInContainer } from '../../docker/exec.ts'
 import { ClusterTestError, messageOf } from '../../support/errors.ts'
 import { lastLines } from '../../support/format.ts'
 import { bracketed } from '../../support/ip-range.ts'
@@ -162,7 +162,7 @@ async function checkAddress({ docker, cluster }: BridgeParts, gateway: string, s
     // Of all HTTP clients, kubectl is the one that every node image has.
     const url = `http://${bracketed(gateway)}:${port}`
     const kubectl = ['kubectl', '--kubeconfig=/dev/null', `--server=${url}`, '--request-timeout=3s', 'get', '--raw=/']
-    await execInDocker(docker, cluster.nodes[0]!.name, kubectl)
+    await execInContainer(docker, cluster.nodes[0]!.name, kubectl)
   } catch (error) {
     signal.throwIfAborted()
     throw new ClusterTestError(

@@ -1,7 +1,7 @@
 import type { Cluster } from '../../cluster/cluster.ts'
 import { readContainerState } from '../../docker/container-log.ts'
 import type { Docker } from '../../docker/docker.ts'
-import { execInDocker } from '../../docker/exec.ts'
+import { execInContainer } from '../../docker/exec.ts'
 import { removeContainer } from '../../docker/remove.ts'
 import { ClusterTestError } from '../../support/errors.ts'
 import { randomId } from '../../support/identity.ts'
@@ -59,7 +59,7 @@ export async function startMember({ docker, cluster, network, namespace, publish
   cleanup.defer(() => removeContainer(docker, container.id))
   await container.start()
   // The resolver's file has to be there before anything that joins reads it.
-  await poll(async () => (await execInDocker(docker, container.id, ['cat', '/etc/resolv.conf'])).includes(network.dns) || undefined, {
+  await poll(async () => (await execInContainer(docker, container.id, ['cat', '/etc/resolv.conf'])).includes(network.dns) || undefined, {
     interval: 10,
     signal,
   })
@@ -116,7 +116,7 @@ export async function waitForListeners<Port extends LocalPort>(
   const deadline = performance.now() + timeout
   return poll(
     async () => {
-      const tables = await execInDocker(docker, holder, [
+      const tables = await execInContainer(docker, holder, [
         'sh',
         '-c',
         'cd /proc/self/net; for t in tcp tcp6 udp udp6; do echo $t; cat $t 2>/dev/null; done',
@@ -147,7 +147,7 @@ export async function reachLoopback(docker: Docker, holder: string, ports: reado
   const rules = ports.map(
     ({ local, protocol }) => `-A PREROUTING -p ${protocol} --dport ${local} -j DNAT --to-destination 127.0.0.1:${local}`,
   )
-  await execInDocker(docker, holder, ['sh', '-c', `iptables-restore -w 5 --noflush <<'RULES'\n*nat\n${rules.join('\n')}\nCOMMIT\nRULES`])
+  await execInContainer(docker, holder, ['sh', '-c', `iptables-restore -w 5 --noflush <<'RULES'\n*nat\n${rules.join('\n')}\nCOMMIT\nRULES`])
 }
 
 interface Listener {

@@ -2,7 +2,7 @@ import { createInterface } from 'node:readline'
 import type { Readable } from 'node:stream'
 
 import { type Docker, isNotFound } from '../../docker/docker.ts'
-import { execInDocker } from '../../docker/exec.ts'
+import { execInContainer } from '../../docker/exec.ts'
 
 const command = ['sh', '-c', 'echo 0 > /proc/sys/net/ipv6/conf/all/disable_ipv6']
 
@@ -18,7 +18,7 @@ export async function enableIPv6(docker: Docker, cluster: string, onProblem: (er
   createInterface({ input: events }).on('line', (line) => {
     const { Actor } = JSON.parse(line) as { Actor: { ID: string; Attributes: Record<string, string> } }
     if (!['server', 'agent'].includes(Actor.Attributes['k3d.role'] ?? '')) return
-    execInDocker(docker, Actor.ID, command).catch((error: unknown) => {
+    execInContainer(docker, Actor.ID, command).catch((error: unknown) => {
       if (!isNotFound(error)) onProblem(error)
     })
   })

@@ -1,5 +1,5 @@
 import type { Docker } from '../../docker/docker.ts'
-import { execInDocker } from '../../docker/exec.ts'
+import { execInContainer } from '../../docker/exec.ts'
 import type { Service } from '../../kube/types.ts'
 import { isIPv6 } from '../../support/ip-range.ts'
 import { poll } from '../../support/poll.ts'
@@ -29,7 +29,7 @@ export async function waitForServiceRules(
           const save = missing.some(({ address }) => isIPv6(address))
             ? 'iptables-save -t nat; ip6tables-save -t nat'
             : 'iptables-save -t nat'
-          const rules = (await execInDocker(docker, name, ['sh', '-c', save], { signal }))
+          const rules = (await execInContainer(docker, name, ['sh', '-c', save], { signal }))
             .split('\n')
             .filter((rule) => rule.startsWith('-A KUBE-SERVICES '))
           missing = missing.filter(

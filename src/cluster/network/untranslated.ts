@@ -1,5 +1,5 @@
 import type { Docker } from '../../docker/docker.ts'
-import { execInDocker } from '../../docker/exec.ts'
+import { execInContainer } from '../../docker/exec.ts'
 import { isIPv6 } from '../../support/ip-range.ts'
 
 /**
@@ -16,5 +16,5 @@ export async function dropUntranslated(
   ranges: readonly string[],
 ): Promise<void> {
   const commands = ranges.map((range) => `${isIPv6(range) ? 'ip6tables' : 'iptables'} -w 5 -t mangle -A POSTROUTING -d ${range} -j DROP`)
-  await Promise.all(nodes.map(({ name }) => execInDocker(docker, name, ['sh', '-c', commands.join(' && ')])))
+  await Promise.all(nodes.map(({ name }) => execInContainer(docker, name, ['sh', '-c', commands.join(' && ')])))
 }

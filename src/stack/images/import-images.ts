@@ -2,7 +2,7 @@ import { PassThrough, type Readable } from 'node:stream'
 
 import type { Cluster } from '../../cluster/cluster.ts'
 import type { Docker } from '../../docker/docker.ts'
-import { execInDocker } from '../../docker/exec.ts'
+import { execInContainer } from '../../docker/exec.ts'
 import { saveImages } from '../../docker/images.ts'
 import { ClusterTestError, messageOf } from '../../support/errors.ts'
 import { formatList } from '../../support/format.ts'
@@ -73,7 +73,7 @@ async function importInto(
   // "--local": the transfer service of containerd 2.3 takes six times as long for an archive from standard input.
   // One platform: an archive of Docker's containerd store names others, whose content is not in it (containerd/containerd#12908).
   try {
-    output = await execInDocker(docker, node, ['ctr', 'image', 'import', '--local', '--platform', docker.platform, '-'], {
+    output = await execInContainer(docker, node, ['ctr', 'image', 'import', '--local', '--platform', docker.platform, '-'], {
       input: archive,
       signal,
     })
@@ -112,7 +112,7 @@ async function findLacking(
 
 /** Id by name. */
 async function listImages(docker: Docker, node: string, signal: AbortSignal): Promise<ReadonlyMap<string, string>> {
-  const { images } = JSON.parse(await execInDocker(docker, node, ['crictl', 'images', '--output', 'json'], { signal })) as CrictlImages
+  const { images } = JSON.parse(await execInContainer(docker, node, ['crictl', 'images', '--output', 'json'], { signal })) as CrictlImages
   return new Map(images.flatMap(({ id, repoTags }) => repoTags.map((tag) => [tag, id] as const)))
 }
 
@@ -120,7 +120,7 @@ async function listImages(docker: Docker, node: string, signal: AbortSignal): Pr
 async function waitForContainerd(docker: Docker, node: string, signal: AbortSignal): Promise<void> {
   const isUp = async () => {
     try {
-      return await execInDocker(docker, node, ['crictl', 'version'], { signal })
+      return await execInContainer(docker, node, ['crictl', 'version'], { signal })
     } catch (error) {
       if (error instanceof ClusterTestError && error.code === 'ERR_DOCKER_REQUEST_FAILED') return undefined
       throw error
