@@ -11,6 +11,7 @@ const engine: EngineFacts = {
   minApiVersion: '1.44',
   cgroupVersion: 2,
   isRootless: false,
+  isDesktop: false,
   processors: 8,
   memory: 16e9,
   subnets: { free: 29, all: 31 },
@@ -30,7 +31,7 @@ const facts: HostFacts = {
 const findings = (changes: Partial<HostFacts>) =>
   checkHost({ ...facts, ...changes })
     .filter(({ status }) => status !== 'ok')
-    .map(({ name, status, text, fix }) => `${name} ${status}: ${text} → ${fix}`)
+    .map(({ name, status, text, fix }) => `${name} ${status}: ${text}${fix ? ` → ${fix}` : ''}`)
 const ofEngine = (changes: Partial<EngineFacts>) => findings({ engine: { ...engine, ...changes } })
 
 test('has nothing to say of a machine that is as it should be', () => {
@@ -45,14 +46,18 @@ test('names what is missing, with the cure', () => {
   expect(findings({ k3d: { version: '4.4.8' } })).toEqual(['k3d failed: 4.4.8 is not supported. → Install k3d 5: https://k3d.io'])
   expect(findings({ node: '22.3.0', programs: { helm: undefined } })).toEqual([
     'Node.js failed: 22.3.0 is too old. → Install Node.js 24 or later.',
-    'helm warning: not found → Only for stacks with charts: https://helm.sh/docs/intro/install',
+    'helm info: not found; only needed for charts: https://helm.sh/docs/intro/install',
   ])
   expect(ofEngine({ version: '20.10.4', cgroupVersion: 1, subnets: { free: 0, all: 31 }, deadRuns: 2 })).toEqual([
     expect.stringMatching(/^Docker failed: 20\.10\.4, .*: too old\. → Update Docker to 20\.10\.5/),
-    expect.stringMatching(/^cgroup warning: version 1, on which kubelet 1\.35/),
+    expect.stringMatching(/^cgroup warning: version 1\. kubelet 1\.35 and later refuse/),
     expect.stringMatching(/^address pools failed: 0 of 31 networks free .* → docker network prune/),
-    expect.stringMatching(/^leftovers warning: 2 dead runs have left something → vitest-kubernetes prune/),
+    expect.stringMatching(/^leftovers warning: 2 dead runs have left something behind → npx vitest-kubernetes prune/),
   ])
+  expect(ofEngine({ isDesktop: true })).toEqual([
+    expect.stringMatching(/^bridges info: Docker Desktop runs containers in a virtual machine/),
+  ])
+  expect(ofEngine({ isRootless: true })).toEqual([expect.stringMatching(/^bridges info: Rootless Docker/)])
   expect(ofEngine({ disk: { folder: '/d', free: 4e9, size: 100e9 } })).toEqual([
     expect.stringMatching(/^disk failed: 4\.0 GB free in \/d \(4 %\)/),
   ])
@@ -64,6 +69,18 @@ test('names both versions where DOCKER_API_VERSION does not fit the engine', () 
   )
   expect(findings({ env: { DOCKER_API_VERSION: '1.53' } })[0]).toMatch(/asks for 1\.53, and the engine has 1\.44 to 1\.52\./)
   expect(findings({ env: { DOCKER_API_VERSION: '1.50' } })).toEqual([])
+})
+
+test('ends with a count, in which what is optional is no warning', () => {
+  const last = (changes: Partial<HostFacts>) =>
+    formatChecks(checkHost({ ...facts, ...changes }))
+      .split('\n')
+      .at(-1)
+  expect(last({})).toMatch(/^\d+ passed, 0 failed\. Suites can run\.$/)
+  expect(last({ programs: { helm: undefined } })).toMatch(/^\d+ passed, 1 optional not found, 0 failed\. Suites can run\.$/)
+  expect(last({ engine: { ...engine, cgroupVersion: 1, version: '20.10.4' } })).toMatch(
+    /^\d+ passed, 1 warning, 1 failed\. Suites cannot run until you fix what failed\.$/,
+  )
 })
 
 test('judges memory and limits by what clusters need', () => {
@@ -106,7 +123,7 @@ test('reads the limits of the machine that Docker is on', async () => {
 
 test('warns of proxies that would get what is meant for this machine', () => {
   expect(findings({ env: { HTTP_PROXY: 'http://proxy:3128', NO_PROXY: '.example.com' } })).toEqual([
-    'proxies warning: HTTP_PROXY would get what is meant for 127.0.0.1, where Services are, from clients that heed it. → export NO_PROXY=.example.com,localhost,127.0.0.1 no_proxy=.example.com,localhost,127.0.0.1',
+    'proxies warning: HTTP_PROXY also applies to 127.0.0.1, where Services are: clients that use it send those requests to the proxy. → export NO_PROXY=.example.com,localhost,127.0.0.1 no_proxy=.example.com,localhost,127.0.0.1',
   ])
   expect(findings({ env: { https_proxy: 'http://proxy:3128', no_proxy: 'localhost, 127.0.0.1' } })).toEqual([])
   expect(findings({ env: { https_proxy: 'http://proxy:3128', NO_PROXY: '*' } })).toEqual([])

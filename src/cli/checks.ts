@@ -5,8 +5,8 @@ import type { EngineFacts, HostFacts } from './host-facts.ts'
 /** One thing that `doctor` has looked at. */
 export interface Check {
   readonly name: string
-  /** `failed`: suites cannot run. `warning`: some cannot, or not many at a time. */
-  readonly status: 'ok' | 'warning' | 'failed'
+  /** `failed`: suites cannot run. `warning`: some cannot, or not many at a time. `info`: something optional is absent. */
+  readonly status: 'ok' | 'info' | 'warning' | 'failed'
   readonly text: string
   /** What to do, for all but `ok`. */
   readonly fix?: string
@@ -17,9 +17,12 @@ export function checkHost(facts: HostFacts): readonly Check[] {
   const { engine } = facts
   const docker: readonly Check[] =
     'error' in engine
-      ? [{ name: 'Docker', status: 'failed', text: engine.error, fix: engine.hint ?? 'Look at "docker info" in this terminal.' }]
+      ? [{ name: 'Docker', status: 'failed', text: engine.error, fix: engine.hint ?? 'Run "docker info" in this terminal.' }]
       : [checkEngine(engine), checkApiVersion(engine, facts.env['DOCKER_API_VERSION'])]
-  const machine = 'error' in engine ? [] : [checkCgroup(engine), checkSubnets(engine), ...checkDisk(engine), ...checkLeftovers(engine)]
+  const machine =
+    'error' in engine
+      ? []
+      : [checkCgroup(engine), checkSubnets(engine), ...checkDisk(engine), ...checkLeftovers(engine), ...checkBridges(engine)]
   return [
     checkNode(facts.node),
     ...docker,
@@ -52,8 +55,8 @@ function checkApiVersion({ apiVersion, minApiVersion = '1.12' }: EngineFacts, wa
   return {
     name: 'Docker API',
     status: 'warning',
-    text: `DOCKER_API_VERSION asks for ${wanted}, and the engine has ${range}. Suites take no notice of it; "docker" and other tools fail.`,
-    fix: 'unset DOCKER_API_VERSION: programs then agree with the engine.',
+    text: `DOCKER_API_VERSION asks for ${wanted}, and the engine has ${range}. Suites ignore the variable; "docker" and other tools fail.`,
+    fix: 'unset DOCKER_API_VERSION: clients then agree on a version with the engine.',
   }
 }
 
@@ -97,14 +100,14 @@ function checkCgroup({ cgroupVersion }: EngineFacts): Check {
   return {
     name: 'cgroup',
     status: 'warning',
-    text: 'version 1, on which kubelet 1.35 and later do not start unless told to. Clusters of such versions are.',
-    fix: 'Boot with systemd.unified_cgroup_hierarchy=1 for version 2.',
+    text: 'version 1. kubelet 1.35 and later refuse to start on it; clusters with these versions get an argument that lets them.',
+    fix: 'Boot with systemd.unified_cgroup_hierarchy=1 to use version 2.',
   }
 }
 
 function checkSubnets({ subnets: { free, all } }: EngineFacts): Check {
   const text = `${free} of ${all} networks free in Docker's address pools`
-  const fix = 'docker network prune, or more and smaller pools: "default-address-pools" in /etc/docker/daemon.json.'
+  const fix = 'docker network prune, or define more and smaller pools ("default-address-pools" in /etc/docker/daemon.json).'
   if (free === 0) return { name: 'address pools', status: 'failed', text, fix }
   return free < 4 ? { name: 'address pools', status: 'warning', text, fix } : { name: 'address pools', status: 'ok', text }
 }
@@ -113,7 +116,7 @@ function checkDisk({ disk }: EngineFacts): readonly Check[] {
   if (!disk) return []
   const share = disk.free / disk.size
   const text = `${formatBytes(disk.free)} free in ${disk.folder} (${Math.floor(share * 100)} %)`
-  const fix = 'docker system df shows what takes the space; docker image prune removes images without a name.'
+  const fix = 'docker system df shows what uses the space; docker image prune removes untagged images.'
   // k3s evicts pods below 5 % (its kubelet's eviction-hard).
   if (share < 0.05) return [{ name: 'disk', status: 'failed', text: `${text}: nodes evict their pods.`, fix }]
   return share < 0.1 ? [{ name: 'disk', status: 'warning', text, fix }] : [{ name: 'disk', status: 'ok', text }]
@@ -121,35 +124,42 @@ function checkDisk({ disk }: EngineFacts): readonly Check[] {
 
 function checkLeftovers({ deadRuns }: EngineFacts): readonly Check[] {
   if (deadRuns === 0) return []
-  const text = `${deadRuns} dead ${deadRuns === 1 ? 'run has' : 'runs have'} left something`
-  return [{ name: 'leftovers', status: 'warning', text, fix: 'vitest-kubernetes prune; the next run does it too.' }]
+  const text = `${deadRuns} dead ${deadRuns === 1 ? 'run has' : 'runs have'} left something behind`
+  return [{ name: 'leftovers', status: 'warning', text, fix: 'npx vitest-kubernetes prune; the next run does the same.' }]
 }
 
-/** A proxy that gets what is meant for 127.0.0.1 answers in place of the cluster. */
+/** Whether pods reach this machine is found out when a bridge needs it; here is what to expect. */
+function checkBridges({ isDesktop, isRootless }: EngineFacts): readonly Check[] {
+  if (!isDesktop && !isRootless) return []
+  const why = isDesktop ? 'Docker Desktop runs containers in a virtual machine' : 'Rootless Docker has a network namespace of its own'
+  return [{ name: 'bridges', status: 'info', text: `${why}, so pods may not reach this machine: bridge to containers (image, build)` }]
+}
+
+/** A proxy that receives requests for 127.0.0.1 answers in place of the cluster. */
 function checkProxy({ env }: HostFacts): Check {
   const set = ['HTTP_PROXY', 'HTTPS_PROXY', 'ALL_PROXY'].flatMap((name) => [name, name.toLowerCase()]).filter((name) => env[name])
   if (set.length === 0) return { name: 'proxies', status: 'ok', text: 'none' }
   const spared = (env['NO_PROXY'] || env['no_proxy'] || '').split(/[\s,]+/)
   if (spared.includes('*') || ['localhost', '127.0.0.1'].every((host) => spared.includes(host)))
-    return { name: 'proxies', status: 'ok', text: `${set.join(', ')}, not for 127.0.0.1` }
+    return { name: 'proxies', status: 'ok', text: `${set.join(', ')}, except for 127.0.0.1` }
   return {
     name: 'proxies',
     status: 'warning',
-    text: `${set.join(', ')} would get what is meant for 127.0.0.1, where Services are, from clients that heed ${set.length === 1 ? 'it' : 'them'}.`,
+    text: `${set.join(', ')} also ${set.length === 1 ? 'applies' : 'apply'} to 127.0.0.1, where Services are: clients that use ${set.length === 1 ? 'it' : 'them'} send those requests to the proxy.`,
     fix: `export NO_PROXY=${[...spared.filter(Boolean), 'localhost', '127.0.0.1'].join(',')} no_proxy=${[...spared.filter(Boolean), 'localhost', '127.0.0.1'].join(',')}`,
   }
 }
 
 const programUses: Readonly<Record<string, string>> = {
-  helm: 'stacks with charts: https://helm.sh/docs/intro/install',
-  sops: 'stacks with encrypted secrets: https://getsops.io',
-  kubectl: 'looking into clusters by hand: https://kubernetes.io/docs/tasks/tools',
+  helm: 'charts: https://helm.sh/docs/intro/install',
+  sops: 'encrypted secrets: https://getsops.io',
+  kubectl: 'kustomize, and to inspect clusters by hand: https://kubernetes.io/docs/tasks/tools',
 }
 
 function checkPrograms({ programs }: HostFacts): readonly Check[] {
   return Object.entries(programs).map(([name, version]) =>
     version === undefined
-      ? { name, status: 'warning', text: 'not found', fix: `Only for ${programUses[name] ?? 'some suites'}` }
+      ? { name, status: 'info', text: `not found; only needed for ${programUses[name] ?? 'some suites'}` }
       : { name, status: 'ok', text: version },
   )
 }

@@ -76,7 +76,7 @@ describe.withCluster('command line', { images: ['busybox:1.37'] }, (test) => {
   })
 
   test('logs says what there is when it finds nothing', async ({ cluster }) => {
-    expect(await failing('logs', 'no-such-cluster')).toMatch(/^There is no cluster that "no-such-cluster" names\.\nHint: .*vk-/)
+    expect(await failing('logs', 'no-such-cluster')).toMatch(/^No cluster matches "no-such-cluster"\.\nHint: .*vk-/)
     expect(await failing('logs', cluster.name, 'node/agent-7')).toMatch(/has no node "agent-7"\.\nHint: It has "server-0"\./)
     expect(await failing('logs', cluster.name, 'deployment/none')).toMatch(/^There is no Deployment "none" in namespace "default"\./)
   })
@@ -94,7 +94,7 @@ describe.withCluster('command line', { images: ['busybox:1.37'] }, (test) => {
     await engine.createVolume({ Name: `vk-${run}-dead`, Labels: labels })
     try {
       expect(await cli('list')).toMatch(new RegExp(`${run} +pid ${process.pid}, dead +vk-${run}-dead`))
-      expect(await cli('prune', run)).toBe(`kept "vk-${run}-dead" of run ${run}: --all removes it before its time\n`)
+      expect(await cli('prune', run)).toBe(`kept "vk-${run}-dead" of run ${run}: pass --all to remove it now\n`)
       expect(await cli('prune', run, '--all', '--dry-run')).toBe(`would remove run ${run}: "vk-${run}-dead"\n`)
       await engine.getVolume(`vk-${run}-dead`).inspect()
       expect(JSON.parse(await cli('prune', run, '--all', '--json'))).toEqual({
@@ -109,7 +109,7 @@ describe.withCluster('command line', { images: ['busybox:1.37'] }, (test) => {
         .catch(() => undefined)
     }
     const own = cluster.name.split('-')[1]!
-    expect(await failing('prune', own, '--all')).toMatch(new RegExp(`^Run "${own}" is of process \\d+ on ".*", which runs\\.`))
+    expect(await failing('prune', own, '--all')).toMatch(new RegExp(`^Run "${own}" belongs to process \\d+ on ".*", which is running\\.`))
   })
 
   test('doctor finds that this machine runs suites', async () => {

@@ -1,5 +1,3 @@
-import type { ParseArgsConfig } from 'node:util'
-
 /** Where a command writes, and what it reads besides its arguments. */
 export interface CliContext {
   /** A line of the result: standard output. */
@@ -10,28 +8,25 @@ export interface CliContext {
   readonly cwd: string
 }
 
-/** One command of the program. */
-export interface Command {
+/** One command of the program, as help, completion and the docs show it. */
+export interface CommandDefinition {
+  /** In the imperative: `List the clusters of all runs`. */
   readonly summary: string
-  /** Positional arguments as help shows them: `<cluster> [workload…]`. */
-  readonly usage: string
-  /** How many positional arguments there may be. */
-  readonly positionals: readonly [least: number, most: number]
-  readonly options: Readonly<Record<string, CommandOption>>
-  /** Resolves to the exit code. */
-  run(args: CommandArgs, context: CliContext): Promise<number>
+  /** `[cluster]`, `[images...]`, each with what it is. */
+  readonly args?: Readonly<Record<string, string>>
+  /** `-n, --namespace <name>`, each with what it does. `--json` is added to every command. */
+  readonly options?: Readonly<Record<string, string>>
+  /** Command lines without the program's name, each with what it does. */
+  readonly examples: Readonly<Record<string, string>>
+  /** The command itself, with all of Docker's and Kubernetes' clients: loaded when it runs. */
+  readonly load: () => Promise<RunCommand>
 }
 
-export type CommandOption = NonNullable<ParseArgsConfig['options']>[string] & {
-  readonly help: string
-  /** What the value is, for help: `lines`. */
-  readonly value?: string
-}
+/** Resolves to the exit code. */
+export type RunCommand = (args: CommandArgs, context: CliContext) => Promise<number>
 
 export interface CommandArgs {
   readonly positionals: readonly string[]
-  readonly values: Readonly<Record<string, string | boolean | readonly (string | boolean)[] | undefined>>
+  /** By the option's long name in camel case: `dryRun`. */
+  readonly values: Readonly<Record<string, string | boolean | undefined>>
 }
-
-/** Every command has it. */
-export const jsonOption = { type: 'boolean', help: 'print JSON' } as const satisfies CommandOption

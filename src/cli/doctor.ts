@@ -2,23 +2,18 @@ import { styleText } from 'node:util'
 
 import { formatTable } from '../support/table.ts'
 import { type Check, checkHost } from './checks.ts'
-import { type Command, jsonOption } from './command.ts'
+import type { RunCommand } from './command.ts'
 import { readHostFacts } from './host-facts.ts'
 
-export const doctor = {
-  summary: 'what suites need of this machine, and how to fix what is missing',
-  usage: '',
-  positionals: [0, 0],
-  options: { json: jsonOption },
-  async run({ values }, { print, env }) {
-    const checks = checkHost(await readHostFacts(env))
-    print(values['json'] ? JSON.stringify({ checks }, null, 2) : formatChecks(checks))
-    return checks.some(({ status }) => status === 'failed') ? 1 : 0
-  },
-} as const satisfies Command
+export const doctor: RunCommand = async ({ values }, { print, env }) => {
+  const checks = checkHost(await readHostFacts(env))
+  print(values['json'] ? JSON.stringify({ checks }, null, 2) : formatChecks(checks))
+  return checks.some(({ status }) => status === 'failed') ? 1 : 0
+}
 
 const marks: Readonly<Record<Check['status'], string>> = {
   ok: styleText('green', '✓'),
+  info: styleText('dim', '·'),
   warning: styleText('yellow', '!'),
   failed: styleText('red', '✗'),
 }
@@ -28,5 +23,19 @@ export function formatChecks(checks: readonly Check[]): string {
     [marks[status], name, text],
     ...(fix ? [['', '', styleText('dim', `→ ${fix}`)]] : []),
   ])
-  return formatTable(['', '', ''], rows).split('\n').slice(1).join('\n')
+  const table = formatTable(['', '', ''], rows).split('\n').slice(1).join('\n')
+  return `${table}\n\n${countOf(checks)}`
+}
+
+/** `9 passed, 1 warning, 2 failed. Suites cannot run until what failed is fixed.` */
+function countOf(checks: readonly Check[]): string {
+  const count = (status: Check['status']) => checks.filter((check) => check.status === status).length
+  const [ok, info, warnings, failed] = [count('ok'), count('info'), count('warning'), count('failed')]
+  const parts = [
+    `${ok} passed`,
+    ...(info > 0 ? [`${info} optional not found`] : []),
+    ...(warnings > 0 ? [`${warnings} ${warnings === 1 ? 'warning' : 'warnings'}`] : []),
+    `${failed} failed`,
+  ]
+  return `${parts.join(', ')}. ${failed > 0 ? 'Suites cannot run until you fix what failed.' : 'Suites can run.'}`
 }

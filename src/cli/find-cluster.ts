@@ -11,15 +11,18 @@ export function findCluster(runs: readonly RunInventory[], wanted: string | unde
   const exact = all.filter(({ name, suite }) => name === wanted || suite === wanted)
   const found = wanted === undefined ? all : exact.length > 0 ? exact : all.filter(({ name }) => name.includes(wanted))
   if (found.length === 1) return found[0]!
-  const what = wanted === undefined ? '' : ` that "${wanted}" names`
   if (found.length > 1)
-    throw new ClusterTestError('ERR_CLUSTER_NOT_FOUND', `There are ${found.length} clusters${what}: say which.`, {
-      hint: `They are ${formatList(found.map(({ name }) => name))}.`,
-    })
-  throw new ClusterTestError('ERR_CLUSTER_NOT_FOUND', `There is no cluster${what}.`, {
+    throw new ClusterTestError(
+      'ERR_CLUSTER_NOT_FOUND',
+      wanted === undefined ? `There are ${found.length} clusters: name one.` : `${found.length} clusters match "${wanted}": name one.`,
+      {
+        hint: `They are ${formatList(found.map(({ name }) => name))}.`,
+      },
+    )
+  throw new ClusterTestError('ERR_CLUSTER_NOT_FOUND', wanted === undefined ? 'There is no cluster.' : `No cluster matches "${wanted}".`, {
     hint:
       all.length > 0
         ? `There are ${formatList(all.map(({ name }) => name))}.`
-        : 'Keep one alive: vitest --watch, or the suite option "keep".',
+        : 'Use watch mode or the suite option "keep" to keep one alive.',
   })
 }

@@ -4,19 +4,27 @@ import { formatTable } from '../support/table.ts'
 
 /** The table of `vitest-kubernetes list`. @param memory bytes, by container */
 export function formatInventory(runs: readonly RunInventory[], memory: ReadonlyMap<string, number>, now = Date.now()): string {
-  if (runs.length === 0) return 'No run has anything in Docker.'
+  if (runs.length === 0) return 'There are no clusters.'
   const rows = runs.flatMap((run) => [
-    ...run.clusters.map((cluster) => [run.run, ownerOf(run), ...cells(cluster, memory, now)]),
-    ...(run.others.length > 0 ? [[run.run, ownerOf(run), run.others.join(', ')]] : []),
+    ...run.clusters.map((cluster) => [run.run, ownerOf(run, isKept(cluster, now)), ...cells(cluster, memory, now)]),
+    ...(run.others.length > 0 ? [[run.run, ownerOf(run, false), run.others.join(', ')]] : []),
   ])
   const table = formatTable(['run', 'owner', 'cluster', 'suite', 'nodes', 'others', 'age', 'memory', 'API', 'kept until'], rows, [6, 7])
-  const isDue = ({ keptUntil }: ClusterInventory) => keptUntil === undefined || Date.parse(keptUntil) <= now
-  const isLeft = ({ owner, clusters, others }: RunInventory) => owner.state === 'dead' && (clusters.some(isDue) || others.length > 0)
-  return !runs.some(isLeft) ? table : `${table}\n\nWhat dead runs left goes with the next run, or now: vitest-kubernetes prune`
+  const isLeft = ({ owner, clusters, others }: RunInventory) =>
+    owner.state === 'dead' && (clusters.some((cluster) => !isKept(cluster, now)) || others.length > 0)
+  return !runs.some(isLeft)
+    ? table
+    : `${table}\n\nThe next run removes what dead runs left behind. To do it now: npx vitest-kubernetes prune`
 }
 
-function ownerOf({ owner: { host, pid, state } }: RunInventory): string {
-  return state === 'elsewhere' ? `pid ${pid} on ${host}` : `pid ${pid}, ${state}`
+function ownerOf({ owner: { host, pid, state } }: RunInventory, kept: boolean): string {
+  if (state === 'elsewhere') return `pid ${pid} on ${host}`
+  // That its process has ended is as it should be.
+  return state === 'dead' && kept ? 'kept' : `pid ${pid}, ${state}`
+}
+
+function isKept({ keptUntil }: ClusterInventory, now: number): boolean {
+  return keptUntil !== undefined && Date.parse(keptUntil) > now
 }
 
 function cells(cluster: ClusterInventory, memory: ReadonlyMap<string, number>, now: number): string[] {

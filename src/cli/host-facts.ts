@@ -18,7 +18,7 @@ export interface HostFacts {
   readonly k3d: { readonly version: string } | Failure
   readonly limits: HostLimits
   readonly env: Readonly<Record<string, string | undefined>>
-  /** Programs that only some suites need: their version, undefined for one that cannot be run. */
+  /** Versions of programs that only some suites need; undefined for one that cannot be run. */
   readonly programs: Readonly<Record<string, string | undefined>>
 }
 
@@ -28,6 +28,7 @@ export interface EngineFacts {
   readonly minApiVersion: string | undefined
   readonly cgroupVersion: 1 | 2
   readonly isRootless: boolean
+  readonly isDesktop: boolean
   readonly processors: number
   /** Bytes. */
   readonly memory: number
@@ -64,6 +65,7 @@ async function readEngine(docker: Docker): Promise<EngineFacts> {
     docker.engine.info() as Promise<{
       DefaultAddressPools?: readonly { Base: string; Size: number }[]
       DockerRootDir?: string
+      OperatingSystem?: string
       SecurityOptions?: string[]
     }>,
     takenSubnets(docker),
@@ -77,6 +79,7 @@ async function readEngine(docker: Docker): Promise<EngineFacts> {
     minApiVersion: (version as { MinAPIVersion?: string }).MinAPIVersion,
     cgroupVersion: docker.cgroupVersion,
     isRootless: info.SecurityOptions?.some((option) => option.includes('rootless')) ?? false,
+    isDesktop: info.OperatingSystem === 'Docker Desktop',
     processors: docker.processors,
     memory: docker.memory,
     subnets: countFreeSubnets(pools, taken),

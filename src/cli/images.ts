@@ -6,28 +6,18 @@ import { saveImages } from '../docker/images.ts'
 import { formatBytes } from '../support/format.ts'
 import { parseSize } from '../support/parse-size.ts'
 import { formatTable } from '../support/table.ts'
-import { type Command, jsonOption } from './command.ts'
+import type { RunCommand } from './command.ts'
 import { type WantedImage, buildWanted, wantedImages } from './wanted-images.ts'
 
-export const images = {
-  summary: 'size, layers, biggest files and waste of images: built from folders, of a stack, or by name',
-  usage: '[folder or image…]',
-  positionals: [0, Infinity],
-  options: {
-    stack: { type: 'string', value: 'file', help: 'all images of the stack that the file exports' },
-    files: { type: 'string', value: 'number', help: 'how many of the biggest files to show; default: 5' },
-    json: jsonOption,
-  },
-  async run({ positionals, values }, context) {
-    const wanted = await wantedImages(positionals, values['stack'] as string | undefined, context.cwd)
-    const shown = Number(values['files'] ?? 5)
-    const docker = await connectDocker()
-    const reports: ImageReport[] = []
-    for (const image of wanted) reports.push(await report(docker, image, await buildWanted(docker, image, context)))
-    context.print(values['json'] ? JSON.stringify({ images: reports }, null, 2) : formatReports(reports, shown))
-    return reports.some(({ isTooLarge }) => isTooLarge) ? 1 : 0
-  },
-} as const satisfies Command
+export const images: RunCommand = async ({ positionals, values }, context) => {
+  const wanted = await wantedImages(positionals, values['stack'] as string | undefined, context.cwd)
+  const shown = Number(values['files'] ?? 5)
+  const docker = await connectDocker()
+  const reports: ImageReport[] = []
+  for (const image of wanted) reports.push(await report(docker, image, await buildWanted(docker, image, context)))
+  context.print(values['json'] ? JSON.stringify({ images: reports }, null, 2) : formatReports(reports, shown))
+  return reports.some(({ isTooLarge }) => isTooLarge) ? 1 : 0
+}
 
 interface ImageReport extends ImageLayers {
   readonly name: string
@@ -75,7 +65,7 @@ export function formatReports(reports: readonly ImageReport[], files: number): s
 function formatReport({ name, maxSize, isTooLarge, size, warnings, biggestFiles, ...layers }: ImageReport, files: number): string {
   const biggest = biggestFiles.slice(0, files).map((file) => [formatBytes(file.size), file.path])
   return [
-    `${name}${isTooLarge ? `: ${formatBytes(size)} are more than its maxSize of ${formatBytes(maxSize!)}` : ''}`,
+    `${name}${isTooLarge ? `: ${formatBytes(size)} exceeds its maxSize of ${formatBytes(maxSize!)}` : ''}`,
     formatLayers(layers),
     ...(biggest.length > 0 ? [formatTable(['size', 'biggest files'], biggest, [0])] : []),
     ...warnings.map((warning) => `! ${warning}`),

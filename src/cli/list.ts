@@ -1,24 +1,18 @@
 import { type RunInventory, readInventory } from '../cluster/ownership/inventory.ts'
 import { connectDocker } from '../docker/docker.ts'
 import { readMemory } from '../docker/stats.ts'
-import { type Command, jsonOption } from './command.ts'
+import type { RunCommand } from './command.ts'
 import { formatInventory } from './format-inventory.ts'
 
-export const list = {
-  summary: 'all clusters of all runs on this machine',
-  usage: '',
-  positionals: [0, 0],
-  options: { json: jsonOption },
-  async run({ values }, { print }) {
-    const docker = await connectDocker()
-    const runs = await readInventory(docker)
-    const running = runs.flatMap(containersOf).filter(({ state }) => state === 'running')
-    const read = await Promise.all(running.map(async ({ name }) => [name, await readMemory(docker, name)] as const))
-    const memory = new Map(read.flatMap(([name, bytes]) => (bytes === undefined ? [] : [[name, bytes] as const])))
-    print(values['json'] ? JSON.stringify({ runs: runs.map((run) => withMemory(run, memory)) }, null, 2) : formatInventory(runs, memory))
-    return 0
-  },
-} as const satisfies Command
+export const list: RunCommand = async ({ values }, { print }) => {
+  const docker = await connectDocker()
+  const runs = await readInventory(docker)
+  const running = runs.flatMap(containersOf).filter(({ state }) => state === 'running')
+  const read = await Promise.all(running.map(async ({ name }) => [name, await readMemory(docker, name)] as const))
+  const memory = new Map(read.flatMap(([name, bytes]) => (bytes === undefined ? [] : [[name, bytes] as const])))
+  print(values['json'] ? JSON.stringify({ runs: runs.map((run) => withMemory(run, memory)) }, null, 2) : formatInventory(runs, memory))
+  return 0
+}
 
 function containersOf({ clusters }: RunInventory) {
   return clusters.flatMap(({ containers }) => containers)

@@ -3,58 +3,44 @@ import type { Readable } from 'node:stream'
 import { readInventory } from '../cluster/ownership/inventory.ts'
 import { connectDocker } from '../docker/docker.ts'
 import { ClusterTestError, messageOf } from '../support/errors.ts'
-import { type Command, jsonOption } from './command.ts'
+import type { RunCommand } from './command.ts'
 import { findCluster } from './find-cluster.ts'
 import type { LogSelection, LogSource } from './log-sources.ts'
 
-export const logs = {
-  summary: 'logs of a cluster: of workloads, of nodes (node/server-0), or of all its pods',
-  usage: '[cluster] [kind/name…]',
-  positionals: [0, Infinity],
-  options: {
-    nodes: { type: 'boolean', help: 'all nodes' },
-    namespace: { type: 'string', short: 'n', value: 'name', help: 'default: default, and all but kube-system for all pods' },
-    container: { type: 'string', short: 'c', value: 'name', help: 'default: all containers' },
-    tail: { type: 'string', value: 'lines', help: 'the last lines of each log; default: 50, "all" for all' },
-    previous: { type: 'boolean', short: 'p', help: 'of the previous run of containers that were restarted' },
-    follow: { type: 'boolean', short: 'f', help: 'go on with what is printed from now on' },
-    json: { ...jsonOption, help: 'print one JSON object for each line' },
-  },
-  async run({ positionals, values }, context) {
-    const [first] = positionals
-    const named = first?.includes('/') ? undefined : first
-    const targets = named === undefined ? positionals : positionals.slice(1)
-    const selection = { ...readSelection(values), targets }
-    const { nodeSources, podSources } = await import('./log-sources.ts')
-    const docker = await connectDocker()
-    const cluster = findCluster(await readInventory(docker), named)
-    const sources = [
-      ...nodeSources(docker, cluster, selection),
-      ...(selection.nodes && targets.length === 0
-        ? []
-        : await podSources(docker, cluster, selection, context.env['VITEST_KUBERNETES_K3D'] || 'k3d')),
-    ]
-    if (sources.length === 0) context.note(`Cluster "${cluster.name}" has no such logs yet.`)
-    const print = values['json']
-      ? (source: string, line: string) => context.print(JSON.stringify({ source, line }))
-      : (source: string, line: string) => context.print(sources.length > 1 ? `${source} | ${line}` : line)
-    const show = async ({ name, open }: LogSource) => {
-      try {
-        for await (const line of linesOf(await open())) print(name, line)
-      } catch (error) {
-        // One container that has no log yet must not hide the others'.
-        context.note(`${name}: ${messageOf(error)}`)
-        return false
-      }
-      return true
+export const logs: RunCommand = async ({ positionals, values }, context) => {
+  const [first] = positionals
+  const named = first?.includes('/') ? undefined : first
+  const targets = named === undefined ? positionals : positionals.slice(1)
+  const selection = { ...readSelection(values), targets }
+  const { nodeSources, podSources } = await import('./log-sources.ts')
+  const docker = await connectDocker()
+  const cluster = findCluster(await readInventory(docker), named)
+  const sources = [
+    ...nodeSources(docker, cluster, selection),
+    ...(selection.nodes && targets.length === 0
+      ? []
+      : await podSources(docker, cluster, selection, context.env['VITEST_KUBERNETES_K3D'] || 'k3d')),
+  ]
+  if (sources.length === 0) context.note(`Cluster "${cluster.name}" has no such logs yet.`)
+  const print = values['json']
+    ? (source: string, line: string) => context.print(JSON.stringify({ source, line }))
+    : (source: string, line: string) => context.print(sources.length > 1 ? `${source} | ${line}` : line)
+  const show = async ({ name, open }: LogSource) => {
+    try {
+      for await (const line of linesOf(await open())) print(name, line)
+    } catch (error) {
+      // One container that has no log yet must not hide the others'.
+      context.note(`${name}: ${messageOf(error)}`)
+      return false
     }
-    // Side by side when they go on, else each as a whole.
-    const shown: boolean[] = []
-    if (selection.follow) shown.push(...(await Promise.all(sources.map(show))))
-    else for (const source of sources) shown.push(await show(source))
-    return shown.every(Boolean) ? 0 : 1
-  },
-} as const satisfies Command
+    return true
+  }
+  // Side by side when they go on, else each as a whole.
+  const shown: boolean[] = []
+  if (selection.follow) shown.push(...(await Promise.all(sources.map(show))))
+  else for (const source of sources) shown.push(await show(source))
+  return shown.every(Boolean) ? 0 : 1
+}
 
 function readSelection(values: Readonly<Record<string, unknown>>): Omit<LogSelection, 'targets'> {
   const tail = values['tail'] === 'all' ? undefined : Number(values['tail'] ?? 50)
@@ -62,7 +48,10 @@ function readSelection(values: Readonly<Record<string, unknown>>): Omit<LogSelec
     throw new ClusterTestError('ERR_OPTIONS_INVALID', `Expected --tail to be a number of lines or "all", got "${String(values['tail'])}".`)
   const [previous, follow] = [Boolean(values['previous']), Boolean(values['follow'])]
   if (previous && follow)
-    throw new ClusterTestError('ERR_OPTIONS_INVALID', 'Expected --previous or --follow, got both: what has ended prints nothing more.')
+    throw new ClusterTestError(
+      'ERR_OPTIONS_INVALID',
+      'Expected --previous or --follow, got both: a container that has ended prints nothing more.',
+    )
   const text = (name: string) => values[name] as string | undefined
   return { nodes: Boolean(values['nodes']), namespace: text('namespace'), container: text('container'), tail, previous, follow }
 }

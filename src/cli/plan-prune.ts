@@ -30,8 +30,8 @@ export function planPrune(
 /** @throws ClusterTestError `ERR_CLUSTER_NOT_FOUND` for a run that has nothing, `ERR_CLUSTER_IN_USE` for one that lives, or that may unless it is forced */
 export function checkRuns(wanted: readonly string[], runs: readonly RunInventory[], { force }: { readonly force: boolean }): void {
   if (force && wanted.length === 0)
-    throw new ClusterTestError('ERR_OPTIONS_INVALID', 'Expected the runs that --force is for, got none.', {
-      hint: 'vitest-kubernetes list shows them: those whose owner is elsewhere.',
+    throw new ClusterTestError('ERR_OPTIONS_INVALID', 'Expected --force with the names of runs, got none.', {
+      hint: 'npx vitest-kubernetes list shows them: those with an owner on another host.',
     })
   for (const id of wanted) {
     const run = runs.find((each) => each.run === id)
@@ -43,12 +43,12 @@ export function checkRuns(wanted: readonly string[], runs: readonly RunInventory
     if (state === 'alive' || (state === 'elsewhere' && !force))
       throw new ClusterTestError(
         'ERR_CLUSTER_IN_USE',
-        `Run "${id}" is of process ${pid} on "${host}", which ${state === 'alive' ? 'runs' : 'cannot be seen from here'}.`,
+        `Run "${id}" belongs to process ${pid} on "${host}", which ${state === 'alive' ? 'is running' : 'cannot be checked from here'}.`,
         {
           hint:
             state === 'alive'
-              ? 'End the process: it removes what it has.'
-              : `If you know that it has ended, as a container that is gone: vitest-kubernetes prune ${id} --force`,
+              ? 'End the process: it removes its clusters.'
+              : `If you know that it has ended (its container is gone, for example): npx vitest-kubernetes prune ${id} --force`,
         },
       )
   }

@@ -1,7 +1,15 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
 import { expect, test } from 'vitest'
 
-import { takeInventory } from '../cluster/ownership/inventory.ts'
+import { type RunInventory, takeInventory } from '../cluster/ownership/inventory.ts'
+import { runCommand } from '../support/run-command.ts'
+import { commands } from './commands.ts'
 import { findCluster } from './find-cluster.ts'
+import { formatInventory } from './format-inventory.ts'
 import { checkRuns, planPrune } from './plan-prune.ts'
 import { runCli } from './run-cli.ts'
 
@@ -12,30 +20,84 @@ async function run(...argv: string[]) {
   return { exitCode: await runCli(argv, context), out: out.join('\n'), err: err.join('\n') }
 }
 
-test('helps', async () => {
-  const { exitCode, out } = await run()
-  expect(exitCode).toBe(0)
-  for (const command of ['list', 'logs', 'prune', 'doctor']) {
-    expect(out).toContain(`vitest-kubernetes ${command}`)
-    const help = await run(command, '--help')
-    expect(help).toMatchObject({ exitCode: 0, err: '' })
-    expect(help.out).toMatch(new RegExp(`^Usage: vitest-kubernetes ${command} .*--json`, 's'))
-  }
-  expect((await run('--version')).out).toMatch(/^\d+\.\d+\.\d+/)
+test('shows help, and the version', async () => {
+  expect(await run()).toEqual(await run('--help'))
+  expect((await run('help')).out).toMatchInlineSnapshot(`
+    "Usage: vitest-kubernetes [options] [command]
+
+    Manages the clusters of vitest-kubernetes on this machine.
+
+    Options:
+      -v, --version                            print the version
+      -h, --help                               show help
+
+    Commands:
+      doctor [options]                         Check what suites need from this machine, and say how to
+                                               fix what is missing
+      list [options]                           List the clusters of all runs on this machine
+      logs [options] [cluster] [workloads...]  Show the logs of workloads and nodes of a cluster
+      report [options] [folder]                Open the report of the last run in a browser
+      images [options] [images...]             Show the size, layers, biggest files and waste of images
+      prune [options] [runs...]                Remove what dead runs left behind
+      complete [shell]                         Generate shell completion scripts
+      help [command]                           Show help for a command
+
+    Exit codes: 0 success, 1 failure, 2 invalid usage."
+  `)
+  expect((await run('--version')).out).toMatch(/^\d+\.\d+\.\d+$/)
 })
 
-test('refuses what cannot be meant, before it looks for Docker', async () => {
-  expect(await run('lits')).toEqual({
-    exitCode: 2,
-    out: '',
-    err: expect.stringMatching(/^There is no command "lits"\.\nHint: Commands are "list"/) as string,
-  })
-  expect(await run('constructor')).toMatchObject({ exitCode: 2 })
-  expect((await run('list', '--jsn')).err).toMatch(/^Unknown option '--jsn'.*\nHint: See: vitest-kubernetes list --help$/)
-  expect((await run('doctor', 'now')).err).toMatch(/^Command "doctor" has no use for "now"\./)
-  expect((await run('logs', '--tail', 'some')).err).toBe('Expected --tail to be a number of lines or "all", got "some".')
-  expect((await run('logs', '-p', '-f', '--json')).err).toMatch(/^{"error":{"code":"ERR_OPTIONS_INVALID",/)
+test.each(Object.keys(commands))('shows help for %s, with examples', async (name) => {
+  const { exitCode, out, err } = await run('help', name)
+  expect({ exitCode, err }).toEqual({ exitCode: 0, err: '' })
+  expect(out).toMatchSnapshot()
+  expect(await run(name, '--help')).toEqual({ exitCode, out, err })
 })
+
+test('refuses invalid usage with exit code 2 and a suggestion, before it looks for Docker', async () => {
+  const refused = async (...argv: string[]) => {
+    const { exitCode, out, err } = await run(...argv)
+    expect({ exitCode, out }).toEqual({ exitCode: 2, out: '' })
+    return err
+  }
+  expect(await refused('lits')).toBe(`Unknown command 'lits'.\nHint: Did you mean list? See: npx vitest-kubernetes --help`)
+  expect(await refused('constructor')).toMatch(/^Unknown command 'constructor'\./)
+  expect(await refused('list', '--jsn')).toBe(`Unknown option '--jsn'.\nHint: Did you mean --json? See: npx vitest-kubernetes help list`)
+  expect(await refused('doctor', 'now')).toMatch(/^Too many arguments for 'doctor'\. Expected 0 arguments but got 1/)
+  expect(await refused('logs', '--tail')).toMatch(/^Option '--tail <lines>' argument missing\./)
+  expect(await refused('logs', '--tail', 'some')).toBe('Expected --tail to be a number of lines or "all", got "some".')
+  expect(await refused('logs', '-p', '-f', '--json')).toMatch(/^{"error":{"code":"ERR_OPTIONS_INVALID",/)
+  expect(await refused('images')).toMatch(/^Expected at least one image\./)
+})
+
+test.each(['bash', 'zsh', 'fish', 'powershell'])('prints a completion script for %s', async (shell) => {
+  expect(await program('complete', shell)).toMatch(/vitest-kubernetes complete ('--'|--)/)
+})
+
+test('completes commands and options', async () => {
+  expect(await program('complete', '--', 'pr')).toMatch(/^prune\tRemove what dead runs left behind/)
+  expect(await program('complete', '--', 'prune', '--')).toMatch(/^--dry-run\t/m)
+})
+
+test('opens the report, or prints its path', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'vitest-kubernetes-test-'))
+  try {
+    expect((await run('report', folder)).err).toMatch(
+      /^There is no report at ".*report\.html"\.\nHint: A run that starts a cluster writes it\./,
+    )
+    const page = join(folder, 'report.html')
+    await writeFile(page, '')
+    expect(await run('report', folder, '--path')).toEqual({ exitCode: 0, out: page, err: '' })
+    expect(JSON.parse((await run('report', folder, '--json')).out)).toEqual({ path: page })
+  } finally {
+    await rm(folder, { recursive: true })
+  }
+})
+
+/** In a process of its own: completion goes straight to its output. */
+function program(...args: readonly string[]): Promise<string> {
+  return runCommand(process.execPath, [fileURLToPath(new URL('main.ts', import.meta.url)), ...args])
+}
 
 const owner = 'elsewhere/boot/1/4/5'
 const network = (Name: string, suite: string) => ({
@@ -63,16 +125,16 @@ test('finds the cluster that is meant', () => {
 
 test('says which clusters there are when none or several are meant', () => {
   expect(() => findCluster(runs, 'aaa')).toThrowErrorMatchingInlineSnapshot(`
-    [ClusterTestError: There are 2 clusters that "aaa" names: say which.
+    [ClusterTestError: 2 clusters match "aaa": name one.
     Hint: They are "vk-aaa-shop-1111" and "vk-aaa-shop-2222".]
   `)
   expect(() => findCluster(runs, 'nope')).toThrowErrorMatchingInlineSnapshot(`
-    [ClusterTestError: There is no cluster that "nope" names.
+    [ClusterTestError: No cluster matches "nope".
     Hint: There are "vk-aaa-shop-1111", "vk-aaa-shop-2222" and "vk-bbb-mail-3333".]
   `)
   expect(() => findCluster([], undefined)).toThrowErrorMatchingInlineSnapshot(`
     [ClusterTestError: There is no cluster.
-    Hint: Keep one alive: vitest --watch, or the suite option "keep".]
+    Hint: Use watch mode or the suite option "keep" to keep one alive.]
   `)
 })
 
@@ -80,20 +142,20 @@ test('prunes no run that may live, unless it is named and forced; and none that 
   const asked = { force: false }
   const forced = { force: true }
   expect(() => checkRuns(['aaa'], runs, asked)).toThrowErrorMatchingInlineSnapshot(`
-    [ClusterTestError: Run "aaa" is of process 4 on "elsewhere", which cannot be seen from here.
-    Hint: If you know that it has ended, as a container that is gone: vitest-kubernetes prune aaa --force]
+    [ClusterTestError: Run "aaa" belongs to process 4 on "elsewhere", which cannot be checked from here.
+    Hint: If you know that it has ended (its container is gone, for example): npx vitest-kubernetes prune aaa --force]
   `)
   expect(() => checkRuns(['ccc'], runs, asked)).toThrowErrorMatchingInlineSnapshot(`
     [ClusterTestError: There is no run "ccc".
     Hint: There are "aaa" and "bbb".]
   `)
   expect(() => checkRuns([], runs, forced)).toThrowErrorMatchingInlineSnapshot(`
-    [ClusterTestError: Expected the runs that --force is for, got none.
-    Hint: vitest-kubernetes list shows them: those whose owner is elsewhere.]
+    [ClusterTestError: Expected --force with the names of runs, got none.
+    Hint: npx vitest-kubernetes list shows them: those with an owner on another host.]
   `)
   const [elsewhere] = runs
   const alive = { ...elsewhere!, run: 'ddd', owner: { ...elsewhere!.owner, state: 'alive' as const } }
-  expect(() => checkRuns(['ddd'], [alive], forced)).toThrow(/which runs\.\nHint: End the process/)
+  expect(() => checkRuns(['ddd'], [alive], forced)).toThrow(/which is running\.\nHint: End the process/)
   checkRuns(['aaa'], runs, forced)
   expect(planPrune([...runs, alive], { all: false, forced: ['aaa', 'ddd'] }).map(({ run }) => run)).toEqual(['aaa'])
 })
@@ -113,4 +175,19 @@ test('prunes what dead runs left, but for clusters that are kept until later', (
   expect(plan(mixed)).toEqual([{ run: 'bbb', clusters: ['c1', 'c2'], kept: ['c0'] }])
   expect(plan(mixed, true)).toEqual([{ run: 'bbb', clusters: ['c0', 'c1', 'c2'], kept: [] }])
   expect(plan({ ...dead, clusters: [] })).toEqual([{ run: 'bbb', clusters: [], kept: [] }])
+})
+
+test('calls a cluster kept, not dead, while its time is not over', () => {
+  const keptUntil = '2030-01-01T13:00:00.000Z'
+  const [, { clusters, ...rest }] = runs as readonly [unknown, RunInventory]
+  const run: RunInventory = {
+    ...rest,
+    owner: { host: 'here', pid: 7, state: 'dead' },
+    clusters: clusters.map((each) => ({ ...each, keptUntil })),
+  }
+  const shown = (now: string) => formatInventory([run], new Map(), Date.parse(now))
+  expect(shown('2030-01-01T12:30:00Z')).toMatch(/^bbb  kept +vk-bbb-mail-3333 .* 2030-01-01T13:00:00\.000Z$/m)
+  expect(shown('2030-01-01T13:30:00Z')).toMatch(
+    /^bbb  pid 7, dead +vk-bbb-mail-3333 (.*\n)+\nThe next run removes what dead runs left behind\./m,
+  )
 })

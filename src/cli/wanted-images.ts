@@ -27,9 +27,9 @@ export async function wantedImages(names: readonly string[], stackFile: string |
   if (all.length > 0) return all
   throw new ClusterTestError(
     'ERR_OPTIONS_INVALID',
-    stackFile === undefined ? 'No image is named.' : `The stack of "${stackFile}" has no images.`,
+    stackFile === undefined ? 'Expected at least one image.' : `The stack in "${stackFile}" has no images.`,
     {
-      hint: 'Name folders with a Dockerfile (vitest-kubernetes images ./orders), images, or a file with a stack (--stack stack.ts).',
+      hint: 'Name folders with a Dockerfile (npx vitest-kubernetes images ./orders), images, or a file that exports a stack (--stack stack.ts).',
     },
   )
 }
