@@ -2,6 +2,13 @@ import type { CommandDefinition } from './command.ts'
 
 /** All commands, in the order of help. */
 export const commands: Readonly<Record<string, CommandDefinition>> = {
+  init: {
+    summary: 'Set up a repository: config, a first suite, ignore files',
+    args: { '[folder]': 'root of the repository (default: this folder)' },
+    options: { '-y, --yes': 'write without asking', '--dry-run': 'only show what would be written' },
+    examples: { init: 'look at the repository, show the changes, and ask', 'init --yes': 'the same without asking' },
+    load: async () => (await import('./init/init.ts')).init,
+  },
   doctor: {
     summary: 'Check what suites need from this machine, and say how to fix what is missing',
     examples: { doctor: 'check this machine', 'doctor --json': 'the same for scripts' },

@@ -32,6 +32,7 @@ test('shows help, and the version', async () => {
       -h, --help                               show help
 
     Commands:
+      init [options] [folder]                  Set up a repository: config, a first suite, ignore files
       doctor [options]                         Check what suites need from this machine, and say how to
                                                fix what is missing
       list [options]                           List the clusters of all runs on this machine
