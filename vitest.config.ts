@@ -45,6 +45,14 @@ export default defineConfig({
         },
       },
       { test: { name: 'stack', include: ['examples/stack/**/*.test.ts'], testTimeout: 60_000, sequence: { groupOrder: 2 } } },
+      {
+        test: {
+          name: 'getting-started',
+          include: ['examples/getting-started/*.test.ts'],
+          testTimeout: 60_000,
+          sequence: { groupOrder: 2 },
+        },
+      },
       { test: { name: 'slim-images', include: ['examples/slim-images/*.test.ts'], testTimeout: 60_000, sequence: { groupOrder: 2 } } },
       { test: { name: 'quickstart', include: ['examples/quickstart/**/*.test.ts'], testTimeout: 60_000, sequence: { groupOrder: 2 } } },
     ],

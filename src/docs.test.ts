@@ -12,6 +12,11 @@ test('the first code block of the README is the quickstart', async () => {
   expect(block).toBe(`${regions.join('\n')}\n`)
 })
 
+test('the suite of the getting-started page is the example', async () => {
+  const [, region] = /\/\/ #region suite\n(.*?)\/\/ #endregion/s.exec(await read('examples/getting-started/orders.test.ts'))!
+  expect(await read('docs/getting-started.md')).toContain(`\`\`\`ts\n${region}\`\`\``)
+})
+
 test('the docs have every error code, and no other', async () => {
   const declared = (await read('src/support/errors.ts')).match(/'ERR_\w+'/g)!.map((code) => code.slice(1, -1))
   const documented = (await read('docs/errors.md')).match(/`ERR_\w+`/g)!.map((code) => code.slice(1, -1))
