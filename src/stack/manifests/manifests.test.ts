@@ -83,13 +83,19 @@ test('takes a file apart: empty documents, comments, Lists, Windows line ends', 
   ])
 })
 
+test('takes the later of two equal keys as kubectl does, and says so', () => {
+  const [manifest] = parseManifests('apiVersion: v1\nkind: X\nkind: Other\nmetadata: { name: x }', 'a.yaml')
+  expect(manifest!.object.kind).toBe('Other')
+  expect(manifest!.notes).toEqual(['"a.yaml", document 1 (line 1) has the key "kind" twice: that of line 3 counts'])
+})
+
 describe('errors name file, document and line', () => {
   test.for([
     ['syntax', 'apiVersion: v1\nkind: [\n', /^Manifest "a\.yaml", document 1 \(line \d\) is no valid YAML: /],
     [
-      'a key twice',
-      'apiVersion: v1\nkind: X\nkind: Y\nmetadata: {name: x}',
-      /^Manifest "a\.yaml", document 1 \(line 3\) is no valid YAML: Map keys must be unique/,
+      'syntax, after others',
+      'apiVersion: v1\nkind: X\nmetadata: { name: x }\n---\nhost: *.example.com',
+      /^Manifest "a\.yaml", document 2 \(line 5\) is no valid YAML: "\*" begins/,
     ],
     ['no kind', '---\napiVersion: v1\nmetadata: { name: x }', /^Manifest "a\.yaml", document 1 \(line 2\) has no "kind"\./],
     [

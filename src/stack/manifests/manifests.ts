@@ -12,7 +12,14 @@ export interface Manifest {
   readonly object: KubeObject
   /** For messages: `"k8s/shop.yaml", document 2 (line 14)`. */
   readonly origin: string
+  /** Line of a value within, where it was read from a file. */
+  readonly lineOf?: (path: ManifestPath) => number
+  /** What the user has to know of it. */
+  readonly notes?: readonly string[]
 }
+
+/** Keys and indices from an object's root to a value. */
+export type ManifestPath = readonly (string | number)[]
 
 /**
  * Reads files, folders, globs and objects into single objects: empty documents are left out, Lists taken apart, and files
@@ -63,16 +70,22 @@ function notFound(what: string, path: string): ClusterTestError {
 
 /** The objects of a YAML or JSON text. */
 export function parseManifests(text: string, file: string): readonly Manifest[] {
-  return parseYaml(text, `"${file}"`, 'Manifest').flatMap(({ value, origin }) => expand(value, origin))
+  return parseYaml(text, `"${file}"`, 'Manifest').flatMap((document) => {
+    const { value, origin, lineOf, doubleKeys } = document
+    const notes = doubleKeys.map(({ key, line }) => `${origin} has the key "${key}" twice: that of line ${line} counts`)
+    return expand(value, origin, lineOf).map((manifest, index) => (index === 0 && notes.length > 0 ? { ...manifest, notes } : manifest))
+  })
 }
 
-function expand(value: unknown, origin: string): readonly Manifest[] {
+function expand(value: unknown, origin: string, lineOf?: Manifest['lineOf']): readonly Manifest[] {
   if (value === null || value === undefined) return []
   const object = value as Partial<KubeObject> & { items?: unknown }
   if (typeof value !== 'object' || Array.isArray(value))
     throw invalid(origin, `is ${Array.isArray(value) ? 'a list' : `the ${typeof value} ${JSON.stringify(value)}`}, not an object`)
   if (typeof object.kind === 'string' && object.kind.endsWith('List') && Array.isArray(object.items)) {
-    return object.items.flatMap((item: unknown, index) => expand(item, `${origin}, item ${index + 1}`))
+    return object.items.flatMap((item: unknown, index) =>
+      expand(item, `${origin}, item ${index + 1}`, lineOf && ((path) => lineOf(['items', index, ...path]))),
+    )
   }
   if (typeof (object['sops'] as { mac?: unknown } | undefined)?.mac === 'string')
     throw invalid(origin, 'is encrypted by sops', 'Name its file in "secrets" or "manifests": only whole files can be decrypted.')
@@ -88,7 +101,7 @@ function expand(value: unknown, origin: string): readonly Manifest[] {
       kind,
     )
   }
-  return [{ object: object as KubeObject, origin }]
+  return [{ object: object as KubeObject, origin, ...(lineOf && { lineOf }) }]
 }
 
 function invalid(origin: string, why: string, hint?: string): ClusterTestError {

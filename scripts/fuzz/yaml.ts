@@ -1,0 +1,103 @@
+// Compares how manifests are read with how kubectl reads them: on all YAML files of folders, and on texts made by chance.
+// Usage: sh scripts/setup node scripts/fuzz/yaml.ts [seconds] [folder…] [--seed=number]
+import { glob, readFile, stat } from 'node:fs/promises'
+import { join } from 'node:path'
+
+import { parseYaml } from '../../src/stack/manifests/parse-yaml.ts'
+import { messageOf } from '../../src/support/errors.ts'
+import { parseExactJson } from '../../src/support/exact-json.ts'
+import { createChance, generateDocument, generateSoup, mutate } from './generate-yaml.ts'
+import { type KubectlAnswer, canonical, startKubectlReader } from './kubectl-reader.ts'
+
+const [seconds = '60', ...folders] = process.argv.slice(2).filter((each) => !each.startsWith('--'))
+const seed = Number(process.argv.find((each) => each.startsWith('--seed='))?.slice(7) ?? 1)
+
+using kubectl = await startKubectlReader()
+const differences = new Map<string, { count: number; example: string }>()
+const files: string[] = []
+let compared = 0
+for (const folder of folders) await compareFiles(folder)
+console.log(`${compared} files compared`)
+const fromFiles = compared
+const end = performance.now() + Number(seconds) * 1000
+for (let round = 0; performance.now() < end; round++)
+  await compare(Array.from({ length: 200 }, (_, index) => generate(round * 200 + index)))
+console.log(`${compared - fromFiles} texts compared, seed ${seed}`)
+for (const [kind, { count, example }] of [...differences].toSorted(([, a], [, b]) => b.count - a.count).slice(0, 30))
+  console.log(`\n${count} × ${kind}\n${example}`)
+process.exitCode = differences.size > 0 ? 1 : 0
+
+async function compareFiles(folder: string): Promise<void> {
+  for await (const name of glob('**/*.{yaml,yml,json}', { cwd: folder, exclude: ['**/.git/**'] })) {
+    const file = join(folder, name)
+    const found = await stat(file)
+    if (!found.isFile() || found.size > 2_000_000) continue
+    const text = await readFile(file, 'utf8')
+    files.push(text.slice(0, 1500))
+    await compare([text], file)
+  }
+}
+
+function generate(index: number): string {
+  const chance = createChance(seed * 1_000_003 + index)
+  const kind = chance.below(files.length > 0 ? 5 : 4)
+  if (kind === 0) return generateSoup(chance)
+  if (kind === 1) return mutate(chance, generateDocument(chance))
+  return kind < 4 ? generateDocument(chance) : mutate(chance, chance.one(files))
+}
+
+async function compare(texts: readonly string[], file?: string): Promise<void> {
+  const answers = await kubectl.read(texts)
+  for (const [index, text] of texts.entries()) {
+    compared++
+    const kind = difference(text, read(text), answers[index]!)
+    if (kind === undefined) continue
+    const found = differences.get(kind)
+    const example = [
+      file ?? JSON.stringify(text.slice(0, 600)),
+      `  kubectl: ${show(answers[index]!)}`,
+      `  here:    ${show(read(text))}`,
+    ].join('\n')
+    // The shortest one is the easiest to understand.
+    differences.set(kind, {
+      count: (found?.count ?? 0) + 1,
+      example: found && found.example.length <= example.length ? found.example : example,
+    })
+  }
+}
+
+function read(text: string): KubectlAnswer {
+  try {
+    const documents = parseYaml(text, 'text', 'Text').filter(({ value }) => value !== null && value !== undefined)
+    return { documents: documents.map(({ value }) => canonical(parseExactJson(JSON.stringify(value)))), error: undefined }
+  } catch (error) {
+    return { documents: [], error: messageOf(error) }
+  }
+}
+
+/** Differences that are meant. */
+function isMeant(text: string, here: KubectlAnswer, there: KubectlAnswer): boolean {
+  // kubectl drops what follows the first document of a part without a word, and so what follows a bracket, a quote or text at the top.
+  const hasNoMapping = there.documents.some((document) => !document.startsWith('{')) || /^\W*[[{"']/.test(text)
+  if (here.error?.includes('text stands behind the end') || (here.error !== undefined && hasNoMapping)) return there.error === undefined
+  // kubectl refuses some texts that begin as JSON and go on as something else.
+  return there.error !== undefined && /^(?:json: |unexpected (?:EOF|end)|invalid character)/.test(there.error)
+}
+
+function difference(text: string, here: KubectlAnswer, there: KubectlAnswer): string | undefined {
+  if (isMeant(text, here, there)) return undefined
+  if (here.error !== undefined) return there.error === undefined ? `refused here: ${generalise(here.error)}` : undefined
+  if (there.error !== undefined) return `refused by kubectl: ${generalise(there.error)}`
+  return JSON.stringify(here.documents) === JSON.stringify(there.documents) ? undefined : 'another value'
+}
+
+function generalise(message: string): string {
+  return message
+    .replaceAll(/line \d+|document \d+/g, '…')
+    .replaceAll(/["`'].*["`']/g, '…')
+    .slice(0, 100)
+}
+
+function show({ documents, error }: KubectlAnswer): string {
+  return (error ?? documents.join(' --- ')).slice(0, 400)
+}
