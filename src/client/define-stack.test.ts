@@ -33,7 +33,8 @@ test('a folder of its own is kept', () => {
 })
 
 test('what cannot be meant is refused where it stands', () => {
-  expect(() => defineStack({ manifests: [1 as unknown as string] })).toThrowErrorMatchingInlineSnapshot(
+  const notAPath = 1 as unknown as string
+  expect(() => defineStack({ manifests: [notAPath] })).toThrowErrorMatchingInlineSnapshot(
     `[ClusterTestError: Expected option \`manifests[0]\` to be a path, a glob or an object, got 1 (number).]`,
   )
   expect(() => defineStack({ services: { db: {} as never } })).toThrowErrorMatchingInlineSnapshot(`

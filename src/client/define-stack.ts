@@ -2,9 +2,7 @@ import { dirname } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { getCallSites } from 'node:util'
 
-import { type StackOptions, checkSpelling, checkStack } from '../stack/options.ts'
-import type { SeedOption } from '../stack/seed-options.ts'
-import type { ServiceDefinition } from '../stack/services/definition.ts'
+import { type ServiceDefinitions, type StackOptions, checkSpelling, checkStack } from '../stack/options.ts'
 import type { TestCluster } from './test-cluster.ts'
 
 /**
@@ -18,23 +16,24 @@ import type { TestCluster } from './test-cluster.ts'
  * // orders.test.ts
  * describe.withCluster('orders', { ...shop, timeout: 30_000 }, (test) => { … })
  */
-export function defineStack<
-  const Stack extends WithoutSeed<StackOptions>,
-  const Services extends ServiceDefinitions = Record<string, never>,
->(stack: Stack & SeedOf<Services>): Stack & { readonly folder: string } {
+export function defineStack<Seed, const Services extends ServiceDefinitions = Record<string, never>>(
+  stack: Inferring<Services, Seed>,
+): DefinedStack<Seed, Services> {
   checkSpelling(stack)
   checkStack(stack)
-  return { ...stack, folder: stack.folder ?? folderOfCaller() }
+  return { ...stack, folder: stack.folder ?? folderOfCaller() } as DefinedStack<Seed, Services>
 }
 
-type ServiceDefinitions = Readonly<Record<string, ServiceDefinition>>
+/** The options of a stack of which two are inferred: tests know the services, and what was seeded. Functions among the seeds know the services beside them. */
+export type Inferring<Services extends object, Seed> = StackOptions<TestCluster<string, ServicesOf<Services>>, Services, Seed>
 
-/** The type of functions among the seeds follows from the services beside them. */
-export type WithoutSeed<Options> = Omit<Options, 'seed'> & { readonly seed?: unknown }
+/** The services of a stack; none where nothing was inferred. */
+export type ServicesOf<Services extends object> = string extends keyof Services ? object : Services
 
-export interface SeedOf<Services extends object> {
-  readonly services?: Services | undefined
-  readonly seed?: SeedOption<TestCluster<string, Services>> | undefined
+type DefinedStack<Seed, Services> = Omit<StackOptions, 'seed' | 'services' | 'folder'> & {
+  readonly folder: string
+  readonly services: Services
+  readonly seed: Seed
 }
 
 /** The first frame is this function, the second one `defineStack`. */

@@ -47,7 +47,7 @@ export interface ImageBuild {
  *   seed: { 'statefulset/postgres': './seed/shop.sql' },
  * } satisfies StackOptions
  */
-export interface StackOptions<Cluster = never> extends ToolOptions {
+export interface StackOptions<Cluster = never, Services = ServiceDefinitions, Seed = unknown> extends ToolOptions {
   /**
    * Images that the cluster gets from this machine instead of a registry. A folder (starting with `.` or `/`) is built,
    * and used wherever a manifest names an image of the folder's name, whatever its tag or registry: `./orders` is
@@ -65,7 +65,7 @@ export interface StackOptions<Cluster = never> extends ToolOptions {
    * @default {}
    * @example services: { db: postgres({ database: 'shop' }), cache: redis() }
    */
-  readonly services?: Readonly<Record<string, ServiceDefinition>> | undefined
+  readonly services?: Services | undefined
   /** What the relative paths of the stack are relative to. @default the folder of the test file; of the file that calls `defineStack` */
   readonly folder?: string | undefined
   /**
@@ -74,7 +74,7 @@ export interface StackOptions<Cluster = never> extends ToolOptions {
    * @default {}
    * @example seed: { db: ['./schema.sql', './rows.dump'], 'deployment/orders': { http: '/admin/import', file: './orders.json' } }
    */
-  readonly seed?: SeedOption<Cluster> | undefined
+  readonly seed?: (SeedOption<Cluster> & Seed) | undefined
   /**
    * What else has to hold before the first test, once all workloads are ready and the declared seeds are done: answers of HTTP and
    * GraphQL, ports, conditions and fields of objects.
@@ -89,6 +89,8 @@ export interface StackOptions<Cluster = never> extends ToolOptions {
    */
   readonly mount?: Readonly<Record<string, Readonly<Record<string, string | MountTarget>>>> | undefined
 }
+
+export type ServiceDefinitions = Readonly<Record<string, ServiceDefinition>>
 
 /** Where a folder of this machine goes in a pod. */
 export interface MountTarget {

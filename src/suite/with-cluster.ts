@@ -18,14 +18,20 @@ import { installClusterNames } from '../bridge/side/host-names.ts'
 import { leaseCluster } from '../broker/client.ts'
 import type { BrokerAddress } from '../broker/protocol.ts'
 import { createBridging } from '../client/bridging.ts'
-import type { SeedOf, WithoutSeed } from '../client/define-stack.ts'
+import type { Inferring, ServicesOf } from '../client/define-stack.ts'
 import { runSeedFunctions } from '../client/run-seed-functions.ts'
 import { type SuiteBridges, checkSuiteBridges, describeBridged, sourcesOf } from '../client/suite-bridges.ts'
 import { type RequestService, type TestCluster, createRequest, createTestCluster } from '../client/test-cluster.ts'
 import { createKubeClient } from '../kube/client.ts'
-import { type SuiteClusterOptions, checkOptions, checkSpelling, clusterOptionKeys } from '../stack/options.ts'
+import {
+  type ClusterOptions,
+  type ServiceDefinitions,
+  type SuiteClusterOptions,
+  checkOptions,
+  checkSpelling,
+  clusterOptionKeys,
+} from '../stack/options.ts'
 import { declaredSeeds } from '../stack/seed-options.ts'
-import type { ServiceDefinition } from '../stack/services/definition.ts'
 import { disposeWithin } from '../support/deadline.ts'
 import { ClusterTestError, inOne } from '../support/errors.ts'
 import { createFailureReport } from './failure-report.ts'
@@ -38,10 +44,8 @@ export interface ClusterTestContext<Seeded extends string = never, Services exte
   readonly bridges: Readonly<Record<string, Bridge>>
 }
 
-type ServicesOf<Options> = Options extends { readonly services: infer Services extends object } ? Services : object
-type SeededBy<Options> = Options extends { readonly seed: infer Seed }
-  ? KeysOf<Seed extends readonly unknown[] ? Seed[number] : Seed>
-  : never
+/** Names of services and workloads that have a seed. */
+type SeededBy<Seed> = KeysOf<Seed extends readonly unknown[] ? Seed[number] : Seed>
 type KeysOf<Stage> = Stage extends (...args: never) => unknown ? never : Extract<keyof Stage, string>
 
 export interface WithCluster {
@@ -57,13 +61,10 @@ export interface WithCluster {
    *   })
    * })
    */
-  withCluster<
-    const Options extends WithoutSeed<SuiteClusterOptions> & SuiteBridges,
-    const Services extends Readonly<Record<string, ServiceDefinition>> = Record<string, never>,
-  >(
+  withCluster<Seed, const Services extends ServiceDefinitions = Record<string, never>>(
     name: string,
-    options: SuiteOptions & Options & SeedOf<Services>,
-    fn: (test: TestAPI<ClusterTestContext<SeededBy<Options>, ServicesOf<Options>>>) => void,
+    options: SuiteOptions & ClusterOptions & Inferring<Services, Seed> & SuiteBridges,
+    fn: (test: TestAPI<ClusterTestContext<SeededBy<Seed>, ServicesOf<Services>>>) => void,
   ): void
 }
 

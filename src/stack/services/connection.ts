@@ -5,7 +5,9 @@ import type { ServiceDefinition } from './definition.ts'
 export interface ServiceEndpoint {
   /** With user, password and database: what clients take as connection string. */
   readonly url: string
+  /** Name or address. */
   readonly host: string
+  /** Port on that host. */
   readonly port: number
 }
 
