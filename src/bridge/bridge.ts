@@ -42,6 +42,7 @@ export interface OpenedBridge extends Claim, AsyncDisposable {
   output(): string
   /** What went wrong since it was set. */
   readonly problems: readonly string[]
+  onProblem(error: unknown): void
 }
 
 interface OpenOptions<Request> {
@@ -115,12 +116,12 @@ export async function openBridge(
   const join = async (shared: readonly Forward[]) => {
     joined = await Promise.all(
       shared.filter(isIPv4).map((forward) =>
-        parts.junctions.join(target, forward.port, routeOf(id, forward, match, request.mirror), {
+        parts.junctions.join(target, forward.port, routeOf({ id, onProblem }, forward, match, request.mirror), {
           keepProbes: request.probes === 'original',
           direct: others()
             .filter((other) => isSame(target, other.target))
             .flatMap((other) =>
-              other.direct().flatMap((each) => (each.port === forward.port && isIPv4(each) ? [routeOf(other.id, each)] : [])),
+              other.direct().flatMap((each) => (each.port === forward.port && isIPv4(each) ? [routeOf(other, each)] : [])),
             ),
         }),
       ),
@@ -177,6 +178,7 @@ export async function openBridge(
     env,
     output: () => process?.output() ?? '',
     problems,
+    onProblem,
     async [Symbol.asyncDispose]() {
       // Whatever becomes of the rules, the local side has to go too. Its last packets still need the way back.
       await using ends = new AsyncDisposableStack()
@@ -216,6 +218,7 @@ export async function openMember(
     env: async () => member.env,
     output: () => '',
     problems: [],
+    onProblem: parts.onProblem,
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   }
 }
@@ -234,6 +237,11 @@ function isIPv4({ address }: Forward): boolean {
   return !isIPv6(address)
 }
 
-function routeOf(id: string, { address, targetPort }: Forward, match?: readonly RequestMatch[], mirror = false): Route {
-  return { id, endpoint: { host: address, port: targetPort }, match, mirror }
+function routeOf(
+  { id, onProblem }: Pick<OpenedBridge, 'id' | 'onProblem'>,
+  { address, targetPort }: Forward,
+  match?: readonly RequestMatch[],
+  mirror = false,
+): Route {
+  return { id, endpoint: { host: address, port: targetPort }, match, mirror, onProblem }
 }

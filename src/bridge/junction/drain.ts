@@ -15,5 +15,6 @@ export async function drain(
     for (const socket of sockets.keys()) if (!isBusy(socket)) socket.destroy()
     await sleep(5)
   }
-  for (const socket of sockets.keys()) socket.destroy()
+  // Half of an answer is not to look like all of it.
+  for (const socket of sockets.keys()) socket.resetAndDestroy()
 }

@@ -1,26 +1,30 @@
-import { Agent, type IncomingMessage, type ServerResponse, createServer, request as httpRequest } from 'node:http'
-import type { Socket } from 'node:net'
-import type { Readable } from 'node:stream'
+import { type Socket, connect } from 'node:net'
 
-import { messageOf } from '../../support/errors.ts'
-import type { Endpoint } from '../rules/endpoint.ts'
-import { peekBody } from './peek-body.ts'
-import type { JunctionParts, ProtocolJunction } from './route.ts'
-import { dial, sendBody, splice, startCopy } from './splice.ts'
+import { readAnswer } from './http1-answer.ts'
+import type { BodyReader } from './http1-body.ts'
+import { type Copies, startCopies } from './http1-copies.ts'
+import { type Http1Request, type ReadHead, parseRequest, readHead, withoutH2c } from './http1-head.ts'
+import { peekHttp1Body } from './peek-body.ts'
+import { type JunctionParts, type ProtocolJunction, type Route, cannotReach } from './route.ts'
+import { type Source, breakWith, createSource, gather, next, passEnd, pour, reset, write } from './source.ts'
 
 /** A connection of a caller, and the ones opened for it: one for each side, so that what callers see of keep-alive is what they would see without a bridge. */
-interface Connection {
+interface Caller {
+  readonly source: Source
+  readonly socket: Socket
   readonly sides: Map<string, Side>
   /** The one that had the last request. */
   last: Side | undefined
-  readonly sockets: Set<Socket>
-  /** Under way; undefined before the first one. */
-  requests: number | undefined
+  /** Also before the first request, which it was opened for. */
+  isBusy: boolean
 }
 
 /** What one caller's connection has open to one side. */
 interface Side {
-  readonly agent: Agent
+  readonly source: Source
+  readonly socket: Socket
+  /** Why it could not be opened. */
+  failure: Error | undefined
   /** When it had a request, as performance.now() tells. */
   usedAt: number
 }
@@ -28,177 +32,227 @@ interface Side {
 /** Milliseconds after which a connection to a side that was not the last one is not used again: it may be about to close it. */
 const freshness = 1_000
 
-const maxHeaderSize = 1 << 20
+/** Milliseconds that a caller has to read why its connection is closed. */
+const farewell = 2_000
 
-/** Reads HTTP/1 and decides for each request. Heads and bodies pass as they are, without a buffer. */
+/**
+ * How an answer has ended: another request may follow, the rest of the connection is this side's, it speaks another protocol
+ * from here on, or nothing more comes.
+ */
+type Ending = 'next' | 'last' | 'switched' | 'over'
+
+/**
+ * Reads as much of HTTP/1 as it takes to find where requests and answers end, and decides for each request. What passes are
+ * the bytes as they came: Node.js' own server and client would write most heads anew, and refuse some that others take.
+ */
 export function createHttp1Junction(parts: JunctionParts): ProtocolJunction {
-  const connections = new Map<Socket, Connection>()
-  const server = createServer({
-    // No limits but those of the two ends.
-    requestTimeout: 0,
-    headersTimeout: 0,
-    keepAliveTimeout: 0,
-    maxHeaderSize,
-    // RFC 9113 has given h2c by upgrade up, and it would hide all later requests of the connection.
-    shouldUpgradeCallback: ({ headers }) => !/\bh2c\b/i.test(headers.upgrade ?? ''),
-  })
-  Object.assign(server, { httpAllowHalfOpen: true })
-  const answer = (request: IncomingMessage, response: ServerResponse, waitsForContinue = false) =>
-    void forward(request, response, waitsForContinue).catch((error: unknown) => fail(request, response, error))
-  server.on('request', (request, response) => answer(request, response))
-  server.on('checkContinue', (request, response) => answer(request, response, true))
-  server.on('checkExpectation', (request, response) => answer(request, response))
-  server.on('upgrade', (request, socket, head) => void upgrade(request, socket as Socket, head))
-  server.on('clientError', (_, socket) => socket.destroy())
+  const callers = new WeakMap<Socket, Caller>()
 
-  async function forward(request: IncomingMessage, response: ServerResponse, waitsForContinue: boolean): Promise<void> {
-    const { socket } = request
-    const connection = connections.get(socket)!
-    connection.requests = (connection.requests ?? 0) + 1
-    response.once('close', () => connection.requests!--)
-    let body: Readable = request
-    let text: string | undefined
-    const readsBody = parts.readsBodies() && hasBody(request)
-    // Nobody else can be asked before the body is there.
-    const hasContinued = readsBody && waitsForContinue
-    if (hasContinued) response.writeContinue()
-    if (readsBody) ({ text, body } = await peekBody(request))
-    const { answers, copies } = parts.decide(headOf(request), text)
-    const endpoint = answers ?? (await parts.original(socket))
-    const options = { method: request.method, path: request.url, headers: headersToSend(request), setHost: false, maxHeaderSize }
-    const copied = copies.map((copy) => {
-      const sent = startCopy(httpRequest({ ...copy, ...options, agent: false }))
-      sent.on('response', (ignored) => ignored.on('error', () => {}).resume())
-      return sent
-    })
-    const side = sideFor(connection, endpoint)
-    const sent = httpRequest({ ...endpoint, ...options, agent: side.agent })
-    sent.flushHeaders()
-    // When the other end closes, so does the caller's connection, unless an answer is under way or the last one was another's.
-    sent.once('socket', (own) => {
-      if (sent.reusedSocket) return
-      connection.sockets.add(own)
-      own.once('close', () => {
-        connection.sockets.delete(own)
-        if (connection.requests === 0 && connection.last === side) socket.destroySoon()
-      })
-    })
-    sent.on('error', (error) => {
-      // As the caller would see it without a bridge, when the other end had closed a connection that was open.
-      if (sent.reusedSocket && !response.headersSent) socket.destroy()
-      else fail(request, response, error, answers)
-    })
-    sent.on('continue', () => hasContinued || response.writeContinue())
-    sent.on('response', (received) => {
-      response.sendDate = false
-      response.writeHead(received.statusCode!, received.statusMessage, headersToReturn(received))
-      response.flushHeaders()
-      received.on('error', () => response.destroy())
-      received.on('data', (chunk: Buffer) => {
-        if (response.write(chunk)) return
-        received.pause()
-        response.once('drain', () => received.resume())
-      })
-      received.once('end', () => {
-        response.addTrailers(pairsOf(received.rawTrailers))
-        response.end()
-      })
-    })
-    response.once('close', () => {
-      side.usedAt = performance.now()
-      if (response.writableFinished) return
-      for (const each of [sent, ...copied]) each.destroy()
-    })
-    body.on('error', () => sent.destroy())
-    sendBody(body, sent, copied, () => {
-      for (const each of [sent, ...copied]) {
-        if (request.rawTrailers.length > 0) each.addTrailers(pairsOf(request.rawTrailers))
-        each.end()
-      }
-    })
-  }
-
-  async function upgrade(request: IncomingMessage, socket: Socket, head: Buffer): Promise<void> {
-    const { answers, copies } = parts.decide(headOf(request))
-    const other = await dial(async () => answers ?? parts.original(socket))
-    if (!other) return void socket.destroy()
-    const start = `${request.method} ${request.url} HTTP/${request.httpVersion}`
-    const lines = pairsOf(request.rawHeaders).map(([name, value]) => `${name}: ${value}`)
-    socket.unshift(Buffer.concat([Buffer.from(`${[start, ...lines].join('\r\n')}\r\n\r\n`, 'latin1'), head]))
-    splice(socket, other, copies)
-  }
-
-  function fail(request: IncomingMessage, response: ServerResponse, error: unknown, answers?: Endpoint): void {
-    if (response.headersSent || response.destroyed || (error as NodeJS.ErrnoException).code === 'ECONNRESET') {
-      request.socket.destroy()
-      return
+  /** The whole life of a connection. */
+  async function serve(caller: Caller): Promise<void> {
+    while (true) {
+      const head = await nextRequest(caller)
+      if (!head) return caller.socket.destroySoon()
+      if (head.end === 'cut off') return leave(caller, head.bytes)
+      // In the words of Node.js' own server.
+      if (head.end === 'too long') return refuse(caller, '431 Request Header Fields Too Large')
+      const request = parseRequest(head.bytes)
+      if (!request) return refuse(caller, '400 Bad Request')
+      caller.isBusy = true
+      if (!(await exchange(caller, head.bytes, request))) return undefined
+      caller.isBusy = false
     }
-    const side = answers ? 'local side' : 'original'
-    response.writeHead(502, { 'content-type': 'text/plain', connection: 'close' })
-    response.end(`The bridge of "${parts.workload}" cannot reach the ${side}: ${messageOf(error)}\n`)
+  }
+
+  /** @returns whether another request may follow */
+  async function exchange(caller: Caller, head: Buffer, request: Http1Request): Promise<boolean> {
+    const { source, socket } = caller
+    const readsBody = parts.readsBodies() && request.framing !== 'none'
+    // Nobody else can be asked before the body is there.
+    const hasContinued = readsBody && request.waitsForContinue
+    if (hasContinued) socket.write('HTTP/1.1 100 Continue\r\n\r\n')
+    const { text, begun, body } = await peekHttp1Body(source, request.framing, readsBody)
+    const { answers, copies: endpoints } = parts.decide(request, text)
+    const side = await sideFor(caller, answers).catch((error: unknown) => fail(socket, request, answers, error))
+    if (!side) return discard(source)
+    const copies = startCopies(endpoints, request.method)
+    socket.once('close', copies.abandon)
+    const answered = giveBack(caller, side, request, { answers, hasContinued })
+    gather(side.socket)
+    for (const bytes of [withoutH2c(head, request), ...begun]) {
+      copies.offer(bytes)
+      await write(side.socket, bytes)
+    }
+    const isWhole = await sendBody(source, body, side.socket, copies)
+    if (isWhole) {
+      socket.off('close', copies.abandon)
+      copies.complete()
+    }
+    if (isWhole && !request.isLast) {
+      await untilAnswered(source, answered, side.socket)
+      side.usedAt = performance.now()
+      if ((await answered) === 'next') return true
+    }
+    // From here on the connection is this side's alone.
+    const back = answered.then((ending) => {
+      caller.isBusy = ending === 'switched'
+      return ending === 'over' ? undefined : pour(side.source, socket)
+    })
+    await Promise.all([pour(source, side.socket, copies.offer).then(copies.end), back])
+    return false
+  }
+
+  async function giveBack(
+    { socket }: Caller,
+    side: Side,
+    request: Http1Request,
+    { answers, hasContinued }: { readonly answers: Route | undefined; readonly hasContinued: boolean },
+  ): Promise<Ending> {
+    let isAwaited = !hasContinued
+    const read = await readAnswer(side.source, request.method, {
+      head(bytes, { status }) {
+        const isKnown = status === 100 && !isAwaited
+        isAwaited ||= isKnown
+        if (isKnown) return undefined
+        gather(socket)
+        return write(socket, bytes)
+      },
+      give: (bytes) => write(socket, bytes),
+    })
+    if (read.end === 'complete') return read.isLast ? 'last' : 'next'
+    if (read.end === 'switched') return 'switched'
+    if (read.end === 'cut off') {
+      if (side.failure) fail(socket, request, answers, side.failure)
+      else passEnd(side.source, socket)
+      return 'over'
+    }
+    const what = `answered ${request.method} with what is not HTTP/1: ${JSON.stringify(read.rest.toString('latin1', 0, 100))}`
+    const text = `The local side of the bridge of "${parts.workload}" ${what}.`
+    if (answers && !read.hasBegun) {
+      reset(side.socket)
+      fail(socket, request, answers, text)
+      return 'over'
+    }
+    if (answers) parts.blame(answers, text)
+    // As it would come without a bridge.
+    await write(socket, read.rest)
+    return 'last'
+  }
+
+  function fail(socket: Socket, { method }: Http1Request, answers: Route | undefined, why: unknown): undefined {
+    const text = why instanceof Error ? cannotReach(parts, answers, why) : String(why)
+    if (answers) parts.blame(answers, text)
+    const length = Buffer.byteLength(text) + 1
+    socket.write(`HTTP/1.1 502 Bad Gateway\r\nContent-Type: text/plain\r\nContent-Length: ${length}\r\nConnection: close\r\n\r\n`)
+    if (method !== 'HEAD') socket.write(`${text}\n`)
+    close(socket)
+  }
+
+  async function sideFor(caller: Caller, answers: Route | undefined): Promise<Side> {
+    const { host, port } = answers?.endpoint ?? (await parts.original(caller.socket))
+    const key = `${host}:${port}`
+    const known = caller.sides.get(key)
+    const now = performance.now()
+    // A caller knows how long the last one lets a connection wait, but not that there are others.
+    const isStale = known && known !== caller.last && (now - known.usedAt > freshness || known.source.hasEnded || !known.source.isEmpty)
+    if (isStale) known.socket.destroy()
+    const side = known && !isStale ? known : openSide(connect({ host, port, allowHalfOpen: true, noDelay: true }))
+    caller.sides.set(key, side)
+    caller.last = side
+    return side
+  }
+
+  /** The caller has said all. Whether it still gets an answer is for the other end to decide. */
+  async function leave(caller: Caller, rest: Buffer): Promise<void> {
+    const { last, socket, source, sides } = caller
+    if (source.isBroken) return
+    const side = last ?? (rest.length > 0 ? await sideFor(caller, undefined) : undefined)
+    if (!side) return void socket.end()
+    await write(side.socket, rest)
+    for (const each of sides.values()) each.socket.end()
+    await pour(side.source, socket)
   }
 
   return {
-    accept(socket) {
-      const connection: Connection = { sides: new Map(), last: undefined, sockets: new Set(), requests: undefined }
-      connections.set(socket, connection)
-      socket.once('end', () => {
-        // Whether a caller that has ended its side still gets an answer is for the other end to decide.
-        for (const own of connection.sockets) own.end()
-        if (connection.sockets.size === 0) socket.end()
-      })
+    accept(source) {
+      const { socket } = source
+      const caller: Caller = { source, socket, sides: new Map(), last: undefined, isBusy: true }
+      const sockets = () => [...caller.sides.values()].map((side) => side.socket)
+      callers.set(socket, caller)
+      breakWith(socket, sockets)
       socket.once('close', () => {
-        connections.delete(socket)
-        for (const { agent } of connection.sides.values()) agent.destroy()
+        for (const own of sockets()) own.destroySoon()
       })
-      server.emit('connection', socket)
+      serve(caller).catch((error: unknown) => {
+        reset(socket)
+        parts.onProblem(error)
+      })
     },
-    // A connection that was just opened is to send its first request still.
-    isBusy: (socket) => connections.get(socket)?.requests !== 0,
-    [Symbol.dispose]: () => void server.close(),
+    isBusy: (socket) => callers.get(socket)?.isBusy ?? false,
+    [Symbol.dispose]() {},
   }
 }
 
-function sideFor(connection: Connection, { host, port }: Endpoint): Side {
-  const key = `${host}:${port}`
-  const known = connection.sides.get(key)
-  const now = performance.now()
-  // A caller knows how long the last one lets a connection wait, but not that there are others.
-  const isStale = known && known !== connection.last && now - known.usedAt > freshness
-  if (isStale) known.agent.destroy()
-  const side = known && !isStale ? known : { agent: new Agent({ keepAlive: true, maxSockets: 1 }), usedAt: now }
-  connection.sides.set(key, side)
-  connection.last = side
+function openSide(socket: Socket): Side {
+  const side: Side = { source: createSource(socket), socket, failure: undefined, usedAt: performance.now() }
+  const onError = (error: Error) => (side.failure = error)
+  socket.once('error', onError).once('connect', () => socket.off('error', onError))
   return side
 }
 
-function headOf({ method = '', url = '', headers }: IncomingMessage) {
-  return { method, url, headers }
+/** undefined when the side that had the last request has closed the connection. */
+async function nextRequest({ source, socket, last }: Caller): Promise<ReadHead | undefined> {
+  const head = readHead(source)
+  if (!last) return head
+  let isThere = false
+  void head.then(() => (isThere = true))
+  while (!isThere) {
+    await Promise.race([head, last.source.more()])
+    // A farewell that nobody has asked for.
+    const word = last.source.take()
+    if (word) await write(socket, word)
+    if (isThere || !last.source.isOver) continue
+    if (last.source.isBroken) reset(socket)
+    return undefined
+  }
+  return head
 }
 
-function hasBody({ headers }: IncomingMessage): boolean {
-  return headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0
+/** @returns whether all of it was sent, and nothing but it */
+async function sendBody(source: Source, body: BodyReader, to: Socket, copies: Copies): Promise<boolean> {
+  while (!body.isDone) {
+    const bytes = await next(source)
+    const taken = bytes ? body.take(bytes) : -1
+    if (bytes) source.unread(bytes.subarray(Math.max(taken, 0)))
+    if (!bytes || taken < 0) return false
+    const own = bytes.subarray(0, taken)
+    copies.offer(own)
+    await write(to, own)
+  }
+  return true
 }
 
-/** As they came, in order and in their case. */
-function headersToSend(request: IncomingMessage): readonly string[] {
-  const { rawHeaders, headers, method = '' } = request
-  const isUpgrade = headers.upgrade !== undefined
-  const kept = pairsOf(rawHeaders).filter(([name]) => !(isUpgrade && /^(?:upgrade|http2-settings|connection)$/i.test(name)))
-  // Where nothing tells of a body Node.js would send an empty chunked one.
-  const tellsOrNeedsNone = hasBody(request) || headers['content-length'] !== undefined || /^(?:GET|HEAD|DELETE|OPTIONS|TRACE)$/.test(method)
-  // HTTP/1.0 may do without.
-  const host = headers.host === undefined ? ['Host', ''] : []
-  return [...host, ...kept.flat(), ...(tellsOrNeedsNone ? [] : ['Content-Length', '0'])]
+/** Meanwhile the side learns at once when its caller has said all. */
+async function untilAnswered(source: Source, answered: Promise<Ending>, to: Socket): Promise<void> {
+  let isAnswered = false
+  void answered.then(() => (isAnswered = true))
+  while (!isAnswered && !source.hasEnded) await Promise.race([answered, source.more()])
+  if (!isAnswered && source.isOver) passEnd(source, to)
 }
 
-/** Chunks are of one connection: a caller of HTTP/1.0 does not know them. */
-function headersToReturn({ rawHeaders }: IncomingMessage): string[] {
-  return pairsOf(rawHeaders)
-    .filter(([name]) => name.toLowerCase() !== 'transfer-encoding')
-    .flat()
+async function refuse({ source, socket }: Caller, status: string): Promise<void> {
+  socket.write(`HTTP/1.1 ${status}\r\nConnection: close\r\n\r\n`)
+  close(socket)
+  await discard(source)
 }
 
-function pairsOf(raw: readonly string[]): readonly [string, string][] {
-  return Array.from({ length: raw.length / 2 }, (_, index) => [raw[index * 2]!, raw[index * 2 + 1]!])
+/** What a caller still sends is read, so that it is not reset before it has read the last word. */
+function close(socket: Socket): void {
+  socket.end()
+  setTimeout(() => socket.destroy(), farewell).unref()
+}
+
+async function discard(source: Source): Promise<false> {
+  while (await next(source));
+  return false
 }

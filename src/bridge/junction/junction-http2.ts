@@ -11,10 +11,9 @@ import {
 import { type Socket, connect } from 'node:net'
 import type { Readable } from 'node:stream'
 
-import { messageOf } from '../../support/errors.ts'
 import type { Endpoint } from '../rules/endpoint.ts'
 import { peekBody } from './peek-body.ts'
-import type { JunctionParts, ProtocolJunction } from './route.ts'
+import { type JunctionParts, type ProtocolJunction, type Route, cannotReach } from './route.ts'
 import { sendBody, startCopy } from './splice.ts'
 
 const { HTTP2_HEADER_METHOD, HTTP2_HEADER_PATH, NGHTTP2_FLAG_END_STREAM, NGHTTP2_NO_ERROR } = constants
@@ -29,11 +28,21 @@ interface Connection {
 
 const settings = { enablePush: false, initialWindowSize: 1 << 20, maxHeaderListSize: 1 << 20 }
 
-/** Reads HTTP/2 without TLS and decides for each stream, gRPC included. */
+/** No limits but those of the two ends: Node.js' own would refuse streams because of what others have waiting. */
+const limits = {
+  maxSessionMemory: 1 << 12,
+  maxSendHeaderBlockLength: 1 << 20,
+  maxHeaderListPairs: 1 << 14,
+  strictSingleValueFields: false,
+  streamResetBurst: 1 << 20,
+  streamResetRate: 1 << 20,
+}
+
+/** Reads HTTP/2 without TLS and decides for each stream, gRPC included. Headers pass in order, repeated ones and all bytes included. */
 export function createHttp2Junction(parts: JunctionParts): ProtocolJunction {
   const connections = new Map<Http2Session, Connection>()
   const bySocket = new WeakMap<Socket, Connection>()
-  const server = createServer({ settings, maxSendHeaderBlockLength: 1 << 20 })
+  const server = createServer({ settings, ...limits })
   let accepting: Socket | undefined
 
   // Emitted while the connection is handed over; afterwards a session shows its socket by a proxy only.
@@ -47,34 +56,37 @@ export function createHttp2Junction(parts: JunctionParts): ProtocolJunction {
       for (const each of connection.sessions.values()) each.destroy()
     })
   })
-  server.on('stream', (stream, headers, flags) => {
+  server.on('stream', (stream, headers, flags, raw) => {
     stream.on('error', () => {})
-    void forward(stream, headers, flags).catch((error: unknown) => fail(stream, error))
+    forward(stream, { headers, raw, endStream: isEnd(flags) }).catch((error: unknown) => fail(stream, undefined, error))
   })
 
-  async function forward(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, flags: number): Promise<void> {
+  async function forward(stream: ServerHttp2Stream, { headers, raw, endStream }: StreamHead): Promise<void> {
     const connection = connections.get(stream.session!)!
     connection.streams = (connection.streams ?? 0) + 1
     stream.once('close', () => connection.streams!--)
-    const endStream = (flags & NGHTTP2_FLAG_END_STREAM) !== 0
     let body: Readable = stream
     let text: string | undefined
     if (parts.readsBodies() && !endStream) ({ text, body } = await peekBody(stream))
     const head = { method: String(headers[HTTP2_HEADER_METHOD]), url: String(headers[HTTP2_HEADER_PATH] ?? ''), headers }
     const { answers, copies } = parts.decide(head, text)
-    const endpoint = answers ?? (await parts.original(connection.socket))
+    const endpoint = answers?.endpoint ?? (await parts.original(connection.socket))
     if (stream.destroyed) return
     let trailers: IncomingHttpHeaders = {}
     stream.once('trailers', (received) => (trailers = received))
     const open = (to: Endpoint) => {
-      const sent = sessionFor(connection, to).request({ ...headers }, { endStream, waitForTrailers: !endStream })
-      sent.once('wantTrailers', () => sent.sendTrailers({ ...trailers }))
+      const sent = sessionFor(connection, to).request(raw, { endStream, waitForTrailers: !endStream })
+      const guard = guardOf((error) => sent.destroy(error))
+      sent.once(
+        'wantTrailers',
+        guard(() => sent.sendTrailers({ ...trailers })),
+      )
       return sent
     }
     const copied = copies.map((copy) => startCopy(open(copy)))
     const sent = open(endpoint)
-    giveBack(sent, stream)
-    sent.on('error', (error) => fail(stream, error))
+    giveBack(sent, stream, answers)
+    sent.on('error', (error) => fail(stream, answers, error))
     stream.once('close', () => {
       if (stream.rstCode === NGHTTP2_NO_ERROR) return
       for (const each of [sent, ...copied]) each.close(stream.rstCode)
@@ -85,34 +97,57 @@ export function createHttp2Junction(parts: JunctionParts): ProtocolJunction {
     })
   }
 
-  function giveBack(sent: ClientHttp2Stream, stream: ServerHttp2Stream): void {
+  function giveBack(sent: ClientHttp2Stream, stream: ServerHttp2Stream, answers: Route | undefined): void {
     let trailers: IncomingHttpHeaders = {}
-    sent.on('headers', (headers) => stream.additionalHeaders({ ...headers }))
-    sent.once('trailers', (received) => (trailers = received))
-    stream.once('wantTrailers', () => stream.sendTrailers({ ...trailers }))
-    sent.once('response', (headers, flags) => {
-      const endStream = (flags & NGHTTP2_FLAG_END_STREAM) !== 0
-      if (stream.destroyed || stream.headersSent) return
-      stream.respond({ ...headers }, { endStream, waitForTrailers: !endStream })
-      if (!endStream) sent.pipe(stream)
+    // What Node.js does not write is no reason for more than the end of this stream.
+    const guard = guardOf((error) => {
+      sent.close(constants.NGHTTP2_CANCEL)
+      fail(stream, answers, error)
     })
+    const isOver = () => stream.destroyed || stream.closed
+    sent.on(
+      'headers',
+      guard((headers: IncomingHttpHeaders) => isOver() || stream.headersSent || stream.additionalHeaders({ ...headers })),
+    )
+    sent.once('trailers', (received) => (trailers = received))
+    stream.once(
+      'wantTrailers',
+      guard(() => isOver() || stream.sendTrailers({ ...trailers })),
+    )
+    sent.once(
+      'response',
+      guard((_: IncomingHttpHeaders, flags: number, raw: string[]) => {
+        if (isOver() || stream.headersSent) return
+        const endStream = isEnd(flags)
+        // The type lacks `sendDate`, without which Node.js adds a header.
+        const options = { endStream, waitForTrailers: !endStream, sendDate: false }
+        stream.respond(raw, options)
+        if (!endStream) sent.pipe(stream)
+      }),
+    )
     sent.once('close', () => {
-      if (sent.rstCode !== NGHTTP2_NO_ERROR && !stream.closed) stream.close(sent.rstCode)
+      if (sent.rstCode !== NGHTTP2_NO_ERROR && !stream.closed && !stream.writableEnded) stream.close(sent.rstCode)
     })
   }
 
-  function fail(stream: ServerHttp2Stream, error: unknown): void {
+  function fail(stream: ServerHttp2Stream, answers: Route | undefined, error: unknown): void {
     if (stream.destroyed || stream.closed) return
+    const text = cannotReach(parts, answers, error)
+    if (answers) parts.blame(answers, text)
     if (stream.headersSent) return stream.close(constants.NGHTTP2_INTERNAL_ERROR)
     stream.respond({ ':status': 502, 'content-type': 'text/plain' })
-    stream.end(`The bridge of "${parts.workload}" cannot reach the other end: ${messageOf(error)}\n`)
+    stream.end(`${text}\n`)
   }
 
   function sessionFor({ sessions }: Connection, { host, port }: Endpoint): ClientHttp2Session {
     const key = `${host}:${port}`
     const known = sessions.get(key)
     if (known && !known.closed && !known.destroyed) return known
-    const session = connectHttp2(`http://${key}`, { settings, createConnection: () => connect({ host, port, noDelay: true }) })
+    const session = connectHttp2(`http://${key}`, {
+      settings,
+      ...limits,
+      createConnection: () => connect({ host, port, noDelay: true }),
+    })
     // Its streams fail with it, and say so.
     session.on('error', () => session.destroy())
     session.once('goaway', () => sessions.delete(key))
@@ -121,11 +156,35 @@ export function createHttp2Junction(parts: JunctionParts): ProtocolJunction {
   }
 
   return {
-    accept(socket) {
-      accepting = socket
-      server.emit('connection', socket)
+    accept(source) {
+      accepting = source.release()
+      server.emit('connection', accepting)
     },
     isBusy: (socket) => bySocket.get(socket)?.streams !== 0,
     [Symbol.dispose]: () => void server.close(),
   }
+}
+
+interface StreamHead {
+  readonly headers: IncomingHttpHeaders
+  /** Names and values in turn, as they came. */
+  readonly raw: string[]
+  /** Whether no body follows. */
+  readonly endStream: boolean
+}
+
+function isEnd(flags: number): boolean {
+  return (flags & NGHTTP2_FLAG_END_STREAM) !== 0
+}
+
+/** An error in a listener would be nobody's, and the end of the process. */
+function guardOf(onError: (error: Error) => void) {
+  return <Args extends unknown[]>(action: (...args: Args) => unknown) =>
+    (...args: Args): void => {
+      try {
+        action(...args)
+      } catch (error) {
+        onError(error as Error)
+      }
+    }
 }

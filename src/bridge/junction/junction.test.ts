@@ -1,33 +1,11 @@
 import { once } from 'node:events'
 import { Agent, type IncomingMessage, type RequestListener, createServer, request as httpRequest } from 'node:http'
 import http2 from 'node:http2'
-import { type AddressInfo, type Server, type Socket, connect, createServer as createTcpServer } from 'node:net'
+import { connect, createServer as createTcpServer } from 'node:net'
 
-import { expect, onTestFinished, test } from 'vitest'
+import { expect, test } from 'vitest'
 
-import type { Endpoint } from '../rules/endpoint.ts'
-import { type Junction, startJunction } from './junction.ts'
-
-/** Starts a server that is closed after the test. */
-async function serve(server: Server): Promise<Endpoint> {
-  const sockets = new Set<Socket>()
-  server.on('connection', (socket) => sockets.add(socket))
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  onTestFinished(() => {
-    server.close()
-    for (const socket of sockets) socket.destroy()
-  })
-  return { host: '127.0.0.1', port: (server.address() as AddressInfo).port }
-}
-
-/** A junction in front of an original. */
-async function junctionOf(server: Server): Promise<Junction & { readonly port: number; readonly url: string }> {
-  const endpoint = await serve(server)
-  const junction = await startJunction({ workload: 'deployment/shop', addresses: ['127.0.0.1'], original: async () => endpoint })
-  onTestFinished(() => junction[Symbol.asyncDispose]())
-  const { port } = junction.listeners[0]!
-  return { ...junction, port, url: `http://127.0.0.1:${port}` }
-}
+import { junctionOf, serve } from '../../testing/junction.ts'
 
 const answer =
   (text: string): RequestListener =>

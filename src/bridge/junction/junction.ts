@@ -1,6 +1,6 @@
-import { once } from 'node:events'
-import type { Socket } from 'node:net'
+import { type Socket, connect } from 'node:net'
 
+import { ClusterTestError } from '../../support/errors.ts'
 import { drain } from './drain.ts'
 import { createHttp1Junction } from './junction-http1.ts'
 import { createHttp2Junction } from './junction-http2.ts'
@@ -8,7 +8,8 @@ import { type Listeners, listenOn } from './listen.ts'
 import { type RequestHead, type RequestMatch, matchesHead, matchesText } from './match.ts'
 import { recognise } from './recognise.ts'
 import type { Route, Decision, JunctionParts, ProtocolJunction } from './route.ts'
-import { dial, splice } from './splice.ts'
+import { type Source, createSource, reset } from './source.ts'
+import { splice } from './splice.ts'
 
 export interface Junction extends AsyncDisposable {
   readonly listeners: Listeners['all']
@@ -23,6 +24,7 @@ export interface JunctionOptions {
   /** To listen on. */
   readonly addresses: readonly string[]
   readonly original: JunctionParts['original']
+  readonly onProblem: JunctionParts['onProblem']
 }
 
 /** Milliseconds without a word of the client after which the original is asked whether it is the one to speak first. */
@@ -30,54 +32,46 @@ const quiet = 50
 
 /**
  * Listens in place of a port of the pods, reads HTTP/1 and HTTP/2, and sends each request to the local side that is there
- * for it, or else on to the original. Anything that is not HTTP passes to the original unchanged.
+ * for it, or else on to the original. Anything that is not HTTP passes to the original unchanged. It runs in the process
+ * that owns all clusters: whatever fails here is the end of one connection.
  */
-export async function startJunction({ workload, addresses, original }: JunctionOptions): Promise<Junction> {
+export async function startJunction({ workload, addresses, original, onProblem }: JunctionOptions): Promise<Junction> {
   const routes = new Map<string, Route>()
-  const parts: JunctionParts = {
-    workload,
-    original,
-    readsBodies: () => [...routes.values()].some(({ match }) => match?.some(({ body }) => body !== undefined)),
-    decide(head, body) {
-      const fitting = [...routes.values()].filter(({ match }) => !match || match.some((each) => matches(each, head, body)))
-      return {
-        answers: fitting.find(({ mirror }) => !mirror)?.endpoint,
-        copies: fitting.filter(({ mirror }) => mirror).map(({ endpoint }) => endpoint),
-      }
-    },
-  }
+  const parts = partsOf({ workload, original, onProblem }, routes)
   const protocols = { http1: createHttp1Junction(parts), http2: createHttp2Junction(parts) }
   const sockets = new Map<Socket, ProtocolJunction | undefined>()
-  const accept = async (socket: Socket) => {
-    const kind = await recognise(socket, quiet)
-    if (kind === 'http1' || kind === 'http2') {
-      sockets.set(socket, protocols[kind])
-      return protocols[kind].accept(socket)
+  const accept = async (source: Source) => {
+    const { socket } = source
+    const hand = (protocol: ProtocolJunction) => {
+      sockets.set(socket, protocol)
+      protocol.accept(source)
     }
-    if (socket.destroyed) return undefined
+    const kind = await recognise(source, quiet)
+    if (kind === 'http1' || kind === 'http2') return hand(protocols[kind])
+    if (source.isBroken) return undefined
     const { answers, copies } = decideRaw(routes.values())
-    const other = await dial(answers ? async () => answers : () => original(socket))
-    if (!other) return socket.destroy()
+    const other = createSource(connect({ ...(answers?.endpoint ?? (await original(socket))), allowHalfOpen: true, noDelay: true }))
     if (kind === 'silent') {
       // A protocol in which the server speaks first, or a client that takes its time.
-      await Promise.race([once(other, 'readable'), once(socket, 'readable'), once(other, 'close')])
-      if (other.readableLength === 0 && !other.destroyed && !socket.destroyed && socket.readableLength > 0) {
-        const late = await recognise(socket, quiet)
-        if (late === 'http1' || late === 'http2') {
-          other.destroy()
-          sockets.set(socket, protocols[late])
-          return protocols[late].accept(socket)
+      await Promise.race([other.more(), source.more()])
+      if (other.isEmpty && !other.hasEnded && !source.isEmpty) {
+        const late = await recognise(source, quiet)
+        if ((late === 'http1' || late === 'http2') && other.isEmpty) {
+          other.socket.destroy()
+          return hand(protocols[late])
         }
       }
     }
-    return splice(socket, other, copies)
+    return splice(source, other, copies)
   }
 
   const listeners = await listenOn(addresses, (socket) => {
     sockets.set(socket, undefined)
     socket.once('close', () => sockets.delete(socket))
-    socket.on('error', () => socket.destroy())
-    void accept(socket)
+    accept(createSource(socket)).catch((error: unknown) => {
+      reset(socket)
+      onProblem(error)
+    })
   })
   return {
     listeners: listeners.all,
@@ -92,6 +86,31 @@ export async function startJunction({ workload, addresses, original }: JunctionO
   }
 }
 
+/** Lines that one local side may add to the problems of its bridge. */
+const maxProblems = 20
+
+function partsOf(options: Pick<JunctionOptions, 'workload' | 'original' | 'onProblem'>, routes: ReadonlyMap<string, Route>): JunctionParts {
+  const told = new WeakMap<Route, Set<string>>()
+  return {
+    ...options,
+    readsBodies: () => [...routes.values()].some(({ match }) => match?.some(({ body }) => body !== undefined)),
+    decide(head, body) {
+      const fitting = [...routes.values()].filter(({ match }) => !match || match.some((each) => matches(each, head, body)))
+      return {
+        answers: fitting.find(({ mirror }) => !mirror),
+        copies: fitting.filter(({ mirror }) => mirror).map(({ endpoint }) => endpoint),
+      }
+    },
+    blame(route, text) {
+      const known = told.get(route) ?? new Set()
+      told.set(route, known)
+      if (known.has(text) || known.size >= maxProblems) return
+      known.add(text)
+      route.onProblem?.(new ClusterTestError('ERR_BRIDGE_LOCAL_FAILED', text))
+    },
+  }
+}
+
 function matches({ body: wanted, ...head }: RequestMatch, actual: RequestHead, body: string | undefined): boolean {
   return matchesHead(actual, head) && (wanted === undefined || (body !== undefined && matchesText(body, wanted)))
 }
@@ -100,7 +119,7 @@ function matches({ body: wanted, ...head }: RequestMatch, actual: RequestHead, b
 function decideRaw(routes: Iterable<Route>): Decision {
   const all = [...routes].filter(({ match }) => !match)
   return {
-    answers: all.find(({ mirror }) => !mirror)?.endpoint,
+    answers: all.find(({ mirror }) => !mirror),
     copies: all.filter(({ mirror }) => mirror).map(({ endpoint }) => endpoint),
   }
 }

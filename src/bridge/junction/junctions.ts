@@ -90,7 +90,7 @@ async function openJunction(
     return known
   }
   const addresses = network.gateway6 ? [network.gateway, network.gateway6] : [network.gateway]
-  const junction = cleanup.use(await startJunction({ workload, addresses, original }))
+  const junction = cleanup.use(await startJunction({ workload, addresses, original, onProblem }))
   for (const route of routes) junction.add(route)
   const rules = await startPodRules({
     target,

@@ -1,7 +1,10 @@
 import { Readable } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
 
+import { type BodyReader, createBodyReader } from './http1-body.ts'
+import type { Framing } from './http1-head.ts'
 import { bodyLimit } from './match.ts'
+import type { Source } from './source.ts'
 
 /** Milliseconds for a body to arrive. */
 const patience = 1_000
@@ -37,4 +40,46 @@ export async function peekBody(source: Readable): Promise<PeekedBody> {
     text: isAll ? Buffer.concat(chunks).toString() : undefined,
     body: Readable.from(replay(), { objectMode: false }),
   }
+}
+
+export interface PeekedHttp1Body {
+  /** The whole body, if it is short and has arrived. */
+  readonly text: string | undefined
+  /** What has come of it, as it came. */
+  readonly begun: readonly Buffer[]
+  /** For what is still to come. */
+  readonly body: BodyReader
+}
+
+/** The same for HTTP/1. */
+export async function peekHttp1Body(source: Source, framing: Framing, isWanted: boolean): Promise<PeekedHttp1Body> {
+  if (!isWanted) return { text: undefined, begun: [], body: createBodyReader(framing) }
+  const begun: Buffer[] = []
+  let content: Buffer[] = []
+  let size = 0
+  const body = createBodyReader(framing, (bytes) => {
+    size += bytes.length
+    if (size <= bodyLimit) content.push(bytes)
+    else content = []
+  })
+  const late = Promise.withResolvers<void>()
+  let isLate = false
+  const timer = setTimeout(() => {
+    isLate = true
+    late.resolve()
+  }, patience)
+  while (!body.isDone && size <= bodyLimit && !isLate) {
+    const bytes = source.take()
+    if (!bytes && source.isOver) break
+    if (!bytes) {
+      await Promise.race([source.more(), late.promise])
+      continue
+    }
+    const taken = body.take(bytes)
+    source.unread(bytes.subarray(Math.max(taken, 0)))
+    if (taken < 0) break
+    begun.push(bytes.subarray(0, taken))
+  }
+  clearTimeout(timer)
+  return { text: body.isDone && size <= bodyLimit ? Buffer.concat(content).toString() : undefined, begun, body }
 }

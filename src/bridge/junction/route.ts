@@ -1,7 +1,9 @@
 import type { Socket } from 'node:net'
 
+import { messageOf } from '../../support/errors.ts'
 import type { Endpoint } from '../rules/endpoint.ts'
 import type { RequestHead, RequestMatch } from './match.ts'
+import type { Source } from './source.ts'
 
 /** A local side that takes requests, or copies of them. */
 export interface Route {
@@ -11,11 +13,13 @@ export interface Route {
   readonly match: readonly RequestMatch[] | undefined
   /** Whether it gets copies only. */
   readonly mirror: boolean
+  /** Told of what its local side does wrong. */
+  readonly onProblem?: ((error: unknown) => void) | undefined
 }
 
-/** Who answers one request, and who gets a copy of it. No endpoint stands for the original. */
+/** Who answers one request, and who gets a copy of it. No route stands for the original. */
 export interface Decision {
-  readonly answers: Endpoint | undefined
+  readonly answers: Route | undefined
   readonly copies: readonly Endpoint[]
 }
 
@@ -28,10 +32,18 @@ export interface JunctionParts {
   decide(head: RequestHead, body?: string): Decision
   /** The container that a connection was meant for. */
   original(socket: Socket): Promise<Endpoint>
+  /** Tells the bridge of a local side what that does wrong. */
+  blame(route: Route, text: string): void
+  /** Told of what fails here, and is no fault of either end. */
+  readonly onProblem: (error: unknown) => void
 }
 
 /** One protocol: takes connections, and knows which of them wait for an answer. */
 export interface ProtocolJunction extends Disposable {
-  accept(socket: Socket): void
+  accept(source: Source): void
   isBusy(socket: Socket): boolean
+}
+
+export function cannotReach({ workload }: JunctionParts, answers: Route | undefined, error: unknown): string {
+  return `The bridge of "${workload}" cannot reach the ${answers ? 'local side' : 'original'}: ${messageOf(error)}`
 }

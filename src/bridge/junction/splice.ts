@@ -1,31 +1,18 @@
-import { once } from 'node:events'
-import { type Socket, connect } from 'node:net'
+import { connect } from 'node:net'
 import type { Readable, Writable } from 'node:stream'
 
 import type { Endpoint } from '../rules/endpoint.ts'
+import { type Source, breakWith, pour } from './source.ts'
 
-export async function dial(endpoint: () => Promise<Endpoint>): Promise<Socket | undefined> {
-  try {
-    const socket = connect({ ...(await endpoint()), allowHalfOpen: true, noDelay: true })
-    await once(socket, 'connect')
-    return socket
-  } catch {
-    // The caller's connection ends as it would without a bridge when nobody listens.
-    return undefined
-  }
-}
-
-/** Two connections as one. */
-export function splice(inside: Socket, outside: Socket, copies: readonly Endpoint[]): void {
+/** Two connections as one: what comes, and how it ends. */
+export async function splice(inside: Source, outside: Source, copies: readonly Endpoint[]): Promise<void> {
   const copied = copies.map((endpoint) => startCopy(connect({ ...endpoint, noDelay: true })))
-  inside.on('data', (chunk: Buffer) => offer(copied, chunk))
-  inside.once('end', () => copied.forEach((copy) => copy.end()))
-  inside.once('close', () => {
-    for (const each of [outside, ...copied]) each.destroy()
-  })
-  outside.on('error', () => inside.destroy())
-  outside.once('close', () => inside.destroySoon())
-  inside.pipe(outside).pipe(inside)
+  breakWith(inside.socket, () => [outside.socket])
+  inside.socket.once('close', () => copied.forEach((copy) => copy.destroy()))
+  await Promise.all([
+    pour(inside, outside.socket, (bytes) => offer(copied, bytes)).then(() => copied.forEach((copy) => copy.end())),
+    pour(outside, inside.socket),
+  ])
 }
 
 /** Bytes that a copy may lag behind before it is given up: the real way is never delayed. */
@@ -38,9 +25,9 @@ export function startCopy<Copy extends Writable & Partial<Pick<Readable, 'resume
   return copy
 }
 
-function offer(copies: readonly Writable[], chunk: Buffer): void {
+export function offer(copies: readonly Writable[], chunk: Buffer): void {
   for (const copy of copies) {
-    if (copy.destroyed) continue
+    if (copy.destroyed || copy.writableEnded) continue
     if (copy.writableLength > copyLimit) copy.destroy()
     else copy.write(chunk)
   }

@@ -28,7 +28,14 @@ export function createPassages({ nodes, cluster }: Pick<BridgeParts, 'nodes' | '
   const open = async ({ node, ip }: PodAddress, port: number): Promise<Endpoint> => {
     const host = cluster.nodes.find(({ name }) => name === node)!.address
     const own = firstPort + (used++ % portCount)
-    if (!started.has(node)) started.set(node, restore(node, startedPassageRules(id)))
+    if (!started.has(node))
+      started.set(
+        node,
+        restore(node, startedPassageRules(id)).catch((error: unknown) => {
+          started.delete(node)
+          throw error
+        }),
+      )
     await started.get(node)
     await restore(node, passageRules(id, { host, port: own }, { host: ip, port }))
     return { host, port: own }

@@ -1,5 +1,7 @@
 import { type AddressInfo, type LookupFunction, type Socket, connect, createServer } from 'node:net'
 
+import { type Source, createSource, reset } from '../junction/source.ts'
+import { splice } from '../junction/splice.ts'
 import type { Endpoint } from '../rules/endpoint.ts'
 
 export interface Forwarder extends AsyncDisposable {
@@ -7,31 +9,23 @@ export interface Forwarder extends AsyncDisposable {
 }
 
 /**
- * Passes each connection on to another address.
+ * Passes each connection on to another address, and ends and resets as they come.
  * @param own where to listen; port 0 for any
  * @param target asked for each connection
  */
 export async function startForwarder(own: Endpoint, target: () => Endpoint | Promise<Endpoint>): Promise<Forwarder> {
   const sockets = new Set<Socket>()
-  const track = (socket: Socket, peer: () => Socket | undefined) => {
+  const track = (socket: Socket) => {
     sockets.add(socket)
     socket.once('close', () => sockets.delete(socket))
-    // Either end breaking breaks the other, as one connection would.
-    socket.on('error', () => peer()?.destroy())
+    return createSource(socket)
   }
-  const pass = async (inside: Socket) => {
-    let outside: Socket | undefined
-    track(inside, () => outside)
-    try {
-      outside = connect({ lookup: bothLoopbacks, ...(await target()), allowHalfOpen: true, noDelay: true })
-    } catch {
-      // As a port on which nobody listens.
-      return inside.destroy()
-    }
-    track(outside, () => inside)
-    return inside.pipe(outside).pipe(inside)
+  const pass = async (inside: Source) => {
+    const outside = track(connect({ lookup: bothLoopbacks, ...(await target()), allowHalfOpen: true, noDelay: true }))
+    await splice(inside, outside, [])
   }
-  const server = createServer({ allowHalfOpen: true, noDelay: true }, (inside) => void pass(inside))
+  // Where there is no target, as a port on which nobody listens.
+  const server = createServer({ allowHalfOpen: true, noDelay: true }, (inside) => void pass(track(inside)).catch(() => reset(inside)))
   await new Promise<void>((resolve, reject) => server.once('error', reject).listen({ ...own, exclusive: true }, resolve))
   return {
     port: (server.address() as AddressInfo).port,

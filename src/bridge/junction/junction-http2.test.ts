@@ -1,0 +1,120 @@
+import { once } from 'node:events'
+import http2 from 'node:http2'
+import { connect } from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
+
+import { expect, test } from 'vitest'
+
+import { messageOf } from '../../support/errors.ts'
+import { junctionOf, serve } from '../../testing/junction.ts'
+
+const ann = { id: 'a', match: [{ headers: { 'x-user': 'ann' } }], mirror: false }
+
+test('uploads that nobody reads leave other streams of their connection alone', async () => {
+  const junction = await junctionOf(
+    http2.createServer({ settings: { initialWindowSize: 1 << 20 } }).on('stream', (stream, headers) => {
+      stream.on('error', () => {})
+      if (headers[':path'] === '/upload') return stream.pause()
+      stream.respond({ ':status': 200 })
+      return stream.end('answered')
+    }),
+  )
+  junction.add({ ...ann, endpoint: { host: '127.0.0.1', port: 1 } })
+  const session = http2.connect(junction.url, { maxSessionMemory: 1_000 })
+  const uploads = Array.from({ length: 40 }, () => {
+    const upload = session.request({ ':method': 'PUT', ':path': '/upload' })
+    upload.on('error', () => {})
+    upload.write(Buffer.alloc(2 << 20))
+    return upload
+  })
+  await sleep(500)
+  for (let request = 0; request < 10; request++)
+    expect(Buffer.concat(await session.request({ ':path': '/other' }).toArray()).toString()).toBe('answered')
+  expect(uploads.filter(({ closed }) => closed)).toEqual([])
+  session.destroy()
+})
+
+test('names, values and their order pass, repeated ones and all bytes included', async () => {
+  const sent = [
+    ':method',
+    'BREW',
+    ':path',
+    '/gr\u00c3\u00b6\u00dfe',
+    ':scheme',
+    'http',
+    ':authority',
+    'shop',
+    'x-a',
+    '1',
+    'cookie',
+    'a=1',
+    'x-name',
+    'J\u00c3\u00b6rg \u00ff',
+    'x-a',
+    '2',
+    'cookie',
+    'b=2',
+    'content-type',
+    'a',
+    'content-type',
+    'b',
+  ]
+  const given = [':status', '299', 'x-a', '1', 'set-cookie', 'a', 'x-name', 'J\u00f6rg', 'set-cookie', 'b', 'x-a', '2']
+  let seen: readonly string[] = []
+  const lenient = { settings: {}, strictSingleValueFields: false }
+  const junction = await junctionOf(
+    http2.createServer(lenient).on('stream', (stream, _, __, raw) => {
+      seen = raw
+      const options = { endStream: false, sendDate: false }
+      stream.respond(given, options)
+      stream.end()
+    }),
+  )
+  junction.add({ ...ann, endpoint: { host: '127.0.0.1', port: 1 } })
+  const session = http2.connect(junction.url, lenient)
+  const stream = session.request(sent, { endStream: true })
+  const [, , raw] = (await once(stream, 'response')) as [unknown, unknown, readonly string[]]
+  expect(seen).toEqual(sent)
+  expect(raw).toEqual(given)
+  session.close()
+})
+
+test('a preface in pieces is understood', async () => {
+  const junction = await junctionOf(http2.createServer().on('stream', (stream) => void stream.end('original')))
+  junction.add({ ...ann, endpoint: await serve(http2.createServer().on('stream', (stream) => void stream.end('local'))) })
+  const socket = connect({ port: junction.port, host: '127.0.0.1', noDelay: true })
+  for (const piece of ['P', 'RI', ' * HTTP/2.0\r\n\r\n', 'SM\r\n', '\r\n']) {
+    socket.write(piece)
+    await sleep(60)
+  }
+  // An empty SETTINGS, and a GET for / as Node.js writes it, without its preface.
+  socket.write(Buffer.from('000000040000000000', 'hex'))
+  const head = Buffer.concat([Buffer.from('82868441', 'hex'), Buffer.from([4]), Buffer.from('shop')])
+  const user = Buffer.concat([Buffer.from('40', 'hex'), Buffer.from([6]), Buffer.from('x-user'), Buffer.from([3]), Buffer.from('ann')])
+  const block = Buffer.concat([head, user])
+  socket.write(Buffer.concat([Buffer.from([0, 0, block.length, 1, 5, 0, 0, 0, 1]), block]))
+  let text = ''
+  socket.on('data', (chunk) => (text += chunk.toString('latin1')))
+  await expect.poll(() => text).toMatch(/local/)
+  socket.destroy()
+})
+
+test('a side that cannot be reached, or breaks, ends the stream, and is told of', async () => {
+  const problems: string[] = []
+  const breaking = http2.createServer().on('stream', (stream) => {
+    stream.respond({ ':status': 200 })
+    stream.write('half', () => stream.session!.socket.resetAndDestroy())
+  })
+  const junction = await junctionOf(http2.createServer().on('stream', (stream) => void stream.end('original')))
+  junction.add({ ...ann, endpoint: { host: '127.0.0.1', port: 1 }, onProblem: (error) => problems.push(messageOf(error)) })
+  junction.add({ id: 'b', endpoint: await serve(breaking), match: [{ headers: { 'x-user': 'bob' } }], mirror: false })
+  const session = http2.connect(junction.url)
+  const gone = session.request({ ':path': '/', 'x-user': 'ann' })
+  expect((await once(gone, 'response'))[0]).toMatchObject({ ':status': 502 })
+  expect(Buffer.concat(await gone.toArray()).toString()).toMatch(/cannot reach the local side/)
+  await expect(session.request({ ':path': '/', 'x-user': 'bob' }).toArray()).rejects.toThrow(/closed with error code|aborted/)
+  expect(Buffer.concat(await session.request({ ':path': '/' }).toArray()).toString()).toBe('original')
+  expect(problems).toEqual([expect.stringMatching(/^The bridge of "deployment\/shop" cannot reach the local side/)])
+  expect(junction.problems).toEqual([])
+  session.close()
+})
