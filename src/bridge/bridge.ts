@@ -1,37 +1,25 @@
 import { messageOf } from '../support/errors.ts'
-import { isIPv6 } from '../support/ip-range.ts'
-import { type Claim, isSame, refuseConflict } from './conflicts.ts'
-import type { JoinedRoute, Junctions } from './junction/junctions.ts'
-import { type RequestMatch, decodeMatch } from './junction/match.ts'
-import type { Route } from './junction/route.ts'
+import { createDiversion } from './diversion.ts'
+import { decodeMatch } from './junction/match.ts'
 import { noteOtherPorts } from './other-ports.ts'
 import type { BridgeParts } from './parts.ts'
-import type { BridgeCall, BridgeRequest, OpenBridge, OpenMember } from './requests.ts'
-import type { ClusterNetwork } from './rules/cluster-network.ts'
-import { reachPodAddress } from './rules/pod-address.ts'
-import { type PodRules, startPodRules } from './rules/pod-rules.ts'
-import { type PortMapping, choosePorts } from './rules/ports.ts'
-import type { Forward } from './rules/rules.ts'
+import type { BridgeRequest, OpenBridge, OpenMember, RunRequest, StartedSide } from './requests.ts'
+import { choosePorts } from './rules/ports.ts'
 import { findTarget } from './rules/target.ts'
+import type { SharedParts } from './shared-parts.ts'
 import { findRunning } from './side/container-facts.ts'
 import { createMember, findSource } from './side/create-member.ts'
-import { bringFromPod } from './side/from-pod.ts'
-import { startHostFiles } from './side/host-files.ts'
-import { type HostProcess, checkHostPath, startHostProcess } from './side/host-process.ts'
-import { joinContainer } from './side/join-container.ts'
-import { reachLoopback, waitForListeners } from './side/member.ts'
 import { keepFilesCurrent, putInto } from './side/refresh-files.ts'
 import { readSelectedEnv } from './side/replaced-env.ts'
+import { startSide } from './side/start-side.ts'
 
 type Env = Readonly<Record<string, string>>
 
-/** A bridge, from the moment that its target is known. */
-export interface OpenedBridge extends Claim, AsyncDisposable {
-  readonly answer: OpenBridge
-  /** What goes to it by rules of its own, at this moment. */
-  direct(): readonly Forward[]
+/** A bridge, or a local container that replaces nothing, from the moment that its target is known. */
+export interface OpenedBridge extends AsyncDisposable {
+  readonly id: string
   /** Resolves when the next request to any pod is answered by the local side. */
-  set(call: BridgeCall & { call: 'set' }, signal: AbortSignal): Promise<void>
+  set(side: StartedSide, signal: AbortSignal): Promise<void>
   /** Resolves when new connections to any pod are answered by that pod. Disposal ends the old ones too. */
   unset(): Promise<void>
   /** UIDs of the pods that are bridged. */
@@ -42,7 +30,6 @@ export interface OpenedBridge extends Claim, AsyncDisposable {
   output(): string
   /** What went wrong since it was set. */
   readonly problems: readonly string[]
-  onProblem(error: unknown): void
 }
 
 interface OpenOptions<Request> {
@@ -53,138 +40,48 @@ interface OpenOptions<Request> {
 
 /** The whole life of a bridge, top to bottom: what it replaces, the local side, the rules, and all of it undone. */
 export async function openBridge(
-  shared: BridgeParts & { readonly junctions: Junctions },
-  { id, request, others, signal }: OpenOptions<BridgeRequest> & { readonly others: () => readonly OpenedBridge[] },
-): Promise<OpenedBridge> {
-  const problems: string[] = []
-  const onProblem = (error: unknown) => {
-    problems.push(messageOf(error))
-    shared.onProblem(error)
-  }
-  const parts = { ...shared, onProblem }
-  const { docker, cluster, network } = parts
-  const { workload, namespace = parts.namespace, side } = request
+  shared: SharedParts,
+  { id, request, signal }: OpenOptions<BridgeRequest>,
+): Promise<OpenedBridge & { readonly answer: OpenBridge }> {
+  const { parts, problems } = noteProblems(shared)
+  const { cluster, network } = parts
+  const { workload, namespace = parts.namespace, mirror } = request
   await using cleanup = new AsyncDisposableStack()
   const target = cleanup.use(await findTarget({ kube: cluster.kube, namespace, workload, container: request.containerName, signal }))
   const match = request.match && decodeMatch(request.match)
-  const isSelective = match !== undefined || request.mirror
+  const isSelective = match !== undefined || mirror
   const ports = choosePorts(target.ports, request.ports, workload, { tcpOnly: isSelective })
-  refuseConflict(target, { ports, match, mirror: request.mirror }, others())
+  const diversion = createDiversion(parts, { id, target, match, mirror, keepProbes: request.probes === 'original' })
+  const claim = { id, target, ports, match, mirror, direct: () => diversion.direct(), onProblem: parts.onProblem }
+  cleanup.use(parts.claims.claim(claim))
 
-  const bringPorts = async (holder?: string) => {
-    if (request.fromPod.length > 0) cleanup.use(await bringFromPod(parts, { target, ports: request.fromPod, holder }))
-  }
-  let member: OpenMember | undefined
-  let process: HostProcess | undefined
-  let forwards: readonly Forward[] | undefined
-  const source = await findSource(parts, side, target, { cleanup, signal })
-  let selected: Promise<Env> | undefined
-  // Where the local side does not need it, it is read for whoever asks: it would be half of a bridge's start.
-  const env = () => (selected ??= readSelectedEnv(parts, side, source))
-  const files = 'files' in side && side.kind !== 'member' && side.files ? cleanup.use(await startHostFiles(parts, id, source)) : undefined
-  if (side.kind === 'member') {
-    member = await createMember(parts, side, { cleanup, namespace, source, env: env(), signal })
-    await bringPorts(member.holder)
-  } else if (side.kind === 'command') {
-    await checkHostPath(parts, signal)
-    await bringPorts()
-    const own = { ...(await env()), ...(files && { VITEST_KUBERNETES_ROOT: files.root }) }
-    process = cleanup.use(await startHostProcess(parts, { ...side, env: own, ports, namespace, timeout: request.timeout, signal }))
-    forwards = process.forwards
-  } else if (side.kind === 'container') {
-    const joined = cleanup.use(await joinContainer(parts, side.id, ports, request.timeout, signal))
-    forwards = forwardTo(joined, ports, network)
-  }
-  if (side.kind === 'server' || isSelective) await checkHostPath(parts, signal)
-  if (side.kind === 'server') await bringPorts()
-
-  // A single server is for one port, which is known when it listens.
-  let held = ports
-  let direct: readonly Forward[] = []
-  let joined: readonly JoinedRoute[] = []
-  let rules: PodRules | undefined
-  let former: PodRules | undefined
-  const unset = async () => {
-    former = rules ?? former
-    rules = undefined
-    direct = []
-    const left = joined
-    joined = []
-    await Promise.all([former?.[Symbol.asyncDispose](), ...left.map((route) => route[Symbol.asyncDispose]())])
-  }
-  /** Where a bridge shares a port, each request is looked at; elsewhere no process is in the way. */
-  const join = async (shared: readonly Forward[]) => {
-    joined = await Promise.all(
-      shared.filter(isIPv4).map((forward) =>
-        parts.junctions.join(target, forward.port, routeOf({ id, onProblem }, forward, match, request.mirror), {
-          keepProbes: request.probes === 'original',
-          direct: others()
-            .filter((other) => isSame(target, other.target))
-            .flatMap((other) =>
-              other.direct().flatMap((each) => (each.port === forward.port && isIPv4(each) ? [routeOf(other, each)] : [])),
-            ),
-        }),
-      ),
-    )
-  }
+  const source = await findSource(parts, request.side, target, { cleanup, signal })
+  // A server may ask for it much later, when that container is gone.
+  const env = readSelectedEnv(parts, request.side, source)
+  env.catch(() => 'whoever asks for it is told')
+  const side = await startSide(parts, { id, request, target, ports, namespace, source, env, cleanup, signal })
   const owned = cleanup.move()
   return {
     id,
-    target,
-    get ports() {
-      return held
+    answer: { id, ports, gateway: network.gateway, gateway6: network.gateway6, member: side.member, root: side.root },
+    async set(started, abort) {
+      const forwards = await side.listen(started, owned, abort)
+      // A single server is for one port, which is known when it listens.
+      claim.ports = ports.filter(({ port, protocol }) => forwards.some((forward) => forward.port === port && forward.protocol === protocol))
+      await diversion.set(forwards, abort)
+      owned.use(noteOtherPorts(target, ports, parts.onProblem))
     },
-    match,
-    mirror: request.mirror,
-    direct: () => direct,
-    answer: { id, ports, gateway: network.gateway, gateway6: network.gateway6, member, root: files?.root },
-    async set(call, abort) {
-      if (member && call.container) {
-        const onLoopback = await waitForListeners(docker, member.holder, ports, {
-          container: call.container,
-          what: `The local container for "${workload}"`,
-          timeout: request.timeout,
-          signal: abort,
-        })
-        await reachLoopback(docker, member.holder, onLoopback)
-        forwards = forwardTo(member, ports, network)
-        if (member.podAddress) {
-          const tcp = ports.filter(({ protocol }) => protocol === 'tcp').map(({ local }) => local)
-          await reachPodAddress(docker, member.holder, member.podAddress, tcp)
-        }
-        if (source && side.kind === 'member' && side.files) owned.use(keepFilesCurrent(parts, source, putInto(docker, call.container)))
-      }
-      const all = call.forwards ?? forwards ?? []
-      held = ports.filter(({ port, protocol }) => all.some((forward) => forward.port === port && forward.protocol === protocol))
-      const isShared = ({ protocol, port }: Forward) => isSelective || (protocol === 'tcp' && parts.junctions.has(target, port))
-      await join(all.filter(isShared))
-      owned.use(noteOtherPorts(target, ports, onProblem))
-      direct = all.filter((forward) => !isShared(forward))
-      if (direct.length === 0) return
-      rules = await startPodRules({
-        target,
-        id,
-        nodes: parts.nodes,
-        forwards: direct,
-        keepProbes: request.probes === 'original',
-        onProblem,
-      })
-    },
-    unset,
-    pods: () => {
-      const bridged = (rules ?? joined[0]?.rules)?.pods
-      return target.pods().flatMap(({ metadata }) => (bridged?.has(metadata!.uid!) ? [metadata!.uid!] : []))
-    },
-    env,
-    output: () => process?.output() ?? '',
+    unset: () => diversion.unset(),
+    pods: () => target.pods().flatMap(({ metadata }) => (diversion.pods().has(metadata!.uid!) ? [metadata!.uid!] : [])),
+    env: () => env,
+    output: () => side.output(),
     problems,
-    onProblem,
     async [Symbol.asyncDispose]() {
       // Whatever becomes of the rules, the local side has to go too. Its last packets still need the way back.
       await using ends = new AsyncDisposableStack()
-      ends.defer(() => former?.forget())
+      ends.defer(() => diversion.forget())
       ends.use(owned)
-      await unset()
+      await diversion.unset()
     },
   }
 }
@@ -192,8 +89,8 @@ export async function openBridge(
 /** A local container that replaces nothing. */
 export async function openMember(
   parts: BridgeParts,
-  { id, request, signal }: OpenOptions<(BridgeCall & { call: 'run' })['request']>,
-): Promise<OpenedBridge> {
+  { id, request, signal }: OpenOptions<RunRequest>,
+): Promise<OpenedBridge & { readonly member: OpenMember }> {
   const { namespace = parts.namespace } = request
   await using cleanup = new AsyncDisposableStack()
   const { from } = request.env
@@ -204,12 +101,7 @@ export async function openMember(
   const owned = cleanup.move()
   return {
     id,
-    target: undefined,
-    ports: [],
-    match: undefined,
-    mirror: false,
-    direct: () => [],
-    answer: { id, ports: [], gateway: parts.network.gateway, gateway6: parts.network.gateway6, member },
+    member,
     async set({ container }) {
       if (source && request.files && container) owned.use(keepFilesCurrent(parts, source, putInto(parts.docker, container)))
     },
@@ -218,30 +110,16 @@ export async function openMember(
     env: async () => member.env,
     output: () => '',
     problems: [],
-    onProblem: parts.onProblem,
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   }
 }
 
-function forwardTo(
-  { address, address6 }: { readonly address: string; readonly address6: string | undefined },
-  ports: readonly PortMapping[],
-  { gateway6 }: ClusterNetwork,
-): readonly Forward[] {
-  const addresses = address6 && gateway6 ? [address, address6] : [address]
-  return addresses.flatMap((each) => ports.map(({ protocol, port, local }) => ({ protocol, port, address: each, targetPort: local })))
-}
-
-/** A junction speaks IPv4 to the local side, whatever its callers speak. */
-function isIPv4({ address }: Forward): boolean {
-  return !isIPv6(address)
-}
-
-function routeOf(
-  { id, onProblem }: Pick<OpenedBridge, 'id' | 'onProblem'>,
-  { address, targetPort }: Forward,
-  match?: readonly RequestMatch[],
-  mirror = false,
-): Route {
-  return { id, endpoint: { host: address, port: targetPort }, match, mirror, onProblem }
+/** Problems of one bridge, for whoever asks it; the terminal shows those of all. */
+function noteProblems(shared: SharedParts): { readonly parts: SharedParts; readonly problems: readonly string[] } {
+  const problems: string[] = []
+  const onProblem = (error: unknown) => {
+    problems.push(messageOf(error))
+    shared.onProblem(error)
+  }
+  return { parts: { ...shared, onProblem }, problems }
 }

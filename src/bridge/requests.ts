@@ -80,44 +80,47 @@ export interface OpenBridge {
   readonly root?: string | undefined
 }
 
-/**
- * The messages between a suite and the owner of its cluster. A bridge is opened first, which changes nothing for the
- * pods; it is set when the local side is there.
- */
-export type BridgeCall =
-  | { readonly call: 'open'; readonly request: BridgeRequest }
-  | {
-      readonly call: 'run'
-      readonly request: MemberRequest & { readonly namespace?: string | undefined; readonly containerName?: string | undefined }
-    }
-  /** `forwards` for an in-process server, `container` for a local container. */
-  | { readonly call: 'set'; readonly id: string; readonly forwards?: readonly Forward[]; readonly container?: string }
-  /** The environment of a container, without a bridge. */
-  | {
-      readonly call: 'env'
-      readonly workload: string
-      readonly namespace?: string | undefined
-      readonly containerName?: string | undefined
-      readonly env: EnvOptions
-    }
-  /** The environment of the container that a bridge replaces. */
-  | { readonly call: 'replaced-env'; readonly id: string }
-  | { readonly call: 'unset'; readonly id: string }
-  | { readonly call: 'close'; readonly id: string }
-  | { readonly call: 'pods'; readonly id: string }
-  | { readonly call: 'output'; readonly id: string }
-  | { readonly call: 'problems'; readonly id: string }
+/** A local container that replaces nothing. */
+export interface RunRequest extends MemberRequest {
+  readonly namespace?: string | undefined
+  readonly containerName?: string | undefined
+}
 
-/** The answer to each call. */
-export interface BridgeResults {
-  readonly open: OpenBridge
-  readonly run: { readonly id: string; readonly member: OpenMember }
-  readonly set: null
-  readonly env: Env
-  readonly 'replaced-env': Env
-  readonly unset: null
-  readonly close: null
-  readonly pods: readonly string[]
-  readonly output: string
-  readonly problems: readonly string[]
+export interface OpenRun {
+  readonly id: string
+  readonly member: OpenMember
+}
+
+/** What answers, once it is there: an in-process server, or a local container. What the owner has started itself it knows. */
+export interface StartedSide {
+  /** Of a server. */
+  readonly forwards?: readonly Forward[] | undefined
+  /** Id of a local container. */
+  readonly container?: string | undefined
+}
+
+export interface EnvRequest {
+  readonly workload: string
+  readonly namespace?: string | undefined
+  readonly containerName?: string | undefined
+  readonly env: EnvOptions
+}
+
+/**
+ * What a suite asks of the owner of its cluster. A bridge is opened first, which changes nothing for the pods; it is set when
+ * what answers is there. Calls run at the same time; those that open, set, unset and close one bridge in the order in which they come.
+ */
+export interface BridgeFunctions {
+  openBridge(request: BridgeRequest, signal: AbortSignal): Promise<OpenBridge>
+  openRun(request: RunRequest, signal: AbortSignal): Promise<OpenRun>
+  setBridge(id: string, side: StartedSide, signal: AbortSignal): Promise<void>
+  unsetBridge(id: string): Promise<void>
+  closeBridge(id: string): Promise<void>
+  /** The environment of a container, without a bridge. */
+  readEnv(request: EnvRequest, signal: AbortSignal): Promise<Env>
+  /** The environment of the container that a bridge replaces. */
+  replacedEnv(id: string): Promise<Env>
+  bridgedPods(id: string): Promise<readonly string[]>
+  bridgeOutput(id: string): Promise<string>
+  bridgeProblems(id: string): Promise<readonly string[]>
 }

@@ -25,7 +25,7 @@ export interface Bridging extends AsyncDisposable {
 const requestLimit = 500
 
 /** @param folder of the test file: paths are relative to it */
-export function createBridging(held: HeldLease, folder: string): Bridging {
+export function createBridging({ bridges, signal }: Pick<HeldLease, 'bridges' | 'signal'>, folder: string): Bridging {
   const owned = new AsyncDisposableStack()
   const requests: RequestRecord[] = []
   const remember = (workload: string, { method, url }: ReceivedRequest) => {
@@ -38,8 +38,8 @@ export function createBridging(held: HeldLease, folder: string): Bridging {
     async bridge(workload, options) {
       await using cleanup = new AsyncDisposableStack()
       const request = requestOf(workload, options, folder)
-      const open = await held.bridge({ call: 'open', request })
-      cleanup.defer(async () => void (await held.bridge({ call: 'close', id: open.id })))
+      const open = await bridges.openBridge(request, signal)
+      cleanup.defer(() => bridges.closeBridge(open.id))
       const received = createReceived(workload)
       const noted = (each: ReceivedRequest) => {
         received.add(each)
@@ -53,28 +53,24 @@ export function createBridging(held: HeldLease, folder: string): Bridging {
         container = await startContainer(options, open.member, folder, workload, cleanup)
       }
       // Last in, first out: the pods answer again before the local side goes.
-      cleanup.defer(async () => void (await held.bridge({ call: 'unset', id: open.id })))
-      await held.bridge({
-        call: 'set',
-        id: open.id,
-        ...(forwards && { forwards }),
-        ...(container && { container: container.getId() }),
-      })
+      cleanup.defer(() => bridges.unsetBridge(open.id))
+      await bridges.setBridge(open.id, { forwards, container: container?.getId() }, signal)
+      signal.throwIfAborted()
       const own = cleanup.move()
       owned.defer(() => own.disposeAsync())
       return {
         id: open.id,
         workload,
         ports: [...new Set((forwards ?? open.ports).map(({ port }) => port))],
-        env: () => held.bridge({ call: 'replaced-env', id: open.id }),
+        env: () => bridges.replacedEnv(open.id),
         root: open.root,
         container,
         received: received.all,
         expectLocal: (expected = {}, { timeout = 1_000 } = {}) => received.expect(expected, timeout),
         address: (port) => publishedAddress(open.member, port),
-        pods: () => held.bridge({ call: 'pods', id: open.id }),
-        output: () => held.bridge({ call: 'output', id: open.id }),
-        problems: () => held.bridge({ call: 'problems', id: open.id }),
+        pods: () => bridges.bridgedPods(open.id),
+        output: () => bridges.bridgeOutput(open.id),
+        problems: () => bridges.bridgeProblems(open.id),
         [Symbol.asyncDispose]: () => own.disposeAsync(),
       }
     },
@@ -82,10 +78,11 @@ export function createBridging(held: HeldLease, folder: string): Bridging {
       await using cleanup = new AsyncDisposableStack()
       const { namespace, containerName } = options
       checkEnv('env', options.env)
-      const { id, member } = await held.bridge({ call: 'run', request: { ...memberRequest(options, folder), namespace, containerName } })
-      cleanup.defer(async () => void (await held.bridge({ call: 'close', id })))
+      const { id, member } = await bridges.openRun({ ...memberRequest(options, folder), namespace, containerName }, signal)
+      cleanup.defer(() => bridges.closeBridge(id))
       const container = await startContainer(options, member, folder, 'cluster.run', cleanup)
-      await held.bridge({ call: 'set', id, container: container.getId() })
+      await bridges.setBridge(id, { container: container.getId() }, signal)
+      signal.throwIfAborted()
       const own = cleanup.move()
       owned.defer(() => own.disposeAsync())
       return { container, address: (port) => publishedAddress(member, port), [Symbol.asyncDispose]: () => own.disposeAsync() }

@@ -221,7 +221,7 @@ export function createTestCluster<Seeded extends string>(
     bridge: (workload, options) => bridging.bridge(workload, options),
     async env(workload, { namespace, containerName, ...env } = {}) {
       checkEnv('env', env)
-      return held.bridge({ call: 'env', workload, namespace, containerName, env })
+      return held.bridges.readEnv({ workload, namespace, containerName, env }, held.signal)
     },
     run: (options) => bridging.run(options),
   }

@@ -4,6 +4,7 @@ import { dirname } from 'node:path'
 
 import { afterAll, beforeAll, expect, test } from 'vitest'
 
+import { writeFrame } from '../broker/frames.ts'
 import { pruneLeftovers } from '../cluster/ownership/leftovers.ts'
 import { clusterLabel } from '../cluster/ownership/owner.ts'
 import { connectDocker } from '../docker/docker.ts'
@@ -88,10 +89,9 @@ test('they arrived all the same', () => {
 })
 
 test('the broker serves nobody without its token', async () => {
-  const { port } = JSON.parse(/^broker (.*)$/m.exec(run.output())![1]!) as { port: number }
-  for (const token of ['', 'x'.repeat(32), null, { length: 32 }])
-    expect(await answerOf(port, { type: 'lease', token, request: {} }), JSON.stringify(token)).toBe('')
-  expect(await answerOf(port, { type: 'release', failed: false, requests: [] })).toBe('{"type":"released"}\n')
+  const { port, token } = JSON.parse(/^broker (.*)$/m.exec(run.output())![1]!) as { port: number; token: string }
+  for (const wrong of ['', 'x'.repeat(32), 'null', token.slice(1)]) expect(await answerOf(port, wrong), wrong).toBe('')
+  expect(await answerOf(port, token)).toContain('[birpc] function \\"none\\" not found')
 })
 
 test('prune leaves a stranger alone that has a name like ours, and labels of nobody’s', async () => {
@@ -174,15 +174,20 @@ function addressOf(hex: string): string {
     : hex
 }
 
-function answerOf(port: number, message: unknown): Promise<string> {
-  return new Promise((resolve, reject) => {
+/** What comes back when a token is followed by a call. */
+function answerOf(port: number, token: string): Promise<string> {
+  return new Promise((resolve) => {
     let answer = ''
-    const socket = connect(port, '127.0.0.1', () => socket.write(`${JSON.stringify(message)}\n`))
+    const socket = connect(port, '127.0.0.1', () => {
+      writeFrame(socket, Buffer.from(token))
+      writeFrame(socket, Buffer.from(JSON.stringify({ t: 'q', i: '1', m: 'none', a: [] })))
+    })
     socket.setEncoding('utf8').on('data', (text: string) => {
       answer += text
       socket.destroy()
     })
+    // Whoever is cut off has sent more than was read.
+    socket.on('error', () => socket.destroy())
     socket.on('close', () => resolve(answer))
-    socket.on('error', reject)
   })
 }

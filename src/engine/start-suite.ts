@@ -1,4 +1,5 @@
 import { createBridges } from '../bridge/bridges.ts'
+import type { BridgeFunctions } from '../bridge/requests.ts'
 import { planStandIns } from '../bridge/stand-in.ts'
 import type { Cluster } from '../cluster/cluster.ts'
 import { exposeServices } from '../cluster/network/exposed-services.ts'
@@ -33,7 +34,7 @@ export interface RunningSuite extends AsyncDisposable {
   readonly isShared: boolean
   /** Of all Services that were there after the last apply. */
   readonly addresses: readonly ServiceAddress[]
-  readonly bridges: Pick<RecordedBridges, 'handle'>
+  readonly bridges: BridgeFunctions
   /** Folder of the suite's bundle, once something has failed. */
   readonly bundle: string | undefined
   /** What the set-up took, for people. */
@@ -93,7 +94,7 @@ export async function startSuite(
     cluster,
     namespace,
     isShared,
-    bridges: recorded,
+    bridges: recorded.functions,
     bundle: recorder.folder,
     setup: formatTimes(recorder.record),
     get addresses() {

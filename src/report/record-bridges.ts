@@ -1,40 +1,55 @@
-import type { Bridges } from '../bridge/bridges.ts'
-import type { BridgeCall } from '../bridge/requests.ts'
+import type { BridgeFunctions } from '../bridge/requests.ts'
 import { messageOf } from '../support/errors.ts'
 import type { BundleFile } from './model.ts'
 import type { SuiteRecorder } from './recorder.ts'
 
 /** The bridges of a cluster, noted down while they are set. */
-export interface RecordedBridges extends Pick<Bridges, 'handle'> {
+export interface RecordedBridges {
+  readonly functions: BridgeFunctions
   /** What the processes on the host have printed. */
   outputs(): Promise<readonly BundleFile[]>
 }
 
-export function recordBridges(bridges: Bridges, recorder: SuiteRecorder): RecordedBridges {
+export function recordBridges(bridges: BridgeFunctions, recorder: SuiteRecorder): RecordedBridges {
   const open = new Map<string, { readonly workload: string; readonly side: string }>()
-  const note = (call: BridgeCall, result: unknown) => {
-    if (call.call === 'open') open.set((result as { id: string }).id, { workload: call.request.workload, side: call.request.side.kind })
-    else if (call.call === 'set' && open.has(call.id)) recorder.bridge({ id: call.id, ...open.get(call.id)! })
-    else if (call.call === 'unset' || call.call === 'close') {
-      recorder.bridgeEnded(call.id)
-      open.delete(call.id)
+  const end = (id: string) => {
+    recorder.bridgeEnded(id)
+    open.delete(id)
+  }
+  const read = async (id: string) => {
+    try {
+      return await bridges.bridgeOutput(id)
+    } catch (error) {
+      return `cannot be read: ${messageOf(error)}\n`
     }
   }
-  const signal = new AbortController().signal
   return {
-    async handle(call, signal) {
-      const result = await bridges.handle(call, signal)
-      note(call, result)
-      return result
+    functions: {
+      ...bridges,
+      async openBridge(request, signal) {
+        const opened = await bridges.openBridge(request, signal)
+        open.set(opened.id, { workload: request.workload, side: request.side.kind })
+        return opened
+      },
+      async setBridge(id, side, signal) {
+        await bridges.setBridge(id, side, signal)
+        const bridge = open.get(id)
+        if (bridge) recorder.bridge({ id, ...bridge })
+      },
+      async unsetBridge(id) {
+        await bridges.unsetBridge(id)
+        end(id)
+      },
+      async closeBridge(id) {
+        await bridges.closeBridge(id)
+        end(id)
+      },
     },
     outputs: () =>
       Promise.all(
         [...open]
           .filter(([, { side }]) => side === 'command')
-          .map(async ([id, { workload }]) => ({
-            path: `bridges/${workload.replaceAll('/', '-')}.log`,
-            text: await bridges.handle({ call: 'output', id }, signal).catch((error: unknown) => `cannot be read: ${messageOf(error)}\n`),
-          })),
+          .map(async ([id, { workload }]) => ({ path: `bridges/${workload.replaceAll('/', '-')}.log`, text: await read(id) })),
       ),
   }
 }

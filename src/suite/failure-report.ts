@@ -28,7 +28,7 @@ export function createFailureReport(
   const namespaces = lease.isShared ? [lease.namespace] : undefined
   let isPrinted = false
   return async (task) => {
-    testFailed(requests())
+    await testFailed(requests())
     const report = await describeCluster(kube, { logs: 'all', namespaces })
     const more = bundle ? `\nEverything else: ${relative(process.cwd(), bundle)}` : ''
     if (!isPrinted) console.error(`State of the cluster of suite "${suite}" when "${task.name}" failed:\n${report}${more}`)

@@ -16,7 +16,7 @@ import {
 import type { Bridge } from '../bridge/options.ts'
 import { installClusterNames } from '../bridge/side/host-names.ts'
 import { leaseCluster } from '../broker/client.ts'
-import type { BrokerAddress } from '../broker/protocol.ts'
+import type { BrokerAddress } from '../broker/lease.ts'
 import { createBridging } from '../client/bridging.ts'
 import type { Inferring, ServicesOf } from '../client/define-stack.ts'
 import { runSeedFunctions } from '../client/run-seed-functions.ts'

@@ -40,15 +40,10 @@ export function findRunning(target: BridgeTarget): RunningContainer | undefined 
 
 /**
  * The environment of the container's first process, byte for byte: read from the node, so that nothing has to run in the
- * container. With `mayEnd`, a container that has ended since has none.
+ * container.
  */
-export async function readEnv(
-  docker: Docker,
-  container: RunningContainer,
-  { mayEnd = false } = {},
-): Promise<Readonly<Record<string, string>>> {
-  const read = 'cat /proc/$pid/environ'
-  const bytes = await runAtProcess(docker, container, mayEnd ? `${read} 2>/dev/null || ! [ -e /proc/$pid ]` : read, mayEnd ? 0 : 3)
+export async function readEnv(docker: Docker, container: RunningContainer): Promise<Readonly<Record<string, string>>> {
+  const bytes = await runAtProcess(docker, container, 'cat /proc/$pid/environ')
   const entries = bytes
     .toString()
     .split('\0')

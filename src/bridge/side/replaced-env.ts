@@ -1,6 +1,6 @@
 import { ClusterTestError } from '../../support/errors.ts'
 import type { BridgeParts } from '../parts.ts'
-import type { BridgeCall, LocalSide } from '../requests.ts'
+import type { EnvRequest } from '../requests.ts'
 import { findTarget } from '../rules/target.ts'
 import { type RunningContainer, findRunning, readEnv } from './container-facts.ts'
 import { type EnvOptions, selectEnv } from './env.ts'
@@ -10,18 +10,16 @@ type Env = Readonly<Record<string, string>>
 /** The environment of the replaced container, as the options select it. */
 export async function readSelectedEnv(
   { docker }: BridgeParts,
-  { kind, env }: { readonly kind?: LocalSide['kind']; readonly env: EnvOptions },
+  { env }: { readonly env: EnvOptions },
   source: RunningContainer | undefined,
 ): Promise<Env> {
-  // Those run without it: a workload that crashes all the time can be bridged to them.
-  const mayEnd = kind === 'server' || kind === 'container'
-  return selectEnv(source ? await readEnv(docker, source, { mayEnd }) : {}, env)
+  return selectEnv(source ? await readEnv(docker, source) : {}, env)
 }
 
 /** The environment of any container. */
 export async function readEnvOf(
   parts: BridgeParts,
-  { workload, namespace = parts.namespace, containerName, env }: BridgeCall & { call: 'env' },
+  { workload, namespace = parts.namespace, containerName, env }: EnvRequest,
   signal: AbortSignal,
 ): Promise<Env> {
   using target = await findTarget({ kube: parts.cluster.kube, namespace, workload, container: containerName, signal })

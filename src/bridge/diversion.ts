@@ -1,0 +1,101 @@
+import { isIPv6 } from '../support/ip-range.ts'
+import { together } from '../support/together.ts'
+import type { Claim } from './conflicts.ts'
+import type { JoinedRoute } from './junction/junctions.ts'
+import type { RequestMatch } from './junction/match.ts'
+import type { Route } from './junction/route.ts'
+import { type PodRules, startPodRules } from './rules/pod-rules.ts'
+import type { Forward } from './rules/rules.ts'
+import type { BridgeTarget } from './rules/target.ts'
+import type { SharedParts } from './shared-parts.ts'
+
+/** How traffic comes to a bridge: by rules in the pods, or through a junction where several share a port. */
+export interface Diversion {
+  /** Resolves when the next request to any pod goes there. */
+  set(forwards: readonly Forward[], signal: AbortSignal): Promise<void>
+  /** Resolves when new connections to any pod are answered by that pod. */
+  unset(): Promise<void>
+  /** To be called when what answered has ended its connections: none of them outlives this. */
+  forget(): Promise<void>
+  /** What goes there by rules of its own. */
+  direct(): readonly Forward[]
+  /** UIDs of the pods that have the rules. */
+  pods(): ReadonlySet<string>
+}
+
+interface DiversionOptions {
+  readonly id: string
+  readonly target: BridgeTarget
+  readonly match: readonly RequestMatch[] | undefined
+  readonly mirror: boolean
+  /** Whether kubelet's probes go on to the original container. */
+  readonly keepProbes: boolean
+}
+
+interface Diverted {
+  readonly direct: readonly Forward[]
+  readonly joined: readonly JoinedRoute[]
+  readonly rules: PodRules | undefined
+}
+
+const nothing: Diverted = { direct: [], joined: [], rules: undefined }
+
+export function createDiversion(parts: SharedParts, { id, target, match, mirror, keepProbes }: DiversionOptions): Diversion {
+  const { junctions, claims, nodes, onProblem } = parts
+  let current = nothing
+  let former: PodRules | undefined
+  // Which way a port takes depends on what other bridges of the workload have set.
+  const inTurn = <T>(action: () => Promise<T>) => parts.inTurn(`${target.namespace}/${target.workload}/${target.container.name}`, action)
+
+  /** Where a bridge shares a port, each request is looked at; elsewhere no process is in the way. */
+  const isShared = ({ protocol, port }: Forward) => match !== undefined || mirror || (protocol === 'tcp' && junctions.has(target, port))
+  const join = (forward: Forward): Promise<JoinedRoute> => {
+    const direct = claims.beside(id, target).flatMap((other) =>
+      other
+        .direct()
+        .filter((each) => each.port === forward.port && isIPv4(each))
+        .map((each) => routeOf(other, each)),
+    )
+    return junctions.join(target, forward.port, routeOf({ id, onProblem }, forward, match, mirror), { keepProbes, direct })
+  }
+
+  return {
+    set: (forwards, signal) =>
+      inTurn(async () => {
+        signal.throwIfAborted()
+        await using cleanup = new AsyncDisposableStack()
+        const shared = forwards.filter(isShared)
+        const direct = forwards.filter((each) => !shared.includes(each))
+        const joins = shared.filter(isIPv4).map((each) => async () => cleanup.use(await join(each)))
+        const joined = await together(signal, joins)
+        const rules = direct.length > 0 ? await startPodRules({ target, id, nodes, forwards: direct, keepProbes, onProblem }) : undefined
+        current = { direct, joined, rules }
+        cleanup.move()
+      }),
+    unset: () =>
+      inTurn(async () => {
+        const { joined, rules } = current
+        current = nothing
+        former = rules ?? former
+        const ways: readonly AsyncDisposable[] = rules ? [rules, ...joined] : joined
+        await Promise.all(ways.map((each) => each[Symbol.asyncDispose]()))
+      }),
+    forget: async () => former?.forget(),
+    direct: () => current.direct,
+    pods: () => (current.rules ?? current.joined[0]?.rules)?.pods ?? new Set(),
+  }
+}
+
+/** A junction speaks IPv4 to what answers, whatever its callers speak. */
+function isIPv4({ address }: Forward): boolean {
+  return !isIPv6(address)
+}
+
+function routeOf(
+  { id, onProblem }: Pick<Claim, 'id' | 'onProblem'>,
+  { address, targetPort }: Forward,
+  match?: readonly RequestMatch[],
+  mirror = false,
+): Route {
+  return { id, endpoint: { host: address, port: targetPort }, match, mirror, onProblem }
+}

@@ -1,0 +1,126 @@
+import type { BridgeParts } from '../parts.ts'
+import type { BridgeRequest, LocalSide, OpenMember, StartedSide } from '../requests.ts'
+import { reachPodAddress } from '../rules/pod-address.ts'
+import type { PortMapping } from '../rules/ports.ts'
+import type { Forward } from '../rules/rules.ts'
+import type { BridgeTarget } from '../rules/target.ts'
+import type { RunningContainer } from './container-facts.ts'
+import { createMember } from './create-member.ts'
+import { bringFromPod } from './from-pod.ts'
+import { startHostFiles } from './host-files.ts'
+import { checkHostPath, startHostProcess } from './host-process.ts'
+import { joinContainer } from './join-container.ts'
+import { reachLoopback, waitForListeners } from './member.ts'
+import { keepFilesCurrent, putInto } from './refresh-files.ts'
+
+/** What answers in place of the pods, as far as the owner of the cluster has to do with it. */
+export interface Side {
+  /** What a local container is to be created with. */
+  readonly member?: OpenMember
+  /** Folder on the host with the files of the replaced container. */
+  readonly root?: string | undefined
+  /** Resolves when it listens, to where each port leads. What belongs to the bridge from then on goes into `owned`. */
+  listen(started: StartedSide, owned: AsyncDisposableStack, signal: AbortSignal): Promise<readonly Forward[]>
+  /** What a process on the host has printed. */
+  output(): string
+}
+
+export interface SideOptions {
+  readonly id: string
+  readonly request: BridgeRequest
+  readonly target: BridgeTarget
+  readonly ports: readonly PortMapping[]
+  readonly namespace: string
+  /** Where the environment and the files come from. */
+  readonly source: RunningContainer | undefined
+  readonly env: Promise<OpenMember['env']>
+  /** For what it starts. */
+  readonly cleanup: AsyncDisposableStack
+  readonly signal: AbortSignal
+}
+
+type Kind<Name extends LocalSide['kind']> = LocalSide & { readonly kind: Name }
+
+/** Starts what of a local side is not the worker's own. */
+export async function startSide(parts: BridgeParts, options: SideOptions): Promise<Side> {
+  const { request, signal } = options
+  const { side } = request
+  // A junction is in this process too.
+  if (side.kind === 'server' || side.kind === 'command' || request.match || request.mirror) await checkHostPath(parts, signal)
+  switch (side.kind) {
+    case 'member':
+      return startContainerSide(parts, side, options)
+    case 'command':
+      return startCommandSide(parts, side, options)
+    case 'container':
+      return joinRunningSide(parts, side, options)
+    case 'server':
+      return startServerSide(parts, side, options)
+  }
+}
+
+async function startContainerSide(parts: BridgeParts, side: Kind<'member'>, options: SideOptions): Promise<Side> {
+  const { docker } = parts
+  const { request, ports, source } = options
+  const member = await createMember(parts, side, options)
+  const { holder, podAddress } = member
+  await bringPorts(parts, options, holder)
+  return {
+    member,
+    async listen({ container = '' }, owned, signal) {
+      const what = `The local container for "${request.workload}"`
+      const onLoopback = await waitForListeners(docker, holder, ports, { container, what, timeout: request.timeout, signal })
+      await reachLoopback(docker, holder, onLoopback)
+      const tcp = ports.filter(({ protocol }) => protocol === 'tcp').map(({ local }) => local)
+      if (podAddress) await reachPodAddress(docker, holder, podAddress, tcp)
+      if (source && side.files) owned.use(keepFilesCurrent(parts, source, putInto(docker, container)))
+      return forwardTo(parts, member, ports)
+    },
+    output: () => '',
+  }
+}
+
+async function startCommandSide(parts: BridgeParts, side: Kind<'command'>, options: SideOptions): Promise<Side> {
+  const { request, ports, namespace, cleanup, signal } = options
+  const root = await bringFiles(parts, side, options)
+  await bringPorts(parts, options)
+  const env = { ...(await options.env), ...(root !== undefined && { VITEST_KUBERNETES_ROOT: root }) }
+  const process = cleanup.use(await startHostProcess(parts, { ...side, env, ports, namespace, timeout: request.timeout, signal }))
+  return { root, listen: async () => process.forwards, output: () => process.output() }
+}
+
+async function joinRunningSide(
+  parts: BridgeParts,
+  side: Kind<'container'>,
+  { request, ports, cleanup, signal }: SideOptions,
+): Promise<Side> {
+  const joined = cleanup.use(await joinContainer(parts, side.id, ports, request.timeout, signal))
+  return { listen: async () => forwardTo(parts, joined, ports), output: () => '' }
+}
+
+async function startServerSide(parts: BridgeParts, side: Kind<'server'>, options: SideOptions): Promise<Side> {
+  const root = await bringFiles(parts, side, options)
+  await bringPorts(parts, options)
+  return { root, listen: async ({ forwards = [] }) => forwards, output: () => '' }
+}
+
+async function bringFiles(
+  parts: BridgeParts,
+  { files }: Kind<'command'> | Kind<'server'>,
+  { id, source, cleanup }: SideOptions,
+): Promise<string | undefined> {
+  return files ? cleanup.use(await startHostFiles(parts, id, source)).root : undefined
+}
+
+async function bringPorts(parts: BridgeParts, { request, target, cleanup }: SideOptions, holder?: string): Promise<void> {
+  if (request.fromPod.length > 0) cleanup.use(await bringFromPod(parts, { target, ports: request.fromPod, holder }))
+}
+
+function forwardTo(
+  { network }: BridgeParts,
+  { address, address6 }: { readonly address: string; readonly address6: string | undefined },
+  ports: readonly PortMapping[],
+): readonly Forward[] {
+  const addresses = address6 && network.gateway6 ? [address, address6] : [address]
+  return addresses.flatMap((each) => ports.map(({ protocol, port, local }) => ({ protocol, port, address: each, targetPort: local })))
+}
