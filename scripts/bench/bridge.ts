@@ -6,7 +6,7 @@ import { cpus, loadavg } from 'node:os'
 import type { BridgeOptions } from '../../src/bridge/options.ts'
 import { startBroker } from '../../src/broker/broker.ts'
 import { leaseCluster } from '../../src/broker/client.ts'
-import { createBridging } from '../../src/client/bridging.ts'
+import { createTestBridges } from '../../src/client/test-bridges.ts'
 import { connectDocker } from '../../src/docker/docker.ts'
 import { execInContainer } from '../../src/docker/exec.ts'
 import { createRecorder } from '../../src/report/recorder.ts'
@@ -47,7 +47,7 @@ await using held = await leaseCluster(broker.address, {
   sources: [],
   bridged: [],
 })
-const bridging = createBridging(held, import.meta.dirname)
+const bridges = createTestBridges(held, import.meta.dirname)
 const docker = await connectDocker()
 const node = `k3d-${held.lease.name}-server-0`
 const kubectl = (...args: string[]) => execInContainer(docker, node, ['kubectl', ...args])
@@ -72,7 +72,7 @@ async function measureSwitch(): Promise<void> {
     const gone: number[] = []
     for (let i = 0; i < 16; i++) {
       const started = performance.now()
-      const bridge = await bridging.bridge('deployment/shop', { server: (_, response) => void response.end('local') })
+      const bridge = await bridges.bridge('deployment/shop', { server: (_, response) => void response.end('local') })
       await expectAnswer('local')
       const bridged = performance.now()
       const disposal = bridge[Symbol.asyncDispose]()
@@ -93,7 +93,7 @@ async function measureSwitch(): Promise<void> {
 }
 
 async function measureRollout(): Promise<void> {
-  await using _bridge = await bridging.bridge('deployment/shop', local)
+  await using _bridge = await bridges.bridge('deployment/shop', local)
   const answers: Record<string, number> = {}
   const rollout = kubectl('rollout', 'restart', 'deploy/shop').then(() => kubectl('rollout', 'status', 'deploy/shop'))
   let isOver = false
@@ -114,7 +114,7 @@ async function measureTraffic(): Promise<void> {
     ['port-forward', forward, undefined],
   ] as const) {
     await using stack = new AsyncDisposableStack()
-    if (side) stack.use(await bridging.bridge('deployment/shop', side))
+    if (side) stack.use(await bridges.bridge('deployment/shop', side))
     const row: Record<string, string> = { way: name }
     for (const connections of [1, 8, 64]) {
       const { rate, p50, p99 } = await load(url, connections)

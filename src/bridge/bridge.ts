@@ -8,8 +8,9 @@ import { choosePorts } from './rules/ports.ts'
 import { findTarget } from './rules/target.ts'
 import type { SharedParts } from './shared-parts.ts'
 import { findRunning } from './side/container-facts.ts'
+import { copyFiles, putInto } from './side/copy-files.ts'
 import { createMember, findSource } from './side/create-member.ts'
-import { keepFilesCurrent, putInto } from './side/refresh-files.ts'
+import { keepFilesCurrent } from './side/refresh-files.ts'
 import { readSelectedEnv } from './side/replaced-env.ts'
 import { startSide } from './side/start-side.ts'
 
@@ -18,6 +19,8 @@ type Env = Readonly<Record<string, string>>
 /** A bridge, or a local container that replaces nothing, from the moment that its target is known. */
 export interface OpenedBridge extends AsyncDisposable {
   readonly id: string
+  /** Copies the files of the replaced container into a local container that has not started. */
+  bringFiles(container: string, signal: AbortSignal): Promise<void>
   /** Resolves when the next request to any pod is answered by the local side. */
   set(side: StartedSide, signal: AbortSignal): Promise<void>
   /** Resolves when new connections to any pod are answered by that pod. Disposal ends the old ones too. */
@@ -64,6 +67,7 @@ export async function openBridge(
   return {
     id,
     answer: { id, ports, gateway: network.gateway, gateway6: network.gateway6, member: side.member, root: side.root },
+    bringFiles: (container, abort) => side.bringFiles(container, abort),
     async set(started, abort) {
       const forwards = await side.listen(started, owned, abort)
       // A single server is for one port, which is known when it listens.
@@ -102,6 +106,7 @@ export async function openMember(
   return {
     id,
     member,
+    bringFiles: (container, abort) => copyFiles(parts, source, request.files, putInto(parts.docker, container), abort),
     async set({ container }) {
       if (source && request.files && container) owned.use(keepFilesCurrent(parts, source, putInto(parts.docker, container)))
     },

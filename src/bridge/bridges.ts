@@ -47,6 +47,7 @@ export function createBridges(options: BridgesOptions): Bridges {
       const { id, member } = keep(await openMember(await parts(signal), { id: randomId(4), request, signal }))
       return { id, member }
     },
+    bringFiles: (id, container, signal) => find(id).bringFiles(container, signal),
     setBridge: (id, side, signal) => inTurn(id, () => find(id).set(side, signal)),
     unsetBridge: (id) => inTurn(id, () => find(id).unset()),
     closeBridge: (id) => inTurn(id, () => close(id)),

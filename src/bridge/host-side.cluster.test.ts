@@ -202,7 +202,7 @@ describe.withCluster('host side', { images: ['node:24-slim'], manifests: [client
       'Expected option `env.include` to be an array of names, got "DB_*" (string).',
     )
     await expect(cluster.bridge('deployment/shop', { server, files: 'yes' } as never)).rejects.toThrow(
-      'Expected option `files` to be a boolean, got "yes" (string).',
+      'Expected option `files` to be a boolean or "all", got "yes" (string).',
     )
     await using bridge = await cluster.bridge('deployment/sleeper', { server, files: true, env: { set: { ONLY: 'this' } } })
     expect(await bridge.env()).toEqual({ ONLY: 'this' })

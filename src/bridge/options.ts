@@ -67,8 +67,8 @@ export interface LocalContainerOptions {
   /** Folders on this machine, relative to the test file, to paths in the container: `{ './src': '/app/src' }`. @default {} */
   readonly mount?: Readonly<Record<string, string>> | undefined
   readonly env?: EnvOptions | undefined
-  /** Whether to copy what is mounted into the replaced container: ConfigMaps, Secrets, tokens (these three also when they change), and volumes as they are at the start. @default true */
-  readonly files?: boolean | undefined
+  /** Whether to copy what is mounted into the replaced container: ConfigMaps, Secrets, tokens (these three also when they change), and volumes as they are at the start, of which large ones (more than 100 MB) only with `'all'`. @default true */
+  readonly files?: boolean | 'all' | undefined
   /** TCP ports of the container to publish on loopback of this machine. @default [] */
   readonly publish?: readonly number[] | undefined
   /** Anything else that testcontainers can do: `(container) => container.withWaitStrategy(Wait.forLogMessage('ready'))`. */
@@ -101,7 +101,7 @@ export interface ServerBridgeOptions extends TargetOptions, FromPodOptions {
   /** What `bridge.env()` has; `process.env` stays as it is. */
   readonly env?: EnvOptions | undefined
   /** Whether to copy what is mounted into the replaced container to the folder `bridge.root`, as for `command`. @default false */
-  readonly files?: boolean | undefined
+  readonly files?: boolean | 'all' | undefined
   readonly ports?: never
   readonly image?: never
   readonly build?: never
@@ -119,10 +119,10 @@ export interface CommandBridgeOptions extends TargetOptions, PortOptions, FromPo
   /**
    * Whether to copy what is mounted into the replaced container to a folder on this machine, which the variable
    * VITEST_KUBERNETES_ROOT and `bridge.root` name: ConfigMaps, Secrets, tokens (these three also when they change), and
-   * volumes as they are at the start. The folder goes with the bridge.
+   * volumes as they are at the start, of which large ones (more than 100 MB) only with `'all'`. The folder goes with the bridge.
    * @default true
    */
-  readonly files?: boolean | undefined
+  readonly files?: boolean | 'all' | undefined
   readonly image?: never
   readonly build?: never
   readonly container?: never

@@ -5,6 +5,9 @@ import type { EnvOptions } from './side/env.ts'
 
 type Env = Readonly<Record<string, string>>
 
+/** Whether the local side gets the files that are mounted into the replaced container; large volumes only with `all`. */
+export type FilesOption = boolean | 'all'
+
 /** How to build an image, as the option `images` of a suite takes it. */
 interface Build {
   readonly build: string
@@ -17,15 +20,14 @@ interface Build {
 export interface MemberRequest {
   readonly image: string | Build
   readonly env: EnvOptions
-  /** Whether it gets the files that are mounted into the replaced container. */
-  readonly files: boolean
+  readonly files: FilesOption
   /** TCP ports to publish on loopback of the host. */
   readonly publish: readonly number[]
 }
 
 /** What answers in place of the pods, as far as the owner of the cluster has to know. */
 export type LocalSide =
-  | { readonly kind: 'server'; readonly env: EnvOptions; readonly files: boolean }
+  | { readonly kind: 'server'; readonly env: EnvOptions; readonly files: FilesOption }
   | ({ readonly kind: 'member' } & MemberRequest)
   | { readonly kind: 'container'; readonly id: string; readonly env: EnvOptions }
   | {
@@ -33,7 +35,7 @@ export type LocalSide =
       readonly command: readonly string[]
       readonly cwd: string
       readonly env: EnvOptions
-      readonly files: boolean
+      readonly files: FilesOption
     }
 
 export interface BridgeRequest {
@@ -64,8 +66,6 @@ export interface OpenMember {
   readonly image: string
   readonly env: Readonly<Record<string, string>>
   readonly labels: Readonly<Record<string, string>>
-  /** Tar archives of the replaced container's files, base64. */
-  readonly archives: readonly string[]
 }
 
 export interface OpenBridge {
@@ -113,6 +113,8 @@ export interface EnvRequest {
 export interface BridgeFunctions {
   openBridge(request: BridgeRequest, signal: AbortSignal): Promise<OpenBridge>
   openRun(request: RunRequest, signal: AbortSignal): Promise<OpenRun>
+  /** Copies the files of the replaced container into a local container that has not started. */
+  bringFiles(id: string, container: string, signal: AbortSignal): Promise<void>
   setBridge(id: string, side: StartedSide, signal: AbortSignal): Promise<void>
   unsetBridge(id: string): Promise<void>
   closeBridge(id: string): Promise<void>

@@ -21,8 +21,8 @@ import { withDeadline } from '../support/deadline.ts'
 import { ClusterTestError } from '../support/errors.ts'
 import { formatList } from '../support/format.ts'
 import { bracketed } from '../support/ip-range.ts'
-import type { Bridging } from './bridging.ts'
 import { connectServices } from './connect-services.ts'
+import type { TestBridges } from './test-bridges.ts'
 
 /** A name that an editor completes, and any other. */
 type Known<Names extends string> = Names | (string & {})
@@ -141,7 +141,7 @@ const raiseTimeout = 'Raise its option "timeout".'
 export function createTestCluster<Seeded extends string>(
   held: HeldLease,
   kube: KubeClient,
-  bridging: Bridging,
+  bridges: TestBridges,
   stack: StackOptions = {},
 ): TestCluster<Seeded> {
   const { name, namespace: suiteNamespace, kubeconfigPath } = held.lease
@@ -218,12 +218,12 @@ export function createTestCluster<Seeded extends string>(
     get: async <T extends object>(workload: string, { namespace = suiteNamespace }: InNamespace = {}) =>
       (await readWorkload(kube, namespace, workload)) as unknown as T,
     apply: (manifests, { timeout = 120_000 } = {}) => held.apply(manifests, timeout),
-    bridge: (workload, options) => bridging.bridge(workload, options),
+    bridge: (workload, options) => bridges.bridge(workload, options),
     async env(workload, { namespace, containerName, ...env } = {}) {
       checkEnv('env', env)
       return held.bridges.readEnv({ workload, namespace, containerName, env }, held.signal)
     },
-    run: (options) => bridging.run(options),
+    run: (options) => bridges.run(options),
   }
 
   async function firstPod(namespace: string, workload: string) {

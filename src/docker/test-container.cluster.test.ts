@@ -24,7 +24,16 @@ afterAll(async () => {
 })
 
 const start = (line: string, configure: (container: GenericContainer) => GenericContainer) =>
-  startTestContainer({ image, holder, env: {}, labels: { [label]: '' }, command: ['sh', '-c', line], mount: {}, archives: [], configure })
+  startTestContainer({
+    image,
+    holder,
+    env: {},
+    labels: { [label]: '' },
+    command: ['sh', '-c', line],
+    mount: {},
+    onCreated: async () => {},
+    configure,
+  })
 const ready = (container: GenericContainer) => container.withStartupTimeout(60_000).withWaitStrategy(Wait.forLogMessage('all is ready'))
 
 test('a container that ends without the line that is waited for fails at once, with its exit code and what it printed', async () => {

@@ -1,5 +1,3 @@
-import { Readable } from 'node:stream'
-
 import type Dockerode from 'dockerode'
 import { type ContainerRuntimeClient, GenericContainer, type StartedTestContainer, type WaitStrategy } from 'testcontainers'
 
@@ -19,19 +17,17 @@ export interface TestContainerOptions {
   readonly entrypoint?: readonly string[] | undefined
   /** Folder on the host to path in the container. */
   readonly mount: Readonly<Record<string, string>>
-  /** Put into the container before it starts. */
-  readonly archives: readonly Buffer[]
+  /** Called with its id before it starts. */
+  readonly onCreated: (id: string) => Promise<void>
   readonly configure?: ((container: GenericContainer) => GenericContainer) | undefined
 }
 
 /** Starts a container through testcontainers, so that its wait strategies, logs and copy functions are the user's. */
 export async function startTestContainer(options: TestContainerOptions): Promise<StartedTestContainer> {
   // Without testcontainers' own reaper: the labels say who removes it.
-  const container = new TellingContainer(options.image).withAutoCleanup(false)
+  const container = new LocalContainer(options.image, options.onCreated).withAutoCleanup(false)
   if (options.command) container.withCommand([...options.command])
   if (options.entrypoint) container.withEntrypoint([...options.entrypoint])
-  if (options.archives.length > 0)
-    container.withCopyArchivesToContainer(options.archives.map((tar) => ({ tar: Readable.from([tar]), target: '/' })))
   container.withBindMounts(Object.entries(options.mount).map(([source, target]) => ({ source, target, mode: 'rw' })))
   const configured = options.configure?.(container) ?? container
   return configured
@@ -42,7 +38,14 @@ export async function startTestContainer(options: TestContainerOptions): Promise
 }
 
 /** Where the wait for it fails, the error has how it has ended and what it printed: testcontainers removes it before anybody could look. */
-class TellingContainer extends GenericContainer {
+class LocalContainer extends GenericContainer {
+  protected override readonly containerCreated: (id: string) => Promise<void>
+
+  constructor(image: string, onCreated: (id: string) => Promise<void>) {
+    super(image)
+    this.containerCreated = onCreated
+  }
+
   protected override async selectWaitStrategy(
     client: ContainerRuntimeClient,
     inspected: Dockerode.ContainerInspectInfo,

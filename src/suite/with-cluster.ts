@@ -17,10 +17,10 @@ import type { Bridge } from '../bridge/options.ts'
 import { installClusterNames } from '../bridge/side/host-names.ts'
 import { leaseCluster } from '../broker/client.ts'
 import type { BrokerAddress } from '../broker/lease.ts'
-import { createBridging } from '../client/bridging.ts'
+import { type SuiteBridges, checkSuiteBridges, describeBridged, sourcesOf } from '../client/bridge-option.ts'
 import type { Inferring, ServicesOf } from '../client/define-stack.ts'
 import { runSeedFunctions } from '../client/run-seed-functions.ts'
-import { type SuiteBridges, checkSuiteBridges, describeBridged, sourcesOf } from '../client/suite-bridges.ts'
+import { createTestBridges } from '../client/test-bridges.ts'
 import { type RequestService, type TestCluster, createRequest, createTestCluster } from '../client/test-cluster.ts'
 import { createKubeClient } from '../kube/client.ts'
 import {
@@ -119,24 +119,24 @@ export function withCluster(
       const held = owned.use(lease)
       const kube = createKubeClient(await readFile(held.lease.kubeconfigPath, 'utf8'))
       owned.use(installClusterNames(() => held.lease.addresses, held.lease.namespace))
-      const bridging = owned.use(createBridging(held, folder))
-      const cluster = createTestCluster(held, kube, bridging, clusterOptions)
+      const testBridges = owned.use(createTestBridges(held, folder))
+      const cluster = createTestCluster(held, kube, testBridges, clusterOptions)
       const bridges: Record<string, Bridge> = {}
-      for (const [workload, { standIn: _, ...side }] of Object.entries(bridge)) bridges[workload] = await bridging.bridge(workload, side)
+      for (const [workload, { standIn: _, ...side }] of Object.entries(bridge)) bridges[workload] = await testBridges.bridge(workload, side)
       await runSeedFunctions(clusterOptions, cluster, kube)
       running = {
         cluster,
         bridges,
         setup: held.lease.setup,
         request: createRequest(cluster),
-        report: createFailureReport(name, kube, held, () => bridging.requests()),
+        report: createFailureReport(name, kube, held, () => testBridges.requests()),
       }
       try {
         await runSuite()
       } finally {
         running = undefined
         if (hasFailed(suite)) held.fail()
-        held.remember(bridging.requests())
+        held.remember(testBridges.requests())
       }
     }
     // Without a limit of vitest's: the broker's deadline ends the set-up, and waiting for a slot must not.

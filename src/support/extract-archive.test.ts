@@ -1,7 +1,7 @@
 import { mkdir, mkdtemp, readFile, readdir, rm, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { buffer } from 'node:stream/consumers'
+import { Readable } from 'node:stream'
 
 import { pack } from 'tar-fs'
 import { afterEach, beforeEach, expect, test } from 'vitest'
@@ -26,18 +26,18 @@ interface Entry {
   readonly text?: string
 }
 
-async function archive(...entries: readonly Entry[]): Promise<Buffer> {
+function archive(...entries: readonly Entry[]): Readable {
   const tar = pack(folder, { entries: [], finalize: false })
   for (const { text = '', ...header } of entries) tar.entry(header, text)
   tar.finalize()
-  return buffer(tar)
+  return Readable.from(tar)
 }
 
 const read = (path: string) => readFile(join(folder, path), 'utf8')
 
 test('puts files at their paths, readable by their owner alone whatever their mode was', async () => {
   await extractArchive(
-    await archive({ name: './etc/settings', type: 'directory', mode: 0o555 }, { name: './etc/settings/a.json', mode: 0, text: '{}' }),
+    archive({ name: './etc/settings', type: 'directory', mode: 0o555 }, { name: './etc/settings/a.json', mode: 0, text: '{}' }),
     folder,
   )
   expect(await read('etc/settings/a.json')).toBe('{}')
@@ -46,14 +46,14 @@ test('puts files at their paths, readable by their owner alone whatever their mo
 })
 
 test('replaces a file that nobody may write to, and leaves the others', async () => {
-  await extractArchive(await archive({ name: 'a', mode: 0o400, text: '1' }, { name: 'b', text: '2' }), folder)
-  await extractArchive(await archive({ name: 'a', mode: 0o400, text: '3' }), folder)
+  await extractArchive(archive({ name: 'a', mode: 0o400, text: '1' }, { name: 'b', text: '2' }), folder)
+  await extractArchive(archive({ name: 'a', mode: 0o400, text: '3' }), folder)
   expect([await read('a'), await read('b')]).toEqual(['3', '2'])
 })
 
 test('links lead to where they did in the container, also through each other', async () => {
   await extractArchive(
-    await archive(
+    archive(
       { name: 'data/v1', type: 'directory' },
       { name: 'data/v1/file', text: 'v1' },
       { name: 'data/current', type: 'symlink', linkname: '/data/v1' },
@@ -67,7 +67,7 @@ test('links lead to where they did in the container, also through each other', a
 })
 
 test('leaves out what is no file, folder or link', async () => {
-  await extractArchive(await archive({ name: 'pipe', type: 'fifo' }, { name: 'file', text: '1' }), folder)
+  await extractArchive(archive({ name: 'pipe', type: 'fifo' }, { name: 'file', text: '1' }), folder)
   expect(await readdir(folder)).toEqual(['file'])
 })
 
@@ -107,7 +107,7 @@ test.for([
     ],
   ],
 ] as const)('%s writes nothing outside', async ([, entries]) => {
-  const refused = await extractArchive(await archive(...entries), folder).catch((error: Error) => error.message)
+  const refused = await extractArchive(archive(...entries), folder).catch((error: Error) => error.message)
   expect(refused ?? '').toMatch(/^$|is not a valid path$/)
   expect(await readdir(parent)).toEqual(['root'])
   expect(await readdir(tmpdir())).not.toContain('evil')
@@ -120,9 +120,9 @@ test('no link shows a file from outside', async () => {
     { name: 'absolute', type: 'symlink', linkname: secret },
     { name: 'deep/relative', type: 'symlink', linkname: '../../secret' },
   ] as const
-  await extractArchive(await archive(...links), folder)
+  await extractArchive(archive(...links), folder)
   for (const { name } of links) await expect(stat(join(folder, name))).rejects.toThrow('ENOENT')
-  await expect(archive({ name: 'hard', type: 'link', linkname: '../secret' }).then((each) => extractArchive(each, folder))).rejects.toThrow(
+  await expect(extractArchive(archive({ name: 'hard', type: 'link', linkname: '../secret' }), folder)).rejects.toThrow(
     'not a valid hardlink',
   )
 })

@@ -1,6 +1,6 @@
 import { mkdir, mkdtemp, readdir, realpath, rename, rm } from 'node:fs/promises'
 import { join, posix } from 'node:path'
-import { Readable } from 'node:stream'
+import type { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 
 import { extract } from 'tar-fs'
@@ -9,13 +9,13 @@ import { extract } from 'tar-fs'
  * Extracts a tar archive, whoever made it: nothing is written outside the folder, and no link leads out of it. Links are
  * read as if the folder were the root. All becomes the user's own and readable; each file is replaced at once.
  */
-export async function extractArchive(archive: Buffer, folder: string): Promise<void> {
+export async function extractArchive(archive: Readable, folder: string): Promise<void> {
   const staging = await realpath(await mkdtemp(`${folder}.`))
   try {
     // tar-fs takes no link that leads to a link, as libraries have them; keepInside is what makes links harmless.
     const links = { map: keepInside, validateSymlinks: false }
     const modes = { chown: false, dmode: 0o700, fmode: 0o400 }
-    await pipeline(Readable.from([archive]), extract(staging, { ...links, ...modes, strict: false }))
+    await pipeline(archive, extract(staging, { ...links, ...modes, strict: false }))
     await moveInto(staging, folder)
   } finally {
     await rm(staging, { recursive: true, force: true })

@@ -1,5 +1,8 @@
+import { Readable } from 'node:stream'
+import { buffer } from 'node:stream/consumers'
+
 import type { Docker } from '../../docker/docker.ts'
-import { execForBytes } from '../../docker/exec.ts'
+import { execForStream } from '../../docker/exec.ts'
 import type { Pod } from '../../kube/types.ts'
 import { ClusterTestError, messageOf } from '../../support/errors.ts'
 import type { BridgeTarget } from '../rules/target.ts'
@@ -51,27 +54,33 @@ export async function readEnv(docker: Docker, container: RunningContainer): Prom
   return Object.fromEntries(entries.map((entry) => [entry.slice(0, entry.indexOf('=')), entry.slice(entry.indexOf('=') + 1)]))
 }
 
-/** What is mounted into the container, as tar archives with the container's own paths. Links of projected volumes are followed. */
-export async function readFiles(
+/**
+ * What is mounted into the container at these places, as a tar archive with the container's own paths. Links of projected volumes
+ * are followed.
+ * @param mounts projected ones, or others
+ */
+export function streamFiles(docker: Docker, container: RunningContainer, mounts: readonly ContainerMount[], signal: AbortSignal): Readable {
+  const follow = mounts.every(({ isProjected }) => isProjected)
+  return streamFromProcess(docker, container, archiveScript(mounts, { follow }), { signal })
+}
+
+/** Bytes of the files in each of these places. */
+export async function measureMounts(
   docker: Docker,
   container: RunningContainer,
   mounts: readonly ContainerMount[],
-): Promise<readonly Buffer[]> {
-  if (mounts.length === 0) return []
-  const projected = mounts.filter(({ isProjected }) => isProjected)
-  const others = mounts.filter(({ isProjected }) => !isProjected)
-  const [followed, kept] = await Promise.all([
-    runAtProcess(docker, container, archiveScript(projected, { follow: true })),
-    runAtProcess(docker, container, archiveScript(others, { follow: false })),
-  ])
-  return [followed, kept].filter(({ length }) => length > 0)
+): Promise<readonly number[]> {
+  const paths = mounts.map(({ path }) => quote(path)).join(' ')
+  const sum = `find "$(resolve "$path")" -xdev -type f -exec stat -c %s {} + 2>/dev/null | awk '{ sum += $1 } END { printf "%.0f\\n", sum }'`
+  const printed = await runAtProcess(docker, container, `${resolve}\nfor path in ${paths}; do ${sum}; done`)
+  return printed.toString().trim().split('\n').map(Number)
 }
 
 /** Changes with every update that kubelet makes to the projected volumes. undefined when the container has ended. */
 export async function readVersion(docker: Docker, container: RunningContainer): Promise<string | undefined> {
   const paths = container.mounts.filter(({ isProjected }) => isProjected).map(({ path }) => quote(path))
   const script = `${resolve}\necho ${container.id}\nfor path in ${paths.join(' ')}; do readlink $(resolve "$path")/..data; done; :`
-  return (await runAtProcess(docker, container, script, 0)).toString() || undefined
+  return (await runAtProcess(docker, container, script, { codeIfEnded: 0 })).toString() || undefined
 }
 
 /**
@@ -94,9 +103,8 @@ resolve() {
   echo "/proc/$pid/root$out"
 }`
 
-/** A folder of links gives the archive the container's own paths. `.` at the end of a path keeps tar from storing such a link itself. */
+/** A folder of links gives the archive the container's own paths; one without entries is two blocks of zeros. `.` at the end of a path keeps tar from storing such a link itself. */
 function archiveScript(mounts: readonly ContainerMount[], { follow }: { readonly follow: boolean }): string {
-  if (mounts.length === 0) return ':'
   // Of a projected volume only what it shows: the versions behind the links start with two dots.
   const add = follow
     ? `if [ -d "$source" ]; then
@@ -112,7 +120,7 @@ for path in ${mounts.map(({ path }) => quote(path)).join(' ')}; do
   ln -s "$source" "$stage$path"
   ${add}
 done
-[ $# = 0 ] || tar -C "$stage" ${follow ? '-ch' : '-c'} -f - "$@"
+if [ $# = 0 ]; then head -c 1024 /dev/zero; else tar -C "$stage" ${follow ? '-ch' : '-c'} -f - "$@"; fi
 code=$?
 rm -rf "$stage"
 exit $code`
@@ -121,20 +129,42 @@ exit $code`
 /** containerd keeps there what it knows of each running container (io.containerd.runtime.v2, "Bundles"). */
 const tasks = '/run/k3s/containerd/io.containerd.runtime.v2.task/k8s.io'
 
-/** @param codeIfEnded exit code where the container has no process any more */
-async function runAtProcess(docker: Docker, { node, id, pod }: RunningContainer, script: string, codeIfEnded = 3): Promise<Buffer> {
+interface RunOptions {
+  readonly signal?: AbortSignal
+  /** Exit code where the container has no process any more. @default 3 */
+  readonly codeIfEnded?: number
+}
+
+async function runAtProcess(docker: Docker, container: RunningContainer, script: string, options?: RunOptions): Promise<Buffer> {
+  return buffer(streamFromProcess(docker, container, script, options))
+}
+
+/** What a script prints on the container's node, which finds the process of the container as `$pid`. */
+function streamFromProcess(
+  docker: Docker,
+  { node, id, pod }: RunningContainer,
+  script: string,
+  { signal, codeIfEnded = 3 }: RunOptions = {},
+): Readable {
   // crictl takes a tenth of a second; the file goes with the container.
   const find = `{ read -r pid < ${tasks}/${id}/init.pid; } 2>/dev/null || pid=$(crictl inspect --output go-template --template '{{.info.pid}}' ${id} 2>/dev/null)
 [ "\${pid:-0}" -gt 0 ] && [ -e /proc/$pid ] || exit ${codeIfEnded}`
-  try {
-    return await execForBytes(docker, node, ['sh', '-c', `${find}\n${script}`])
-  } catch (error) {
-    throw new ClusterTestError(
+  const explain = (error: unknown) => {
+    signal?.throwIfAborted()
+    return new ClusterTestError(
       'ERR_BRIDGE_LOCAL_FAILED',
       `The environment and the files of pod "${pod.metadata!.name}" could not be read on node "${node}": ${messageOf(error)}`,
       { cause: error, hint: 'The container may just have been restarted: look at its log.' },
     )
   }
+  async function* run(): AsyncGenerator<Buffer> {
+    try {
+      yield* await execForStream(docker, node, ['sh', '-c', `${find}\n${script}`], signal && { signal })
+    } catch (error) {
+      throw explain(error)
+    }
+  }
+  return Readable.from(run())
 }
 
 function quote(text: string): string {

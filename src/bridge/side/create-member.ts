@@ -3,7 +3,7 @@ import type { BridgeParts } from '../parts.ts'
 import type { MemberRequest, OpenMember } from '../requests.ts'
 import { takePodAddress } from '../rules/pod-address.ts'
 import { type BridgeTarget, findTarget } from '../rules/target.ts'
-import { type RunningContainer, findRunning, readFiles } from './container-facts.ts'
+import { type RunningContainer, findRunning } from './container-facts.ts'
 import { startMember } from './member.ts'
 
 /** Where the environment and the files come from: nothing runs yet when the workload is scaled to none. */
@@ -38,12 +38,11 @@ export async function createMember(
   },
 ): Promise<OpenMember> {
   const { docker, cluster, network } = parts
-  const { publish, files } = request
-  const [image, member, selected, archives] = await together(signal, [
+  const { publish } = request
+  const [image, member, selected] = await together(signal, [
     (abort) => parts.prepareImage(request.image, abort),
     async (abort) => cleanup.use(await startMember({ docker, cluster, network, namespace, publish, signal: abort })),
     () => env,
-    async () => (source && files ? readFiles(docker, source, source.mounts) : []),
   ])
   const podAddress = Object.values(selected).find((value) => value === source?.pod.status?.podIP)
   if (podAddress) await takePodAddress(docker, member.holder, podAddress, cluster.nodes.find(({ name }) => name === source!.node)!.address)
@@ -56,6 +55,5 @@ export async function createMember(
     image,
     env: selected,
     labels: cluster.labels,
-    archives: archives.map((archive) => archive.toString('base64')),
   }
 }

@@ -1,10 +1,13 @@
 import { mkdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
+import type { Readable } from 'node:stream'
 
 import { ClusterTestError, messageOf } from '../../support/errors.ts'
 import { extractArchive } from '../../support/extract-archive.ts'
 import type { BridgeParts } from '../parts.ts'
-import { type RunningContainer, readFiles } from './container-facts.ts'
+import type { FilesOption } from '../requests.ts'
+import type { RunningContainer } from './container-facts.ts'
+import { copyFiles } from './copy-files.ts'
 import { keepFilesCurrent } from './refresh-files.ts'
 
 /** What is mounted into the replaced container, on the host, in a folder that nobody else can read. */
@@ -13,20 +16,26 @@ export interface HostFiles extends AsyncDisposable {
   readonly root: string
 }
 
+interface HostFilesOptions {
+  /** Of the bridge. */
+  readonly id: string
+  readonly source: RunningContainer | undefined
+  readonly files: FilesOption
+  readonly signal: AbortSignal
+}
+
 /** An empty folder where the workload has no pod. It is in the folder of the run, so that it goes with it, however that ends. */
-export async function startHostFiles(parts: BridgeParts, id: string, source: RunningContainer | undefined): Promise<HostFiles> {
+export async function startHostFiles(parts: BridgeParts, { id, source, files, signal }: HostFilesOptions): Promise<HostFiles> {
   await using cleanup = new AsyncDisposableStack()
   const root = join(parts.folder, `bridge-${id}`)
   await mkdir(root, { mode: 0o700 })
   cleanup.defer(() => rm(root, { recursive: true, force: true }))
-  if (source) {
-    for (const archive of await readFiles(parts.docker, source, source.mounts)) await put(archive)
-    cleanup.use(keepFilesCurrent(parts, source, put))
-  }
+  await copyFiles(parts, source, files, put, signal)
+  if (source) cleanup.use(keepFilesCurrent(parts, source, put))
   const owned = cleanup.move()
   return { root, [Symbol.asyncDispose]: () => owned.disposeAsync() }
 
-  async function put(archive: Buffer): Promise<void> {
+  async function put(archive: Readable): Promise<void> {
     try {
       await extractArchive(archive, root)
     } catch (error) {

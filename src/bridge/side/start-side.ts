@@ -5,13 +5,14 @@ import type { PortMapping } from '../rules/ports.ts'
 import type { Forward } from '../rules/rules.ts'
 import type { BridgeTarget } from '../rules/target.ts'
 import type { RunningContainer } from './container-facts.ts'
+import { copyFiles, putInto } from './copy-files.ts'
 import { createMember } from './create-member.ts'
 import { bringFromPod } from './from-pod.ts'
 import { startHostFiles } from './host-files.ts'
 import { checkHostPath, startHostProcess } from './host-process.ts'
 import { joinContainer } from './join-container.ts'
 import { reachLoopback, waitForListeners } from './member.ts'
-import { keepFilesCurrent, putInto } from './refresh-files.ts'
+import { keepFilesCurrent } from './refresh-files.ts'
 
 /** What answers in place of the pods, as far as the owner of the cluster has to do with it. */
 export interface Side {
@@ -19,6 +20,8 @@ export interface Side {
   readonly member?: OpenMember
   /** Folder on the host with the files of the replaced container. */
   readonly root?: string | undefined
+  /** Copies the files of the replaced container into a local container. */
+  bringFiles(container: string, signal: AbortSignal): Promise<void>
   /** Resolves when it listens, to where each port leads. What belongs to the bridge from then on goes into `owned`. */
   listen(started: StartedSide, owned: AsyncDisposableStack, signal: AbortSignal): Promise<readonly Forward[]>
   /** What a process on the host has printed. */
@@ -59,6 +62,9 @@ export async function startSide(parts: BridgeParts, options: SideOptions): Promi
   }
 }
 
+/** Nothing to copy into, and nothing that prints. */
+const noContainer = { bringFiles: async () => {}, output: () => '' }
+
 async function startContainerSide(parts: BridgeParts, side: Kind<'member'>, options: SideOptions): Promise<Side> {
   const { docker } = parts
   const { request, ports, source } = options
@@ -67,6 +73,7 @@ async function startContainerSide(parts: BridgeParts, side: Kind<'member'>, opti
   await bringPorts(parts, options, holder)
   return {
     member,
+    bringFiles: (container, signal) => copyFiles(parts, source, side.files, putInto(docker, container), signal),
     async listen({ container = '' }, owned, signal) {
       const what = `The local container for "${request.workload}"`
       const onLoopback = await waitForListeners(docker, holder, ports, { container, what, timeout: request.timeout, signal })
@@ -82,11 +89,11 @@ async function startContainerSide(parts: BridgeParts, side: Kind<'member'>, opti
 
 async function startCommandSide(parts: BridgeParts, side: Kind<'command'>, options: SideOptions): Promise<Side> {
   const { request, ports, namespace, cleanup, signal } = options
-  const root = await bringFiles(parts, side, options)
+  const root = await bringHostFiles(parts, side, options)
   await bringPorts(parts, options)
   const env = { ...(await options.env), ...(root !== undefined && { VITEST_KUBERNETES_ROOT: root }) }
   const process = cleanup.use(await startHostProcess(parts, { ...side, env, ports, namespace, timeout: request.timeout, signal }))
-  return { root, listen: async () => process.forwards, output: () => process.output() }
+  return { ...noContainer, root, listen: async () => process.forwards, output: () => process.output() }
 }
 
 async function joinRunningSide(
@@ -95,21 +102,21 @@ async function joinRunningSide(
   { request, ports, cleanup, signal }: SideOptions,
 ): Promise<Side> {
   const joined = cleanup.use(await joinContainer(parts, side.id, ports, request.timeout, signal))
-  return { listen: async () => forwardTo(parts, joined, ports), output: () => '' }
+  return { ...noContainer, listen: async () => forwardTo(parts, joined, ports) }
 }
 
 async function startServerSide(parts: BridgeParts, side: Kind<'server'>, options: SideOptions): Promise<Side> {
-  const root = await bringFiles(parts, side, options)
+  const root = await bringHostFiles(parts, side, options)
   await bringPorts(parts, options)
-  return { root, listen: async ({ forwards = [] }) => forwards, output: () => '' }
+  return { ...noContainer, root, listen: async ({ forwards = [] }) => forwards }
 }
 
-async function bringFiles(
+async function bringHostFiles(
   parts: BridgeParts,
   { files }: Kind<'command'> | Kind<'server'>,
-  { id, source, cleanup }: SideOptions,
+  { id, source, cleanup, signal }: SideOptions,
 ): Promise<string | undefined> {
-  return files ? cleanup.use(await startHostFiles(parts, id, source)).root : undefined
+  return files ? cleanup.use(await startHostFiles(parts, { id, source, files, signal })).root : undefined
 }
 
 async function bringPorts(parts: BridgeParts, { request, target, cleanup }: SideOptions, holder?: string): Promise<void> {

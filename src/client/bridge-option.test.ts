@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 
-import { checkSuiteBridges, describeBridged } from './suite-bridges.ts'
+import { checkSuiteBridges, describeBridged } from './bridge-option.ts'
 
 test('names the local image as manifests may', () => {
   const server = () => {}
@@ -23,5 +23,8 @@ test('names the local image as manifests may', () => {
 test('says which option cannot be meant', () => {
   expect(() => checkSuiteBridges({ bridge: { 'deployment/a': { build: '.', standIn: 'yes' as never } } })).toThrow(
     'Expected option `bridge["deployment/a"].standIn` to be a boolean, got "yes" (string).',
+  )
+  expect(() => checkSuiteBridges({ bridge: { 'deployment/a': { server: () => {}, ports: { http: 80 } } as never } })).toThrow(
+    'Option `ports` means nothing for the bridge of "deployment/a".',
   )
 })

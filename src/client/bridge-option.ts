@@ -4,6 +4,7 @@ import type { SuiteBridgeOptions } from '../bridge/options.ts'
 import type { BridgedWorkload } from '../bridge/stand-in.ts'
 import { checkOption } from '../stack/check-option.ts'
 import { parseImageName } from '../stack/images/image-names.ts'
+import { bridgeRequest } from './bridge-request.ts'
 
 /** Bridges that are set up with the suite, by workload, and end with it. */
 export interface SuiteBridges {
@@ -13,8 +14,10 @@ export interface SuiteBridges {
 
 /** @throws ClusterTestError `ERR_OPTIONS_INVALID` that names the option and the value */
 export function checkSuiteBridges({ bridge = {} }: SuiteBridges): void {
-  for (const [workload, side] of Object.entries(bridge))
-    checkOption(`bridge["${workload}"].standIn`, 'a boolean', side.standIn, (value) => typeof value === 'boolean')
+  for (const [workload, { standIn, ...side }] of Object.entries(bridge)) {
+    checkOption(`bridge["${workload}"].standIn`, 'a boolean', standIn, (value) => typeof value === 'boolean')
+    bridgeRequest(workload, side, '.')
+  }
 }
 
 /** @param folder of the test file */
