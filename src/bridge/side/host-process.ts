@@ -4,16 +4,16 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 
 import { execInContainer } from '../../docker/exec.ts'
-import { ClusterTestError, messageOf } from '../../support/errors.ts'
+import { ClusterTestError, type ErrorCode, messageOf } from '../../support/errors.ts'
 import { lastLines } from '../../support/format.ts'
 import { bracketed } from '../../support/ip-range.ts'
 import { poll } from '../../support/poll.ts'
 import type { BridgeParts } from '../parts.ts'
 import type { PortMapping } from '../rules/ports.ts'
 import type { Forward } from '../rules/rules.ts'
-import { startForwarder } from './forwarder.ts'
 import { namesForProcess } from './host-env.ts'
-import { parseListeners } from './member.ts'
+import { forwardPorts, listensOn } from './host-forwards.ts'
+import { type Listener, parseListeners } from './member.ts'
 import { trackGroup } from './process-group.ts'
 
 export interface HostProcessOptions {
@@ -33,93 +33,18 @@ export interface HostProcess extends AsyncDisposable {
 
 /** Starts a program on the host and resolves when it listens, and the cluster's network can reach it. */
 export async function startHostProcess(parts: BridgeParts, options: HostProcessOptions): Promise<HostProcess> {
-  const { command, cwd, ports, timeout, signal } = options
-  const text = command.join(' ')
-  const taken = ports.filter(({ local }) => local > 0)
-  const before = await readListeners()
-  const busy = taken.find(({ local, protocol }) => before.some((each) => each.port === local && each.protocol === protocol))
-  if (busy)
-    throw new ClusterTestError(
-      'ERR_BRIDGE_LOCAL_FAILED',
-      `Port ${busy.local}, on which "${text}" is to listen, is in use on this machine.`,
-      {
-        hint: `See who has it: ss -lptn 'sport = :${busy.local}'. Or let the command listen elsewhere, with ports: { ${busy.port}: … }.`,
-      },
-    )
-
+  const { command, ports } = options
+  refuseBusyPort(command.join(' '), ports, await readListeners())
   await using cleanup = new AsyncDisposableStack()
-  let output = ''
-  const child = spawn(command[0]!, command.slice(1), {
-    cwd,
-    env: { ...process.env, ...namesForProcess(command, options.env, parts.addresses(), options.namespace) },
-    stdio: ['ignore', 'pipe', 'pipe'],
-    // A group of its own: npm and watchers start further processes.
-    detached: true,
-  })
-  const ended = new Promise<string>((resolve) => {
-    child.once('error', (error) => resolve(`could not be started: ${error.message}`))
-    child.once('close', (code, by) => resolve(by ? `was ended by ${by}` : `ended with exit code ${code}`))
-  })
-  let isOver = false
-  let isWanted = false
-  void (async () => {
-    const why = await ended
-    isOver = true
-    if (isWanted) parts.onProblem(endedEarly(text, why, output))
-  })()
-  for (const stream of [child.stdout, child.stderr])
-    stream.setEncoding('utf8').on('data', (chunk: string) => (output = (output + chunk).slice(-100_000)))
-  if (child.pid) {
-    // Whoever has left the group may hold the pipes for ever.
-    cleanup.defer(() => [child.stdout, child.stderr].forEach((stream) => stream.destroy()))
-    const exited = new Promise((resolve) => child.once('exit', resolve))
-    cleanup.use(trackGroup({ pid: child.pid, ended: exited, track: parts.trackChild }))
-  }
-
-  const deadline = performance.now() + timeout
-  const listening = await poll(
-    async () => {
-      const now = await readListeners()
-      const missing = ports.filter(({ local, protocol }) => !now.some((each) => each.port === local && each.protocol === protocol))
-      if (missing.length === 0) return now
-      const tail = lastLines(output)
-      const why = isOver
-        ? `${await ended} before it listened`
-        : performance.now() > deadline
-          ? `did not listen within ${timeout} ms`
-          : undefined
-      if (!why) return undefined
-      throw new ClusterTestError(
-        isOver ? 'ERR_BRIDGE_LOCAL_FAILED' : 'ERR_BRIDGE_NOT_LISTENING',
-        `Command "${text}" ${why} on port ${missing.map(({ local }) => local).join(', ')}.${tail && `\n${tail}`}`,
-        { hint: 'Map the ports of the pods to those that it listens on: ports: { 8080: 3000 }.' },
-      )
-    },
-    { interval: 25, signal },
-  )
-  const forwards: Forward[] = []
-  const { gateway, gateway6 } = parts.network
-  for (const { port, protocol, local } of ports) {
-    const own = listening.filter((each) => each.port === local && each.protocol === protocol)
-    for (const address of gateway6 ? [gateway, gateway6] : [gateway]) {
-      const isDirect = own.some(({ isLoopback, isIPv6 }) => !isLoopback && (isIPv6 || address === gateway))
-      if (isDirect) forwards.push({ protocol, port, address, targetPort: local })
-      else if (protocol === 'tcp') {
-        const forwarder = cleanup.use(await startForwarder({ host: address, port: 0 }, () => ({ host: 'localhost', port: local })))
-        forwards.push({ protocol, port, address, targetPort: forwarder.port })
-      }
-      // Over IPv6 what is left out is refused, which is all that a program without it can do.
-      else if (address === gateway)
-        throw new ClusterTestError('ERR_BRIDGE_NOT_LISTENING', `Command "${text}" takes datagrams for port ${local} on loopback only.`, {
-          hint: 'Let it bind to 0.0.0.0. Connections are passed on to loopback, datagrams are not.',
-        })
-    }
-  }
+  const program = cleanup.use(startProgram(parts, options))
+  const listeners = await untilListening(program, options)
+  const forwards = await forwardPorts(ports, { program: program.text, listeners, network: parts.network, cleanup })
   const owned = cleanup.move()
-  isWanted = true
+  let isWanted = true
+  void program.ended.then((why) => isWanted && parts.onProblem(endedEarly(program, why)))
   return {
     forwards,
-    output: () => output,
+    output: () => program.output(),
     async [Symbol.asyncDispose]() {
       isWanted = false
       await owned.disposeAsync()
@@ -127,12 +52,96 @@ export async function startHostProcess(parts: BridgeParts, options: HostProcessO
   }
 }
 
-function endedEarly(text: string, why: string, output: string): ClusterTestError {
-  const tail = lastLines(output)
-  return new ClusterTestError('ERR_BRIDGE_LOCAL_FAILED', `Command "${text}" ${why} while it was bridged.${tail && `\n${tail}`}`)
+function refuseBusyPort(text: string, ports: readonly PortMapping[], listeners: readonly Listener[]): void {
+  const busy = ports.find((port) => port.local > 0 && listeners.some(listensOn(port)))
+  if (!busy) return
+  throw new ClusterTestError('ERR_BRIDGE_LOCAL_FAILED', `Port ${busy.local}, on which "${text}" is to listen, is in use on this machine.`, {
+    hint: `See who has it: ss -lptn 'sport = :${busy.local}'. Or let the command listen elsewhere, with ports: { ${busy.port}: … }.`,
+  })
 }
 
-async function readListeners() {
+/** Disposal ends it, with all that it has started. */
+interface Program extends AsyncDisposable {
+  /** As the user wrote it, for errors. */
+  readonly text: string
+  /** How it has ended; undefined as long as it runs. */
+  readonly ending: string | undefined
+  readonly ended: Promise<string>
+  /** The end of what it has printed. */
+  output(): string
+}
+
+function startProgram(parts: BridgeParts, { command, cwd, env, namespace }: HostProcessOptions): Program {
+  const child = spawn(command[0]!, command.slice(1), {
+    cwd,
+    env: { ...process.env, ...namesForProcess(command, env, parts.addresses(), namespace) },
+    stdio: ['ignore', 'pipe', 'pipe'],
+    // A group of its own: npm and watchers start further processes.
+    detached: true,
+  })
+  let output = ''
+  for (const stream of [child.stdout, child.stderr])
+    stream.setEncoding('utf8').on('data', (chunk: string) => (output = (output + chunk).slice(-100_000)))
+  let ending: string | undefined
+  const ended = new Promise<string>((resolve) => {
+    child.once('error', (error) => resolve((ending = `could not be started: ${error.message}`)))
+    child.once('close', (code, by) => resolve((ending = by ? `was ended by ${by}` : `ended with exit code ${code}`)))
+  })
+  const owned = new AsyncDisposableStack()
+  if (child.pid) {
+    // Whoever has left the group may hold the pipes for ever.
+    owned.defer(() => [child.stdout, child.stderr].forEach((stream) => stream.destroy()))
+    const exited = new Promise((resolve) => child.once('exit', resolve))
+    owned.use(trackGroup({ pid: child.pid, ended: exited, track: parts.trackChild }))
+  }
+  return {
+    text: command.join(' '),
+    get ending() {
+      return ending
+    },
+    ended,
+    output: () => output,
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
+  }
+}
+
+/** Resolves to all listeners of this machine when the program has one for each port. */
+async function untilListening(
+  program: Program,
+  { ports, timeout, signal }: Pick<HostProcessOptions, 'ports' | 'timeout' | 'signal'>,
+): Promise<readonly Listener[]> {
+  const deadline = performance.now() + timeout
+  return poll(
+    async () => {
+      // Before its listeners are read: it may end in between.
+      const { ending } = program
+      const listeners = await readListeners()
+      const missing = ports.filter((port) => !listeners.some(listensOn(port)))
+      if (missing.length === 0) return listeners
+      if (ending !== undefined) throw notListening('ERR_BRIDGE_LOCAL_FAILED', program, `${ending} before it listened`, missing)
+      if (performance.now() > deadline)
+        throw notListening('ERR_BRIDGE_NOT_LISTENING', program, `did not listen within ${timeout} ms`, missing)
+      return undefined
+    },
+    { interval: 25, signal },
+  )
+}
+
+function notListening(code: ErrorCode, program: Program, why: string, missing: readonly PortMapping[]): ClusterTestError {
+  const tail = lastLines(program.output())
+  return new ClusterTestError(
+    code,
+    `Command "${program.text}" ${why} on port ${missing.map(({ local }) => local).join(', ')}.${tail && `\n${tail}`}`,
+    { hint: 'Map the ports of the pods to those that it listens on: ports: { 8080: 3000 }.' },
+  )
+}
+
+function endedEarly(program: Program, why: string): ClusterTestError {
+  const tail = lastLines(program.output())
+  return new ClusterTestError('ERR_BRIDGE_LOCAL_FAILED', `Command "${program.text}" ${why} while it was bridged.${tail && `\n${tail}`}`)
+}
+
+async function readListeners(): Promise<readonly Listener[]> {
   const tables = await Promise.all(
     ['tcp', 'tcp6', 'udp', 'udp6'].map(async (table) => `${table}\n${await readFile(`/proc/net/${table}`, 'utf8')}`),
   )

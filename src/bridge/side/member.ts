@@ -150,7 +150,7 @@ export async function reachLoopback(docker: Docker, holder: string, ports: reado
   await execInContainer(docker, holder, ['sh', '-c', `iptables-restore -w 5 --noflush <<'RULES'\n*nat\n${rules.join('\n')}\nCOMMIT\nRULES`])
 }
 
-interface Listener {
+export interface Listener {
   readonly protocol: string
   readonly port: number
   readonly isLoopback: boolean
