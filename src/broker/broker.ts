@@ -4,6 +4,7 @@ import type { Socket } from 'node:net'
 
 import type { Engine, EngineOptions } from '../engine/engine.ts'
 import { ClusterTestError, messageOf } from '../support/errors.ts'
+import { runForSuite } from '../support/suite-context.ts'
 import type { BrokerAddress, LeaseFunctions } from './lease.ts'
 import { listenForWorkers } from './listen.ts'
 import { createSession } from './session.ts'
@@ -52,7 +53,7 @@ export async function startBroker(options: EngineOptions): Promise<Broker> {
       if (!cancelled.signal.aborted) session.fail()
       await session[Symbol.asyncDispose]()
     }
-    const served = serve().catch((error: unknown) => {
+    const served = runForSuite(serve).catch((error: unknown) => {
       options.progress('run')({ kind: 'failed', step: 'teardown', text: messageOf(error) })
       // What could not be removed must not look like a green run.
       process.exitCode ||= 1
@@ -61,7 +62,7 @@ export async function startBroker(options: EngineOptions): Promise<Broker> {
       socket,
       served.finally(() => sessions.delete(socket)),
     )
-    return wire.receive
+    return (content: Buffer) => runForSuite(() => wire.receive(content))
   }
   const listener = await listenForWorkers({ token, onWorker })
 

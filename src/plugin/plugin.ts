@@ -9,6 +9,7 @@ import { createRecorder } from '../report/recorder.ts'
 import { parseSubstitutes } from '../stack/images/image-names.ts'
 import { disposeWithin } from '../support/deadline.ts'
 import { ClusterTestError, messageOf } from '../support/errors.ts'
+import { guardRun } from './guard.ts'
 import { createReporter } from './reporter.ts'
 import { rerunOnChange } from './rerun.ts'
 import { handleSignals } from './signals.ts'
@@ -104,6 +105,11 @@ async function createBroker(vitest: Vitest, options: KubernetesPluginOptions): P
     progress: createTerminalProgress((line) => vitest.logger.log(recorder.redact(line))),
     recorder,
   })
+  const guard = guardRun((error) => {
+    vitest.logger.error(recorder.redact(`An error that nobody waits for, in what is done for a suite: ${detailsOf(error)}`))
+    // It must not look like a green run.
+    process.exitCode ||= 1
+  })
   let signalled: NodeJS.Signals | undefined
   const signals =
     options.handleSignals === false
@@ -126,10 +132,15 @@ async function createBroker(vitest: Vitest, options: KubernetesPluginOptions): P
       process.exitCode ||= 1
     }
     signals?.[Symbol.dispose]()
+    guard[Symbol.dispose]()
     // As a shell reports a process that a signal ended; vitest says 1.
     if (signalled) process.exitCode = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 }[signalled as 'SIGINT']
   })
   return broker
+}
+
+function detailsOf(error: unknown): string {
+  return (error instanceof Error && error.stack) || messageOf(error)
 }
 
 function hasReporter({ config }: Vitest, name: string): boolean {
