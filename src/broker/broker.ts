@@ -1,5 +1,4 @@
 import { randomBytes } from 'node:crypto'
-import { once } from 'node:events'
 import type { Socket } from 'node:net'
 
 import type { Engine, EngineOptions } from '../engine/engine.ts'
@@ -48,7 +47,7 @@ export async function startBroker(options: EngineOptions): Promise<Broker> {
       redact: options.recorder.redact,
     })
     const serve = async () => {
-      await once(socket, 'close')
+      await new Promise((resolve) => socket.once('close', resolve))
       // A worker that ends without a word was killed, unless the run ends.
       if (!cancelled.signal.aborted) session.fail()
       await session[Symbol.asyncDispose]()
