@@ -209,6 +209,62 @@ describe.withCluster('host side', { images: ['node:24-slim'], manifests: [client
     expect(await readdir(bridge.root!)).toEqual([])
   })
 
+  test('a bridge that waits holds up neither what is asked of other workloads nor a time-out', async ({ cluster }) => {
+    const started = performance.now()
+    const waits = { command: ['sleep', '60'], containerName: 'app', ports: { http: 23_113 }, timeout: 20_000 }
+    const waiting = cluster.bridge('deployment/shop', waits).catch((error: Error) => error)
+    const never = nodeApp('never', { container: { readinessProbe: { exec: { command: ['false'] } } } }).slice(0, 1)
+    const late = cluster.apply(never, { timeout: 4_000 }).catch((error: Error) => error)
+    expect(await cluster.env('deployment/shop', { containerName: 'sidecar', include: ['WHO'] })).toEqual({ WHO: 'sidecar' })
+    expect(await late).toMatchObject({ code: 'ERR_WORKLOAD_NOT_READY' })
+    expect(performance.now() - started).toBeLessThan(15_000)
+    await kubectl(cluster, ['delete', 'deployment/never', '--wait=false'])
+    expect(await waiting).toMatchObject({ code: 'ERR_BRIDGE_NOT_LISTENING' })
+  })
+
+  test('of two bridges that start at the same time for the same port one is refused', async ({ cluster }) => {
+    const start = () => cluster.bridge('deployment/shop', { server: { http: server }, containerName: 'app' })
+    const results = await Promise.allSettled([start(), start()])
+    expect(results.map(({ status }) => status).toSorted()).toEqual(['fulfilled', 'rejected'])
+    for (const each of results) {
+      if (each.status === 'rejected') expect(each.reason).toMatchObject({ code: 'ERR_BRIDGE_ALREADY_BRIDGED' })
+      else await each.value[Symbol.asyncDispose]()
+    }
+  })
+
+  test('the environment of a bridge is that of its start, also when it is asked for after a rollout', async ({ cluster }) => {
+    await cluster.apply(nodeApp('rolled', { container: { env: [{ name: 'COLOR', value: 'blue' }] } }))
+    await using bridge = await cluster.bridge('deployment/rolled', { server })
+    await kubectl(cluster, ['set', 'env', 'deployment/rolled', 'COLOR=red'])
+    await kubectl(cluster, ['rollout', 'status', 'deployment/rolled'])
+    expect(await bridge.env()).toMatchObject({ COLOR: 'blue' })
+    expect(await cluster.env('deployment/rolled')).toMatchObject({ COLOR: 'red' })
+  })
+
+  test('a large volume is left where it is unless all are asked for', async ({ cluster }) => {
+    const size = 150e6
+    const volumes = ['big', 'small'].map((name) => ({ name, emptyDir: {} }))
+    const volumeMounts = volumes.map(({ name }) => ({ name, mountPath: `/volumes/${name}` }))
+    const script = `const fs = require('node:fs')
+    fs.writeFileSync('/volumes/small/file', 'small')
+    fs.writeFileSync('/volumes/big/file', '')
+    fs.truncateSync('/volumes/big/file', ${size})
+    require('node:http').createServer((q, r) => r.end('pod')).listen(3000)`
+    await cluster.apply(nodeApp('heavy', { container: { volumeMounts }, pod: { volumes } }, script))
+    {
+      await using bridge = await cluster.bridge('deployment/heavy', { server, files: true })
+      expect(await readdir(join(bridge.root!, 'volumes'))).toEqual(['small'])
+    }
+    {
+      await using bridge = await cluster.bridge('deployment/heavy', { server, files: 'all' })
+      expect((await stat(join(bridge.root!, 'volumes/big/file'))).size).toBe(size)
+    }
+    const listen = ['node', '-e', `require('node:http').createServer(() => {}).listen(3000)`]
+    await using bridge = await cluster.bridge('deployment/heavy', { image: 'node:24-slim', command: listen, files: 'all' })
+    const { output } = await bridge.container!.exec(['stat', '-c', '%s', '/volumes/big/file', '/volumes/small/file'])
+    expect(output.trim().split('\n')).toEqual([String(size), '5'])
+  })
+
   test('a container that crashes all the time can be bridged, though there is no moment to read its environment', async ({ cluster }) => {
     const { spec } = await cluster.get<{ spec: { template: { spec: { containers: [{ image: string }] } } } }>('deployment/client')
     const { image } = spec.template.spec.containers[0]
