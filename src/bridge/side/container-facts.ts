@@ -71,7 +71,7 @@ export async function measureMounts(
   mounts: readonly ContainerMount[],
 ): Promise<readonly number[]> {
   const paths = mounts.map(({ path }) => quote(path)).join(' ')
-  const sum = `find "$(resolve "$path")" -xdev -type f -exec stat -c %s {} + 2>/dev/null | awk '{ sum += $1 } END { printf "%.0f\\n", sum }'`
+  const sum = `find "$(resolve "$path")" -xdev -type f -exec ls -ln {} + 2>/dev/null | awk '{ sum += $5 } END { printf "%.0f\\n", sum }'`
   const printed = await runAtProcess(docker, container, `${resolve}\nfor path in ${paths}; do ${sum}; done`)
   return printed.toString().trim().split('\n').map(Number)
 }
@@ -120,7 +120,7 @@ for path in ${mounts.map(({ path }) => quote(path)).join(' ')}; do
   ln -s "$source" "$stage$path"
   ${add}
 done
-if [ $# = 0 ]; then head -c 1024 /dev/zero; else tar -C "$stage" ${follow ? '-ch' : '-c'} -f - "$@"; fi
+if [ $# = 0 ]; then dd if=/dev/zero bs=1024 count=1 2>/dev/null; else tar -C "$stage" ${follow ? '-ch' : '-c'} -f - "$@"; fi
 code=$?
 rm -rf "$stage"
 exit $code`
