@@ -17,7 +17,7 @@ export function guardRun(onError: (error: unknown) => void): Disposable {
       if (former.length > 0) return undefined
       // Without a listener the process ends.
       owned.dispose()
-      setImmediate(() => {
+      process.nextTick(() => {
         throw error
       })
     }
