@@ -12,7 +12,9 @@ import { type LocalImage, prepareImages } from '../stack/images/images.ts'
 import { applyManifests } from '../stack/manifests/apply.ts'
 import type { Manifest } from '../stack/manifests/manifests.ts'
 import { expectsEndpoints, selects } from '../stack/manifests/workloads.ts'
-import { describeReadiness, waitForReady } from '../stack/ready/wait.ts'
+import { describeReadiness } from '../stack/ready/explain-failure.ts'
+import type { Work } from '../stack/ready/may-help.ts'
+import { waitForReady } from '../stack/ready/wait.ts'
 import { type Progress, runStep } from '../support/progress.ts'
 import { together } from '../support/together.ts'
 import type { EngineParts } from './parts.ts'
@@ -61,17 +63,20 @@ export function createBringUp({ parts, plan, pooled, space, services, progress, 
     )
     space.record(applied)
     const expected = [...applied, ...(releases?.objects ?? [])]
-    let isSeeding = seeds.length > 0
+    const unfinished = new Set(seeds.flat())
+    const work = () => [...workOf(seeds, unfinished, expected), ...(releases?.work() ?? [])]
     await together(signal, [
-      (abort) => waitForAll(expected, () => isSeeding || releases?.mayCrash() === true, abort),
+      (abort) => waitForAll(expected, work, abort),
       async (abort) => releases?.install(abort),
       async (abort) => {
         for (const stage of seeds)
           await together(
             abort,
-            stage.map((planned) => (one: AbortSignal) => seed(planned, expected, one)),
+            stage.map((planned) => async (one: AbortSignal) => {
+              await seed(planned, expected, one)
+              unfinished.delete(planned)
+            }),
           )
-        isSeeding = false
       },
     ])
     await waitForRules(expected, (service) => expectsEndpoints(service, expected), signal)
@@ -95,13 +100,13 @@ export function createBringUp({ parts, plan, pooled, space, services, progress, 
     await waitForServiceRules(docker, cluster, own.filter(isMeant), signal)
   }
 
-  function waitForAll(applied: readonly KubeObject[], mayCrash: () => boolean, signal: AbortSignal): Promise<void> {
+  function waitForAll(applied: readonly KubeObject[], work: () => readonly Work[], signal: AbortSignal): Promise<void> {
     const workloads = applied.filter(isWorkload)
     const what = workloads.length === 1 ? describeObject(workloads[0]!) : `${workloads.length} workloads`
     return runStep(progress, 'wait', `${what} ready`, () =>
       waitForReady(cluster.kube, applied, {
         signal,
-        mayCrash,
+        work,
         namespaces: () => space.namespaces,
         onChange: (pending) => progress({ kind: 'start', step: 'wait', text: pending.map(describeReadiness).join('; ') }),
       }),
@@ -110,9 +115,9 @@ export function createBringUp({ parts, plan, pooled, space, services, progress, 
 
   /** As soon as the workload itself is ready: others may need its data before they are. */
   async function seed(planned: PlannedSeed, expected: readonly KubeObject[], signal: AbortSignal): Promise<void> {
-    const { kind, name } = parseWorkload(planned.workload)
-    const object = expected.find((each) => each.kind === kind && each.metadata.name === name)
-    if (object) await waitForReady(cluster.kube, [object], { signal, mayCrash: () => true, namespaces: () => space.namespaces })
+    const object = workloadOf(planned, expected)
+    // Whether it ever will be is for the wait for all of them to say.
+    if (object) await waitForReady(cluster.kube, [object], { signal, work: () => [{ after: [] }], namespaces: () => space.namespaces })
     await waitForRules(expected, (service) => object !== undefined && selects(service, object), signal)
     await expose(signal)
     await runSeed(planned, { kube: cluster.kube, namespace, addresses: services.addresses, applyJob, progress, signal })
@@ -126,6 +131,27 @@ export function createBringUp({ parts, plan, pooled, space, services, progress, 
     space.record(applied)
     await waitForReady(cluster.kube, applied, { signal, namespaces: () => space.namespaces })
   }
+}
+
+/** Seeds come stage by stage, each after its workload: until then it helps nobody. */
+function workOf(stages: SuitePlan['seeds'], unfinished: ReadonlySet<PlannedSeed>, expected: readonly KubeObject[]): readonly Work[] {
+  return stages.flatMap((stage, index) =>
+    stage.some((planned) => unfinished.has(planned))
+      ? [
+          {
+            after: stages
+              .slice(0, index + 1)
+              .flat()
+              .flatMap((planned) => workloadOf(planned, expected) ?? []),
+          },
+        ]
+      : [],
+  )
+}
+
+function workloadOf(planned: PlannedSeed, expected: readonly KubeObject[]): KubeObject | undefined {
+  const { kind, name } = parseWorkload(planned.workload)
+  return expected.find((each) => each.kind === kind && each.metadata.name === name)
 }
 
 function isSame({ kind, metadata }: KubeObject, service: Service): boolean {

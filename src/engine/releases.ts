@@ -6,6 +6,7 @@ import { installChart } from '../stack/charts/install-chart.ts'
 import { type PostRender, isHook, objectKey } from '../stack/charts/post-render.ts'
 import type { Manifest } from '../stack/manifests/manifests.ts'
 import { type Container, mapContainers, mapPodSpec } from '../stack/manifests/pod-spec.ts'
+import type { Work } from '../stack/ready/may-help.ts'
 import { type Progress, runStep } from '../support/progress.ts'
 import { together } from '../support/together.ts'
 
@@ -24,27 +25,29 @@ export interface ReleasesOptions {
 export interface Releases {
   /** The workloads and Services that will be there. Hooks are Helm's to wait for. */
   readonly objects: readonly KubeObject[]
-  /** Whether a workload may crash because what it waits for is a hook. */
-  readonly mayCrash: () => boolean
+  /** What unfinished releases may still do: Helm waits for the workloads of one before it runs the hooks that come after. */
+  readonly work: () => readonly Work[]
   /** All at the same time. */
   install(signal: AbortSignal): Promise<void>
 }
 
 export function planReleases({ charts, planned, prepared, cluster, trackChild, progress }: ReleasesOptions): Releases {
-  const unfinished = new Set(charts.filter(({ options }) => options.wait === false))
+  const unfinished = new Set(charts)
+  const partOf = (chart: ChartPlan, list: readonly Manifest[]) => {
+    const first = charts.slice(0, charts.indexOf(chart)).flatMap(({ manifests }) => manifests).length
+    return list.slice(first, first + chart.manifests.length)
+  }
+  const objectsOf = (manifests: readonly Manifest[]) =>
+    manifests.map(({ object }) => object).filter((object) => (isWorkload(object) || kindOf(object) === 'Service') && !isHook(object))
   return {
-    objects: prepared
-      .map(({ object }) => object)
-      .filter((object) => (isWorkload(object) || kindOf(object) === 'Service') && !isHook(object)),
-    mayCrash: () => unfinished.size > 0,
+    objects: objectsOf(prepared),
+    work: () => [...unfinished].map((chart) => ({ after: chart.options.wait === false ? [] : objectsOf(partOf(chart, prepared)) })),
     async install(signal) {
       await together(
         signal,
         charts.map((chart) => async (abort: AbortSignal) => {
           const onNote = (text: string) => progress({ kind: 'note', step: 'chart', text })
-          const first = charts.slice(0, charts.indexOf(chart)).flatMap(({ manifests }) => manifests).length
-          const part = (list: readonly Manifest[]) => list.slice(first, first + chart.manifests.length)
-          const postRender = compareRendered(chart, part(planned), part(prepared))
+          const postRender = compareRendered(chart, partOf(chart, planned), partOf(chart, prepared))
           const options = { ...cluster, postRender, onNote, onChild: trackChild, signal: abort }
           await runStep(progress, 'chart', `release "${chart.release}"`, () => installChart(chart, options))
           unfinished.delete(chart)

@@ -31,6 +31,8 @@ const kinds = {
   ConfigMap: { apiVersion: 'v1', short: 'cm' },
   Secret: { apiVersion: 'v1' },
   ServiceAccount: { apiVersion: 'v1', short: 'sa' },
+  RoleBinding: { apiVersion: 'rbac.authorization.k8s.io/v1' },
+  ClusterRoleBinding: { apiVersion: 'rbac.authorization.k8s.io/v1' },
   PersistentVolumeClaim: { apiVersion: 'v1', short: 'pvc' },
   PersistentVolume: { apiVersion: 'v1', short: 'pv' },
   StorageClass: { apiVersion: 'storage.k8s.io/v1', short: 'sc' },

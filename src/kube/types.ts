@@ -1,4 +1,13 @@
-import type { V1DaemonSet, V1Deployment, V1Job, V1Pod, V1ReplicaSet, V1Service, V1StatefulSet } from '@kubernetes/client-node'
+import type {
+  V1DaemonSet,
+  V1Deployment,
+  V1Job,
+  V1PersistentVolumeClaim,
+  V1Pod,
+  V1ReplicaSet,
+  V1Service,
+  V1StatefulSet,
+} from '@kubernetes/client-node'
 
 /** Any Kubernetes object. */
 export interface KubeObject {
@@ -20,16 +29,30 @@ export type ReplicaSet = V1ReplicaSet
 export type Job = V1Job
 export type Pod = V1Pod
 export type Service = V1Service
+export type PersistentVolumeClaim = V1PersistentVolumeClaim
 
 export interface KubeEvent {
-  readonly metadata: { readonly uid?: string; readonly creationTimestamp?: string; readonly namespace?: string }
+  readonly metadata: {
+    readonly uid?: string
+    readonly creationTimestamp?: string
+    readonly namespace?: string
+    readonly resourceVersion?: string
+  }
   readonly type?: string
   readonly reason?: string
   readonly message?: string
   readonly count?: number
   readonly lastTimestamp?: string | null
   readonly eventTime?: string | null
-  readonly involvedObject: { readonly kind?: string; readonly name?: string; readonly namespace?: string }
+  readonly series?: { readonly lastObservedTime?: string } | null
+  readonly involvedObject: {
+    readonly kind?: string
+    readonly name?: string
+    readonly namespace?: string
+    readonly uid?: string
+    /** `spec.containers{app}` */
+    readonly fieldPath?: string
+  }
 }
 
 export interface EndpointSlice {

@@ -12,6 +12,8 @@ interface Watched {
 /** A list of objects that follows the cluster until it is disposed. */
 export interface WatchedList<T> extends Disposable {
   readonly items: readonly T[]
+  /** The last state of what was deleted since. */
+  readonly deleted: readonly T[]
 }
 
 /**
@@ -26,11 +28,14 @@ export async function watchList<T extends Watched>(
   const stop = new AbortController()
   const signal = AbortSignal.any([options.signal, stop.signal])
   let objects = new Map<string, T>()
+  const deleted = new Map<string, T>()
   let version = ''
 
   const list = async () => {
     const { items, metadata } = await client.request<KubeList<T>>('GET', path, { signal })
-    objects = new Map(items.map((item) => [keyOf(item), item]))
+    const found = new Map(items.map((item) => [keyOf(item), item]))
+    for (const [key, object] of objects) if (!found.has(key)) deleted.set(key, object)
+    objects = found
     version = metadata.resourceVersion ?? ''
     options.onChange()
   }
@@ -40,8 +45,11 @@ export async function watchList<T extends Watched>(
       const ended = await watchOnce(client, path, version, signal, (type, object) => {
         version = object.metadata?.resourceVersion ?? version
         if (type === 'BOOKMARK') return
-        if (type === 'DELETED') objects.delete(keyOf(object))
-        else objects.set(keyOf(object), object as T)
+        const key = keyOf(object)
+        if (type === 'DELETED') {
+          objects.delete(key)
+          deleted.set(key, object as T)
+        } else objects.set(key, object as T)
         options.onChange()
       })
       if (signal.aborted) return
@@ -63,6 +71,9 @@ export async function watchList<T extends Watched>(
     get items() {
       if (stop.signal.aborted) throw stop.signal.reason
       return [...objects.values()]
+    },
+    get deleted() {
+      return [...deleted.values()]
     },
     [Symbol.dispose]: () => stop.abort(new Error('disposed')),
   }

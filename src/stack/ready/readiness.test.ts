@@ -1,65 +1,7 @@
 import { describe, expect, test } from 'vitest'
 
 import type { KubeObject, Pod } from '../../kube/types.ts'
-import { judgeReadiness } from './readiness.ts'
-import type { ClusterState } from './verdict.ts'
-
-const metadata = (name: string, more: object = {}) => ({ name, namespace: 'default', generation: 1, labels: { app: name }, ...more })
-
-const deployment = (name: string, status: object, spec: object = {}): KubeObject => ({
-  apiVersion: 'apps/v1',
-  kind: 'Deployment',
-  metadata: metadata(name),
-  spec: { replicas: 1, selector: { matchLabels: { app: name } }, ...spec },
-  status: { observedGeneration: 1, ...status },
-})
-
-const ready = { replicas: 1, updatedReplicas: 1, availableReplicas: 1, readyReplicas: 1 }
-
-interface PodFacts {
-  readonly probed?: boolean
-  readonly phase?: string
-  readonly created?: string
-  /** Name of the ReplicaSet or Job. */
-  readonly owner?: string
-}
-
-function pod(name: string, container: object, { probed = true, created, owner = `${name}-7d9`, ...status }: PodFacts = {}): Pod {
-  const object: unknown = {
-    metadata: metadata(name, {
-      ownerReferences: [{ kind: owner.startsWith('job') ? 'Job' : 'ReplicaSet', name: owner, uid: owner, controller: true }],
-      ...(created && { creationTimestamp: created }),
-    }),
-    spec: { containers: [{ name: 'app', image: 'x', ...(probed ? { readinessProbe: {} } : {}) }] },
-    status: {
-      phase: 'Running',
-      containerStatuses: [
-        { name: 'app', image: 'x', imageID: '', ready: false, restartCount: 0, containerID: `containerd://${name}`, ...container },
-      ],
-      ...status,
-    },
-  }
-  return object as Pod
-}
-
-const running = { state: { running: {} }, ready: true }
-const crashed = (restartCount: number) => ({
-  restartCount,
-  state: { waiting: { reason: 'CrashLoopBackOff' } },
-  lastState: { terminated: { exitCode: 1 } },
-})
-
-const state = (objects: KubeObject[], pods: Pod[], more: Partial<ClusterState> = {}): ClusterState => ({
-  objects,
-  pods,
-  events: [],
-  endpointSlices: [],
-  runningFor: () => 10_000,
-  ...more,
-})
-
-const judge = (objects: KubeObject[], pods: Pod[], more: Partial<ClusterState> = {}, mayCrash = false) =>
-  judgeReadiness(objects, state(objects, pods, more), mayCrash)
+import { crashed, deployment, judge, metadata, pod, ready, running } from '../../testing/cluster-states.ts'
 
 test('a Deployment is ready when all its pods are of this generation and available', () => {
   expect(judge([deployment('a', ready)], [pod('a', running)])).toMatchObject([{ target: 'deployment/a', state: 'ready' }])
@@ -96,7 +38,7 @@ describe('a crash', () => {
       )
     expect([0, 1, 2].map(states)).toEqual(Array.from({ length: 3 }, () => ['pending', 'pending']))
     expect(states(3)).toEqual(['failed', 'pending'])
-    expect(judge([deployment('a', waiting)], [pod('a', crashed(1))], {}, true)).toMatchObject([{ state: 'pending' }])
+    expect(judge([deployment('a', waiting)], [pod('a', crashed(1))], {}, [{ after: [] }])).toMatchObject([{ state: 'pending' }])
   })
 })
 
@@ -134,9 +76,9 @@ test.for([
   ['MountVolume.SetUp failed for volume "cfg" : configmap references non-existent config key: absent', 'failed', 3000],
   ['MountVolume.SetUp failed for volume "keys" : references non-existent secret key: absent', 'failed', 3000],
   ['MountVolume.SetUp failed for volume "keys" : secret "absent" not found', 'failed', 3000],
-  ['MountVolume.SetUp failed for volume "data" : rpc error: code = Unavailable', 'pending', undefined],
+  ['MountVolume.SetUp failed for volume "data" : rpc error: code = Unavailable', 'failed', 30_000],
 ] as const)('kubelet says: %s', ([message, expected, grace]) => {
-  const events = [{ metadata: {}, involvedObject: { name: 'a', namespace: 'default' }, message }]
+  const events = [{ metadata: {}, involvedObject: { name: 'a', namespace: 'default' }, reason: 'FailedMount', message }]
   const waiting = pod('a', { state: { waiting: { reason: 'ContainerCreating' } }, started: false })
   expect(judge([deployment('a', { replicas: 1, updatedReplicas: 1 })], [waiting], { events })).toMatchObject([
     { state: expected, ...(grace && { reason: `pod "a": ${message}`, grace }) },
@@ -160,9 +102,11 @@ test('without the image that holds the namespaces of a pod, no pod comes up', ()
   expect(judgeEvent(final, { ...running, started: true })).toMatchObject({ state: 'pending' })
 })
 
-test('an image that may come with the next try is waited for, one that is not there is not', () => {
+test('an image that may come with the next try is waited for longer than one that is not there', () => {
   const pulling = (message: string) => [pod('a', { state: { waiting: { reason: 'ErrImagePull', message } } })]
-  expect(judge([deployment('a', { replicas: 1, updatedReplicas: 1 })], pulling('i/o timeout'))).toMatchObject([{ state: 'pending' }])
+  expect(judge([deployment('a', { replicas: 1, updatedReplicas: 1 })], pulling('i/o timeout'))).toMatchObject([
+    { state: 'failed', grace: 15_000 },
+  ])
   expect(judge([deployment('a', { replicas: 1, updatedReplicas: 1 })], pulling('manifest unknown'))).toMatchObject([
     { state: 'failed', reason: 'pod "a": image "x" cannot be pulled: manifest unknown' },
   ])

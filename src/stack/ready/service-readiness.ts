@@ -2,10 +2,11 @@ import { isWorkload } from '../../kube/kinds.ts'
 import type { KubeObject, Pod, Service } from '../../kube/types.ts'
 import { isPodReady } from '../../kube/workload.ts'
 import { expectsEndpoints, selects } from '../manifests/workloads.ts'
-import type { ClusterState, Readiness } from './verdict.ts'
+import { judgePod } from './judge-pod.ts'
+import type { ClusterState, Judged } from './verdict.ts'
 
 /** Whether a Service has the endpoint that it should have, or why it never will. */
-export function judgeService(service: Service, applied: readonly KubeObject[], state: ClusterState, othersAreReady: boolean): Readiness {
+export function judgeService(service: Service, applied: readonly KubeObject[], state: ClusterState, othersAreReady: boolean): Judged {
   const { metadata, spec } = service
   const namespace = metadata?.namespace ?? 'default'
   const base = { target: `service/${metadata?.name}`, namespace }
@@ -51,20 +52,26 @@ export function judgeService(service: Service, applied: readonly KubeObject[], s
       grace: 1000,
     }
   }
-  return {
-    ...base,
-    state: 'pending',
-    reason: selected.every(isPodReady) ? 'waits for its endpoints' : `none of its pods is ready (${text})`,
-  }
+  if (selected.every(isPodReady)) return { ...base, state: 'pending', reason: 'waits for its endpoints' }
+  const reason = `none of its pods is ready (${text})`
+  // Of an operator, say: the pods of what was applied are ready.
+  const broken = selected.map((pod) => judgePod(pod, state, true)[0])
+  const final = broken.every((each) => each !== undefined) ? broken[0] : undefined
+  if (!final) return { ...base, state: 'pending', reason }
+  return { ...base, ...final, reason: `${reason}: ${final.reason}`, grace: Math.max(final.grace ?? 0, 30_000), cause: 'pods' }
 }
 
-function hasEndpoint({ metadata }: Service, { endpointSlices }: ClusterState): boolean {
+/** A headless Service may have no ports: names alone. */
+function hasEndpoint({ metadata, spec }: Service, { endpointSlices }: ClusterState): boolean {
+  const hasPorts = (spec?.ports ?? []).length > 0
   return endpointSlices
     .filter(
       (slice) =>
         slice.metadata.namespace === metadata?.namespace && slice.metadata.labels?.['kubernetes.io/service-name'] === metadata?.name,
     )
-    .some(({ endpoints, ports }) => (ports ?? []).length > 0 && endpoints?.some(({ conditions }) => conditions?.ready !== false))
+    .some(
+      ({ endpoints, ports }) => ((ports ?? []).length > 0 || !hasPorts) && endpoints?.some(({ conditions }) => conditions?.ready !== false),
+    )
 }
 
 function labelsOf(pods: readonly Pod[], keys: readonly string[]): readonly string[] {

@@ -1,0 +1,38 @@
+import type { Pod } from '../../kube/types.ts'
+import type { Verdict } from './verdict.ts'
+
+/** A database that failed in its first start looks healthy after the second, without what its init folder had still to do. */
+export function judgeDatabase({ metadata, spec, status }: Pod): readonly Verdict[] {
+  return (status?.containerStatuses ?? []).flatMap(({ name, state, lastState }) => {
+    const container = spec?.containers.find((each) => each.name === name)
+    const exit = state?.terminated ?? lastState?.terminated
+    // Above are signals: somebody has killed it.
+    const hasFailed = exit !== undefined && exit.exitCode > 0 && exit.exitCode < 128
+    if (!hasFailed || !container || !isDatabase(container)) return []
+    return [
+      {
+        state: 'failed' as const,
+        reason: `pod "${metadata?.name}", container "${name}" ended with exit code ${exit.exitCode}: a database that starts again on what its first start has left lacks the rest`,
+        pod: { name: metadata!.name!, container: name, previous: !state?.terminated },
+        hint: 'Mend what its init folder has, or load the data by the option `seed`, which fails with file and line.',
+      },
+    ]
+  })
+}
+
+type Container = NonNullable<Pod['spec']>['containers'][number]
+
+/** Whether it runs an image that fills an empty data folder at its first start, and takes what it finds at the next. */
+function isDatabase({ image = '', command, env = [], ports }: Container): boolean {
+  if (command) return false
+  if (databaseImage.test(image)) return true
+  // An image of one's own. An application has the same variables where they are its login, and says where the database is.
+  const has = (pattern: RegExp) => env.some(({ name }) => pattern.test(name))
+  const isServer = ports?.some(({ containerPort }) => [5432, 3306, 27017].includes(containerPort)) ?? true
+  return (
+    isServer && has(/^(?:POSTGRES|MYSQL|MARIADB|MONGO_INITDB)_/) && !has(/(?:^|_)(?:HOST|HOSTNAME|PORT|SERVER|ADDR|ADDRESS|URL|URI|DSN)$/)
+  )
+}
+
+const databaseImage =
+  /(?:^|\/)(?:postgres(?:ql)?|postgis|pgvector|timescaledb(?:-ha)?|mariadb|mysql(?:-server)?|percona(?:-server)?|mongo(?:db)?)(?:[:@]|$)/

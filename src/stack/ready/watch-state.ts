@@ -1,0 +1,52 @@
+import type { KubeClient } from '../../kube/client.ts'
+import { type WorkloadKind, apiPath, typed } from '../../kube/kinds.ts'
+import type { EndpointSlice, KubeEvent, KubeObject, Pod } from '../../kube/types.ts'
+import { watchList } from '../../kube/watch-list.ts'
+import type { ClusterState } from './verdict.ts'
+
+/** What a wait looks at, kept current by watches. */
+export interface WatchedState extends Disposable {
+  /** The state of this moment. */
+  read(): ClusterState
+}
+
+export async function watchState(
+  kube: KubeClient,
+  kinds: readonly Exclude<WorkloadKind, 'Pod'>[],
+  { signal, onChange }: { readonly signal: AbortSignal; readonly onChange: () => void },
+): Promise<WatchedState> {
+  using stack = new DisposableStack()
+  const watch = async <T extends { metadata?: object }>(path: string) =>
+    stack.use(await watchList<T & { metadata: { name: string } }>(kube, path, { onChange, signal }))
+  const [pods, events, endpointSlices, workloads] = await Promise.all([
+    watch<Pod & { metadata: object }>(apiPath('Pod')),
+    watch<KubeEvent>(apiPath('Event')),
+    watch<EndpointSlice>(apiPath('EndpointSlice')),
+    Promise.all(kinds.map(async (kind) => ({ kind, list: await watch<KubeObject>(apiPath(kind)) }))),
+  ])
+  const runningSince = new Map<string, number>()
+  const owned = stack.move()
+  return {
+    read() {
+      const now = performance.now()
+      for (const { status } of pods.items) {
+        for (const { containerID, state } of status?.containerStatuses ?? []) {
+          if (containerID && state?.running && !runningSince.has(containerID)) runningSince.set(containerID, now)
+        }
+      }
+      const all = (of: 'items' | 'deleted') => [
+        ...workloads.flatMap(({ kind, list }) => list[of].map((item) => typed(kind, item))),
+        ...pods[of].map((pod) => typed('Pod', pod)),
+      ]
+      return {
+        objects: all('items'),
+        deleted: all('deleted'),
+        pods: pods.items as readonly Pod[],
+        events: events.items,
+        endpointSlices: endpointSlices.items,
+        runningFor: (id) => now - (runningSince.get(id) ?? now),
+      }
+    },
+    [Symbol.dispose]: () => owned.dispose(),
+  }
+}
