@@ -1,0 +1,74 @@
+import { expect } from 'vitest'
+
+import { describe } from '../../suite/describe.ts'
+
+const fixture = (name: string) => `../../../fixtures/cases/${name}.yaml`
+
+// Each test waits most of its time, in a namespace of its own.
+describe.concurrent.withCluster('what ends a wait', { images: ['busybox:1.37', 'node:24'], timeout: 150_000 }, (test) => {
+  const succeed: readonly (readonly [what: string, file: string])[] = [
+    ['a Job that is gone when its neighbour is ready', 'job-ttl'],
+    ['a Secret that a Job makes after eight seconds', 'secret-made-later'],
+    ['a headless Service without ports', 'headless-without-ports'],
+  ]
+  test.for(succeed)('waits for %s', async ([, file], { cluster }) => {
+    await cluster.apply(fixture(file), { timeout: 120_000 })
+  })
+
+  const fail: readonly (readonly [what: string, file: string, seconds: number, message: RegExp])[] = [
+    [
+      'pods that a StatefulSet is refused',
+      'refused-account',
+      30,
+      /statefulset\/app in namespace "refused-account": its pods are refused: create Pod app-0 in StatefulSet app failed error: .*serviceaccount "app-runner" not found/,
+    ],
+    [
+      'a volume that cannot be mounted',
+      'socket',
+      30,
+      /deployment\/app in namespace "socket": pod "app-.*": .*hostPath type check failed: \/var\/run\/docker\.sock is not a socket file/,
+    ],
+    [
+      'a StorageClass that is not there',
+      'storage-class',
+      30,
+      /deployment\/app in .*: PersistentVolumeClaim "files" asks for StorageClass "managed-premium", which is not there; the cluster has "local-path"/,
+    ],
+    [
+      'a StorageClass that is not there, of a claim template',
+      'storage-class-of-statefulset',
+      30,
+      /statefulset\/db in .*: PersistentVolumeClaim "data-db-0" asks for StorageClass "gp3", which is not there; the cluster has "local-path"/,
+    ],
+    ['a paused Deployment', 'paused', 30, /deployment\/app in namespace "paused": 0 of 1 pods ready: it is paused/],
+    ['a postStart hook that fails', 'post-start', 60, /deployment\/app in .*container "app" .*, restarted \d times: .*exited with 5/],
+    [
+      'a Job that fails again and again',
+      'job-retries',
+      120,
+      /job\/migrate in .*: pod "migrate-\w+", container "main" ended with exit code 4, 4 times in a row \(backoffLimit is 6\)\.\n.*schema is locked/s,
+    ],
+    [
+      'several absent images',
+      'absent-images',
+      60,
+      /^(?=.*\n {2}"registry\.example\.com\/shop\/one:1" of deployment\/one)(?=.*\n {2}"quay\.io\/nobody\/two:2" of deployment\/two)(?=.*\n {2}"three" of deployment\/three)3 images cannot be pulled:\n/s,
+    ],
+  ]
+  test.for(fail)('fails for %s', async ([, file, seconds, message], { cluster }) => {
+    const started = performance.now()
+    const error = await cluster.apply(fixture(file), { timeout: 140_000 }).then(
+      () => undefined,
+      (reason: unknown) => reason,
+    )
+    expect(error).toMatchObject({ code: 'ERR_WORKLOAD_FAILED', message: expect.stringMatching(message) })
+    expect(performance.now() - started).toBeLessThan(seconds * 1000)
+  })
+
+  test('says after a time-out what a probe has said', async ({ cluster }) => {
+    await expect(cluster.apply(fixture('probe-404'), { timeout: 20_000 })).rejects.toMatchObject({
+      code: 'ERR_WORKLOAD_NOT_READY',
+      message: expect.stringMatching(/deployment\/app in .*: Readiness probe failed: HTTP probe failed with statuscode: 404/),
+    })
+  })
+})
