@@ -17,7 +17,8 @@ export async function explainFailure(
   // The reason may be what the container has said at its end.
   const redact = await redactFor(kube)
   const images = first.images ? imagesOf(failures) : []
-  const text = images.length > 1 ? redact(describeImages(images)) : describeReadiness({ ...first, reason: redact(`${first.reason}.${log}`) })
+  const text =
+    images.length > 1 ? redact(describeImages(images)) : describeReadiness({ ...first, reason: redact(`${first.reason}.${log}`) })
   const report = await describeCluster(kube, { namespaces })
   return new ClusterTestError(code, `${text}\n${report}`, { hint: images.length > 1 ? manyImages : first.hint })
 }

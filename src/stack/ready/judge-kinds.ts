@@ -88,7 +88,7 @@ function judgeBarePod(object: KubeObject): Verdict {
   return {
     state: 'failed',
     reason: exit
-      ? `container "${container!.name}" ${describeEnd(exit)}`
+      ? `container "${container.name}" ${describeEnd(exit)}`
       : `the pod failed: ${pod.status.message ?? pod.status.reason ?? 'no reason given'}`,
     ...(container && { pod: { name: pod.metadata!.name!, container: container.name, previous: false } }),
   }

@@ -1,5 +1,5 @@
 import type { WorkloadKind } from '../../kube/kinds.ts'
-import type { Job, KubeObject, Pod } from '../../kube/types.ts'
+import type { KubeObject, Pod } from '../../kube/types.ts'
 import { isPodReady } from '../../kube/workload.ts'
 import { eventsOf } from './events-of.ts'
 import { judgeDatabase } from './judge-database.ts'
@@ -34,7 +34,7 @@ export function judgeWorkload(applied: Workload, state: ClusterState): Verdict {
   const broken = [
     ...pods.flatMap((pod) => judgePod(pod, state, !isJob)),
     ...judgeRefusals(object, state),
-    ...(isJob ? judgeRetries(object as unknown as Job, pods) : []),
+    ...(isJob ? judgeRetries(object, pods) : []),
   ]
   const worst = broken.toSorted((a, b) => (a.grace ?? 0) - (b.grace ?? 0))[0]
   if (worst) return worst.images ? { ...worst, images: broken.flatMap(({ images = [] }) => images) } : worst

@@ -7,7 +7,7 @@ type Workload = KubeObject & { readonly kind: WorkloadKind }
 /** The pods that a workload is made of now: its own, not on their way out, and of its current revision. */
 export function podsOf(workload: Workload, pods: readonly Pod[]): readonly Pod[] {
   const { kind, metadata } = workload
-  if (kind === 'Pod') return [workload as unknown as Pod]
+  if (kind === 'Pod') return [workload]
   const { status = {} } = workload as unknown as { status?: { observedGeneration?: number } }
   if (kind !== 'Job' && status.observedGeneration !== metadata['generation']) return []
   const own = pods.filter((pod) => !pod.metadata?.deletionTimestamp && isOwnedBy(pod, workload) && (kind === 'Job' || !hasEnded(pod)))

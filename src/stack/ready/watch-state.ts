@@ -41,7 +41,7 @@ export async function watchState(
       return {
         objects: all('items'),
         deleted: all('deleted'),
-        pods: pods.items as readonly Pod[],
+        pods: pods.items,
         events: events.items,
         endpointSlices: endpointSlices.items,
         runningFor: (id) => now - (runningSince.get(id) ?? now),
