@@ -9,12 +9,13 @@ import { parseWorkload } from '../kube/workload.ts'
 import type { PlannedSeed } from '../seed/plan-seeds.ts'
 import { runSeed } from '../seed/run-seed.ts'
 import { type LocalImage, prepareImages } from '../stack/images/images.ts'
+import { applyLater } from '../stack/manifests/apply-later.ts'
 import { applyManifests } from '../stack/manifests/apply.ts'
 import type { Manifest } from '../stack/manifests/manifests.ts'
 import { expectsEndpoints, selects } from '../stack/manifests/workloads.ts'
 import { describeReadiness } from '../stack/ready/explain-failure.ts'
 import type { Work } from '../stack/ready/may-help.ts'
-import { waitForReady } from '../stack/ready/wait.ts'
+import { type WaitOptions, waitForReady } from '../stack/ready/wait.ts'
 import { type Progress, runStep } from '../support/progress.ts'
 import { together } from '../support/together.ts'
 import type { EngineParts } from './parts.ts'
@@ -58,15 +59,20 @@ export function createBringUp({ parts, plan, pooled, space, services, progress, 
     await space.claim([...manifests, ...(releases ? plan.rendered : [])], signal)
     const filled = await fillStandIns(manifests, () => readPauseImage(docker, cluster, signal))
     onApply(filled.map(({ object }) => object))
-    const applied = await runStep(progress, 'apply', `${manifests.length} objects`, () =>
+    const { objects, refused } = await runStep(progress, 'apply', `${manifests.length} objects`, () =>
       applyManifests(cluster.kube, filled, namespace, signal),
     )
-    space.record(applied)
-    const expected = [...applied, ...(releases?.objects ?? [])]
+    space.record(objects)
+    const expected = [...objects, ...(releases?.objects ?? [])]
+    const later = applyLater(cluster.kube, refused, namespace, (object) => {
+      space.record([object])
+      expected.push(object)
+    })
     const unfinished = new Set(seeds.flat())
     const work = () => [...workOf(seeds, unfinished, expected), ...(releases?.work() ?? [])]
     await together(signal, [
-      (abort) => waitForAll(expected, work, abort),
+      (abort) => waitForAll(expected, { work, refused: () => later.refused }, abort),
+      (abort) => later.run(abort),
       async (abort) => releases?.install(abort),
       async (abort) => {
         for (const stage of seeds)
@@ -100,13 +106,13 @@ export function createBringUp({ parts, plan, pooled, space, services, progress, 
     await waitForServiceRules(docker, cluster, own.filter(isMeant), signal)
   }
 
-  function waitForAll(applied: readonly KubeObject[], work: () => readonly Work[], signal: AbortSignal): Promise<void> {
+  function waitForAll(applied: readonly KubeObject[], besides: Pick<WaitOptions, 'work' | 'refused'>, signal: AbortSignal): Promise<void> {
     const workloads = applied.filter(isWorkload)
     const what = workloads.length === 1 ? describeObject(workloads[0]!) : `${workloads.length} workloads`
     return runStep(progress, 'wait', `${what} ready`, () =>
       waitForReady(cluster.kube, applied, {
+        ...besides,
         signal,
-        work,
         namespaces: () => space.namespaces,
         onChange: (pending) => progress({ kind: 'start', step: 'wait', text: pending.map(describeReadiness).join('; ') }),
       }),
@@ -127,9 +133,10 @@ export function createBringUp({ parts, plan, pooled, space, services, progress, 
     const job = await prepareImages({ ...parts, plan: plan.images, manifests, progress, signal })
     await importOnce(job.images, progress, signal)
     await space.claim(job.manifests, signal)
-    const applied = await applyManifests(cluster.kube, job.manifests, namespace, signal)
-    space.record(applied)
-    await waitForReady(cluster.kube, applied, { signal, namespaces: () => space.namespaces })
+    const { objects, refused } = await applyManifests(cluster.kube, job.manifests, namespace, signal)
+    if (refused.length > 0) throw refused[0]!.error
+    space.record(objects)
+    await waitForReady(cluster.kube, objects, { signal, namespaces: () => space.namespaces })
   }
 }
 

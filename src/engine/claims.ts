@@ -1,14 +1,21 @@
+import { isLate, whileWaiting } from '../support/deadline.ts'
 import { ClusterTestError } from '../support/errors.ts'
 
 /** Which objects outside of the suites' namespaces belong to which suite of a shared cluster. */
 export interface Claims {
   /**
    * Makes objects those of a suite, until `release`. Waits for one that an ended suite is still removing.
-   * @throws ClusterTestError `ERR_CLUSTER_SHARED_CONFLICT` that names both suites
+   * @throws ClusterTestError `ERR_CLUSTER_SHARED_CONFLICT` that names both suites, `ERR_CLUSTER_LEFTOVERS` when the time is up
    */
-  claim(keys: readonly string[], owner: ClaimOwner, signal: AbortSignal): Promise<void>
+  claim(keys: readonly string[], owner: ClaimOwner, options: ClaimOptions): Promise<void>
   /** Frees each object that a suite has once `removed` resolves for it. */
   release(owner: ClaimOwner, removed: (key: string) => Promise<void>): void
+}
+
+export interface ClaimOptions {
+  readonly signal: AbortSignal
+  /** Told what is waited for. @default nobody */
+  readonly onWait?: (text: string) => void
 }
 
 export interface ClaimOwner {
@@ -19,12 +26,15 @@ export interface ClaimOwner {
 export function createClaims(): Claims {
   const owners = new Map<string, { readonly owner: ClaimOwner; removed?: Promise<void> }>()
   return {
-    async claim(keys, owner, signal) {
+    async claim(keys, owner, { signal, onWait }) {
       for (const key of keys) {
         for (let known = owners.get(key); known && known.owner !== owner; known = owners.get(key)) {
           if (!known.removed) throw conflict(key, known.owner, owner)
-          await known.removed
-          signal.throwIfAborted()
+          const what = `${key}, which suite "${known.owner.suite}" (${known.owner.file}) has left and which is still being removed`
+          onWait?.(`waits for ${what}`)
+          await whileWaiting(known.removed, signal).catch((error: unknown) => {
+            throw isLate(signal) ? stillHeld(owner, what, error) : error
+          })
         }
         owners.set(key, { owner })
       }
@@ -37,6 +47,10 @@ export function createClaims(): Claims {
       }
     },
   }
+}
+
+function stillHeld({ suite }: ClaimOwner, what: string, cause: unknown): ClusterTestError {
+  return new ClusterTestError('ERR_CLUSTER_LEFTOVERS', `The time of suite "${suite}" was up while it waited for ${what}.`, { cause })
 }
 
 function conflict(key: string, first: ClaimOwner, second: ClaimOwner): ClusterTestError {

@@ -1,5 +1,6 @@
 import { relative } from 'node:path'
 
+import type { Progress } from '../support/progress.ts'
 import type { SuitePlan } from './plan-suite.ts'
 import type { PooledCluster } from './pool-entry.ts'
 import type { Place } from './pool.ts'
@@ -10,13 +11,14 @@ export async function shareCluster(
   pooled: PooledCluster,
   { request, namespace }: SuitePlan,
   place: Place,
-  cleanup: AsyncDisposableStack,
+  { cleanup, progress }: { readonly cleanup: AsyncDisposableStack; readonly progress: Progress },
   signal: AbortSignal,
 ): Promise<SuiteSpace> {
   const { cluster, claims } = pooled
   const { suite, file } = request
   const owner = { suite, file: relative(process.cwd(), file) }
-  const space = await createSuiteSpace(cluster, { namespace, claims, owner, signal })
+  const onWait = (text: string) => progress({ kind: 'note', step: 'apply', text })
+  const space = await createSuiteSpace(cluster, { namespace, claims, owner, onWait, signal })
   cleanup.defer(() => {
     if (place.isKept) return
     const limit = (stop: AbortSignal) => AbortSignal.any([stop, AbortSignal.timeout(removalTimeout)])

@@ -68,7 +68,7 @@ export async function startSuite(
   const { cluster, importOnce } = pooled
   const { kube } = cluster
   const isShared = request.options.cluster === 'shared'
-  const space = isShared ? await shareCluster(pooled, plan, place, cleanup, signal) : wholeCluster(namespace)
+  const space = isShared ? await shareCluster(pooled, plan, place, { cleanup, progress }, signal) : wholeCluster(namespace)
   const written: KubeObject[] = []
   let recorded: RecordedBridges | undefined
   const outputs = async () => (await recorded?.outputs()) ?? []

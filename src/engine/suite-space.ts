@@ -31,10 +31,19 @@ export interface SharedSpace extends SuiteSpace {
   removeNamespaces(signal: AbortSignal): Promise<void>
 }
 
+export interface SuiteSpaceOptions {
+  readonly namespace: string
+  readonly claims: Claims
+  readonly owner: ClaimOwner
+  /** Told what of an ended suite is waited for. */
+  readonly onWait: (text: string) => void
+  readonly signal: AbortSignal
+}
+
 /** A namespace in a shared cluster, and whatever the suite applies outside of it. */
 export async function createSuiteSpace(
   { kube }: Cluster,
-  { namespace, claims, owner, signal }: { namespace: string; claims: Claims; owner: ClaimOwner; signal: AbortSignal },
+  { namespace, claims, owner, onWait, signal }: SuiteSpaceOptions,
 ): Promise<SharedSpace> {
   const outside = new Map<string, ObjectName>()
   const body = { apiVersion: 'v1', kind: 'Namespace', metadata: { name: namespace } }
@@ -56,7 +65,7 @@ export async function createSuiteSpace(
         (each) => each !== undefined,
       )
       const added = named.filter((each) => !outside.has(keyOf(each)))
-      await claims.claim(added.map(keyOf), owner, abort)
+      await claims.claim(added.map(keyOf), owner, { signal: abort, onWait })
       await Promise.all(added.map((each) => refuseForeign(each, abort)))
       for (const each of added) outside.set(keyOf(each), each)
     },
@@ -70,12 +79,12 @@ export async function createSuiteSpace(
       await removeObjects(
         kube,
         [...outside.values()].filter((each) => !isNamespace(each)),
-        abort,
+        { suite: owner.suite, signal: abort },
       )
     },
     async removeNamespaces(abort) {
       const own = { apiVersion: 'v1', kind: 'Namespace', name: namespace, namespace: undefined }
-      await removeObjects(kube, [own, ...[...outside.values()].filter(isNamespace)], abort)
+      await removeObjects(kube, [own, ...[...outside.values()].filter(isNamespace)], { suite: owner.suite, signal: abort })
     },
   }
 

@@ -63,6 +63,7 @@ export const state = (objects: KubeObject[], pods: Pod[], more: Partial<ClusterS
   events: [],
   endpointSlices: [],
   facts: noFacts,
+  now: Date.parse('2026-01-01T00:10:00Z'),
   runningFor: () => 10_000,
   ...more,
 })

@@ -13,6 +13,8 @@ import { planCharts } from './charts.ts'
 import { installChart } from './install-chart.ts'
 
 const options = {
+  // Of a kind that a chart brings.
+  manifests: { apiVersion: 'shop.example.com/v1', kind: 'Widget', metadata: { name: 'blue' }, spec: {} },
   images: { hello: { build: '../../../fixtures/charts/hello' }, busybox: 'busybox:1.37' },
   kustomize: '../../../fixtures/kustomize/overlays/test',
   secrets: { 'shop-keys': '../../../fixtures/sops/shop.enc.env' },
@@ -35,6 +37,11 @@ describe.withCluster('charts', options, (test) => {
     const { spec } = (await cluster.get('job/shop-check')) as unknown as Deployment
     expect(spec.template.spec.containers[0]!.image).toMatch(/^hello:vk-/)
     expect(await cluster.logs('job/shop-check')).toBe('hello from the chart\n')
+  })
+
+  test('a custom resource in "manifests" is applied once the chart has brought its kind', async ({ cluster }) => {
+    const kube = await kubeOf(cluster)
+    expect(await kube.request('GET', '/apis/shop.example.com/v1/namespaces/default/widgets/blue')).toMatchObject({ kind: 'Widget' })
   })
 
   test('Jobs have ended and all pods of a StatefulSet are ready', async ({ cluster }) => {

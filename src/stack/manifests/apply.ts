@@ -4,8 +4,17 @@ import type { KubeObject } from '../../kube/types.ts'
 import { ClusterTestError } from '../../support/errors.ts'
 import { poll } from '../../support/poll.ts'
 import type { Manifest } from './manifests.ts'
+import { type Refused, refusedForNow } from './refused.ts'
+import { hintForChange, shortenValues } from './server-words.ts'
 
 const fieldManager = 'vitest-kubernetes'
+
+export interface Applied {
+  /** What the server made of the objects. */
+  readonly objects: readonly KubeObject[]
+  /** What it may take later, once something else of the suite has started. */
+  readonly refused: readonly Refused[]
+}
 
 /**
  * Applies objects on the server's side and resolves to what it made of them. Namespaces and CustomResourceDefinitions
@@ -17,16 +26,27 @@ export async function applyManifests(
   manifests: readonly Manifest[],
   namespace: string,
   signal: AbortSignal,
-): Promise<readonly KubeObject[]> {
+): Promise<Applied> {
   const applied: KubeObject[] = []
+  const refused: Refused[] = []
+  const attempt = async (manifest: Manifest) => {
+    try {
+      return [await applyOne(kube, manifest, namespace, signal)]
+    } catch (error) {
+      const later = refusedForNow(manifest, error)
+      if (!later) throw error
+      refused.push(later)
+      return []
+    }
+  }
   for (const phase of phases) {
     const members = manifests.filter(({ object }) => phaseOf(object) === phase)
     if (phase === 'workloads') await waitForServiceAccounts(kube, members, namespace, signal)
-    const objects = await Promise.all(members.map((manifest) => applyOne(kube, manifest, namespace, signal)))
+    const objects = (await Promise.all(members.map(attempt))).flat()
     if (phase === 'definitions') await Promise.all(objects.map((object) => waitForDefinition(kube, object, signal)))
     applied.push(...objects)
   }
-  return applied
+  return { objects: applied, refused }
 }
 
 const phases = ['namespaces', 'definitions', 'rest', 'workloads'] as const
@@ -38,7 +58,8 @@ function phaseOf(object: KubeObject): (typeof phases)[number] {
   return templatePath(object) ? 'workloads' : 'rest'
 }
 
-async function applyOne(
+/** @throws ClusterTestError `ERR_MANIFEST_REJECTED` */
+export async function applyOne(
   kube: KubeClient,
   { object, origin }: Manifest,
   defaultNamespace: string,
@@ -66,9 +87,9 @@ async function applyOne(
     return { ...result, apiVersion, kind }
   } catch (error) {
     if (!(error instanceof KubeStatusError)) throw error
-    throw new ClusterTestError('ERR_MANIFEST_REJECTED', `${what} was refused by the API server: ${error.serverMessage}`, {
+    throw new ClusterTestError('ERR_MANIFEST_REJECTED', `${what} was refused by the API server: ${shortenValues(error.serverMessage)}`, {
       cause: error,
-      hint: hintFor(error, namespace),
+      hint: hintFor(error, namespace) ?? hintForChange(error.serverMessage, kind, metadata.name),
     })
   }
 }

@@ -153,9 +153,14 @@ test('a headless Service without ports is ready with its first endpoint', () => 
 
 test('all images that cannot be pulled are told together', () => {
   const pulling = (name: string) => pod(name, { image: name, state: { waiting: { reason: 'ErrImagePull', message: 'no such host' } } })
-  const judged = judge([deployment('a', rolling), deployment('b', rolling)], [pulling('a'), pulling('b')])
+  const creating = pod('c', { state: { waiting: { reason: 'ContainerCreating' } } })
+  const judged = judge(
+    [deployment('a', rolling), deployment('b', rolling), deployment('c', rolling)],
+    [pulling('a'), pulling('b'), creating],
+  )
   expect(judged).toMatchObject([
     { state: 'failed', grace: 5000, images: [{ image: 'a', why: 'no such host' }] },
     { state: 'failed', grace: 5000, images: [{ image: 'b' }] },
+    { state: 'pending' },
   ])
 })

@@ -51,15 +51,41 @@ test('an object that is there by now is looked for again, and an operator that i
     `${kind} ${namespace}/${name}` === 'Secret default/s'
   expect(judge([app], pods, { facts: { ...facts, isPresent } })).toMatchObject([{ state: 'pending' }])
   expect(judge([app], pods, { facts })).toMatchObject([{ state: 'failed', grace: 2000 }])
-  const { spec, ...rest } = pod('operator', running, { conditions: [{ type: 'Ready', status: 'True' }] })
+  const { spec, ...rest } = pod('operator', running, {
+    conditions: [{ type: 'Ready', status: 'True', lastTransitionTime: '2026-01-01T00:00:00Z' }],
+  })
   const operator = { ...rest, spec: { ...spec!, serviceAccountName: 'maker' } }
-  expect(judge([app], [...pods, operator], { facts })).toMatchObject([{ state: 'failed', grace: 30_000 }])
+  const now = Date.parse('2026-01-01T00:00:00Z')
+  expect(judge([app], [...pods, operator], { facts, now: now + 20_000 })).toMatchObject([{ state: 'failed', grace: 30_000 }])
+  expect(judge([app], [...pods, operator], { facts, now: now + 60_000 })).toMatchObject([{ state: 'failed', grace: 10_000 }])
+  const custom: KubeObject = { apiVersion: 'example.com/v1', kind: 'Shop', metadata: metadata('shop') }
+  expect(judge([app, custom], [...pods, operator], { facts, now: now + 60_000 })).toMatchObject([{ state: 'failed', grace: 30_000 }])
 })
 
 test('a pod that nobody applied may help while it starts', () => {
   const { spec, ...rest } = pod('made', creating)
   const made = { ...rest, spec: { ...spec!, serviceAccountName: 'maker' } }
   expect(judge([deployment('a', rolling)], [pod('a', lacking('s')), made], { facts })).toMatchObject([{ state: 'pending' }])
+})
+
+test('a pod of another namespace helps only where it may write, and one that never will be ready helps nobody', () => {
+  const elsewhere = (name: string, container: object, serviceAccountName = 'default') => {
+    const { metadata: own, spec, ...rest } = pod(name, container)
+    return { ...rest, metadata: { ...own, namespace: 'elsewhere' }, spec: { ...spec!, serviceAccountName } }
+  }
+  const judgeBeside = (...others: ReturnType<typeof pod>[]) => {
+    const bindings = [
+      bindingOf('maker'),
+      { ...bindingOf('reader'), kind: 'ClusterRoleBinding', subjects: [{ kind: 'ServiceAccount', name: 'all', namespace: 'elsewhere' }] },
+      { ...bindingOf('local', { namespace: 'elsewhere' }), subjects: [{ kind: 'ServiceAccount', name: 'local', namespace: 'elsewhere' }] },
+    ]
+    return states([deployment('a', rolling)], [pod('a', lacking('s')), ...others], { facts: { ...noFacts, bindings } })
+  }
+  expect(judgeBeside(elsewhere('b', creating))).toEqual(['failed'])
+  expect(judgeBeside(elsewhere('b', creating, 'local'))).toEqual(['failed'])
+  expect(judgeBeside(elsewhere('b', creating, 'all'))).toEqual(['pending'])
+  const absentImage = { state: { waiting: { reason: 'ErrImagePull', message: 'manifest unknown' } } }
+  expect(judgeBeside(elsewhere('b', absentImage, 'all'))).toEqual(['failed'])
 })
 
 test('a seed or a release may help once its own workload does not wait for it', () => {

@@ -10,6 +10,8 @@ export interface Unready {
   readonly isComing?: boolean
   /** What it waits for by itself; undefined while it is starting. */
   readonly needs?: Needs | undefined
+  /** Whether it never will be ready, whatever others do. */
+  readonly isHopeless?: boolean
 }
 
 /** What goes on besides, such as a seed or a release, and may do anything once these workloads are ready. */
@@ -22,20 +24,20 @@ export interface Work {
  * itself.
  */
 export function findStuck<T extends Unready>(unready: readonly T[], work: readonly Work[], facts: Facts): readonly T[] {
-  const starting = new Set(unready.filter(({ needs }) => needs === undefined))
+  const starting = new Set(unready.filter(({ needs, isHopeless }) => needs === undefined && !isHopeless))
   let stuck = unready.filter(({ needs }) => needs !== undefined)
   while (true) {
     const isWorking = work.some(({ after }) => !stuck.some(({ object }) => after.includes(object)))
-    const helped = stuck.filter(({ needs }) => isWorking || [...starting].some((other) => mayHelp(other, needs!, facts)))
+    const helped = stuck.filter((each) => isWorking || [...starting].some((other) => mayHelp(other, each, facts)))
     if (helped.length === 0) return stuck
     for (const each of helped) starting.add(each)
     stuck = stuck.filter((each) => !starting.has(each))
   }
 }
 
-function mayHelp({ object: helper, isComing }: Unready, needs: Needs, facts: Facts): boolean {
+function mayHelp({ object: helper, isComing }: Unready, { object, needs }: Unready, facts: Facts): boolean {
   if (needs === 'anything' || isComing) return true
-  return needs === 'objects' ? mayMakeObjects(helper, facts) : takesRoomForAWhile(helper)
+  return needs === 'objects' ? mayMakeObjects(helper, namespaceOf(object), facts) : takesRoomForAWhile(helper)
 }
 
 interface PodSpec {
@@ -45,20 +47,23 @@ interface PodSpec {
 }
 
 /** Whether the pods of an object may make objects, or what a folder of a node lacks. */
-function mayMakeObjects(object: KubeObject, facts: Facts): boolean {
-  return isController(object, facts) || (podSpecOf(object).volumes ?? []).some(({ hostPath }) => hostPath)
+function mayMakeObjects(object: KubeObject, namespace: string, facts: Facts): boolean {
+  return isController(object, namespace, facts) || (podSpecOf(object).volumes ?? []).some(({ hostPath }) => hostPath)
 }
 
 /**
- * Whether the pods of an object may write to the API server, by a binding of their ServiceAccount: in k3s, as in every cluster with
- * RBAC, one without a binding may not.
+ * Whether the pods of an object may write to a namespace, by a binding of their ServiceAccount: in k3s, as in every cluster with RBAC,
+ * one without a binding may not.
  */
-export function isController(object: KubeObject, { bindings }: Facts): boolean {
+export function isController(object: KubeObject, namespace: string, { bindings }: Facts): boolean {
   const { serviceAccountName = 'default' } = podSpecOf(object)
-  const namespace = object.metadata.namespace ?? 'default'
-  return bindings.some(
-    (binding) => isGranted(binding) && subjectsOf(binding).some((subject) => includes(subject, namespace, serviceAccountName)),
-  )
+  return bindings
+    .filter((binding) => isGranted(binding) && (kindOf(binding) === 'ClusterRoleBinding' || binding.metadata.namespace === namespace))
+    .some((binding) => subjectsOf(binding).some((subject) => includes(subject, namespaceOf(object), serviceAccountName)))
+}
+
+function namespaceOf({ metadata }: KubeObject): string {
+  return metadata.namespace ?? 'default'
 }
 
 /** Others than those that every cluster has for all who log in. */

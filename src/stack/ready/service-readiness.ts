@@ -35,7 +35,7 @@ export function judgeService(service: Service, applied: readonly KubeObject[], s
       state: 'failed',
       reason: `has no endpoints: no pod has the labels ${text}`,
       hint,
-      grace: applied.every(isPlain) ? 1000 : 30_000,
+      grace: applied.some((each) => isCustom(each) || each.kind === 'CronJob') ? 30_000 : 1000,
     }
   }
   const names = [
@@ -79,8 +79,8 @@ function labelsOf(pods: readonly Pod[], keys: readonly string[]): readonly strin
   return [...new Set(labels.filter(([key]) => keys.includes(key)).map(([key, value]) => `${key}=${value}`))]
 }
 
-/** Whether an object makes no pods but those of its own template. */
-function isPlain({ apiVersion, kind }: KubeObject): boolean {
+/** Whether an object is an operator's to make something of. */
+export function isCustom({ apiVersion }: KubeObject): boolean {
   const group = apiVersion.includes('/') ? apiVersion.split('/')[0]! : ''
-  return kind !== 'CronJob' && (!group.includes('.') || group.endsWith('.k8s.io'))
+  return group.includes('.') && !group.endsWith('.k8s.io')
 }

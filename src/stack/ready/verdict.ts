@@ -1,4 +1,5 @@
 import type { EndpointSlice, KubeEvent, KubeObject, PersistentVolumeClaim, Pod } from '../../kube/types.ts'
+import type { ClusterTestError } from '../../support/errors.ts'
 import type { Needs, Rule } from './reasons.ts'
 
 /** What is known of the cluster at one moment. */
@@ -9,6 +10,8 @@ export interface ClusterState {
   readonly deleted: readonly KubeObject[]
   readonly events: readonly KubeEvent[]
   readonly endpointSlices: readonly EndpointSlice[]
+  /** Milliseconds since 1970. */
+  readonly now: number
   /** Milliseconds since a container, by its id, was first seen running. */
   readonly runningFor: (containerId: string) => number
   /** Read once something fails: until then nothing is final that others could help. */
@@ -56,6 +59,8 @@ export interface Verdict extends Pick<Readiness, 'state' | 'reason' | 'hint' | '
   readonly crashes?: number
   /** What could still help. Without it a failure is final. */
   readonly needs?: Needs
+  /** What is thrown where the failure has an error of its own. */
+  readonly error?: ClusterTestError
   /** Whether it is not even there yet. */
   readonly isComing?: boolean
   /** What a failure says that it lacks. */

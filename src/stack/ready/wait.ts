@@ -4,6 +4,8 @@ import type { KubeClient } from '../../kube/client.ts'
 import { isWorkload } from '../../kube/kinds.ts'
 import type { KubeObject } from '../../kube/types.ts'
 import { isLate } from '../../support/deadline.ts'
+import { ClusterTestError } from '../../support/errors.ts'
+import type { Refused } from '../manifests/refused.ts'
 import { describeReadiness, explainFailure, explainTimeout } from './explain-failure.ts'
 import { readFacts } from './facts.ts'
 import type { Work } from './may-help.ts'
@@ -15,6 +17,8 @@ export interface WaitOptions {
   readonly signal: AbortSignal
   /** What goes on besides, such as a seed, and may still help. @default nothing */
   readonly work?: () => readonly Work[]
+  /** What the API server has not taken yet, and is asked again. @default nothing */
+  readonly refused?: () => readonly Refused[]
   /** Which namespaces a report shows. @default all */
   readonly namespaces?: () => readonly string[] | undefined
   /** Called with what is still missing whenever that changes. */
@@ -27,24 +31,28 @@ export interface WaitOptions {
  * `ERR_WORKLOAD_NOT_READY` with everything that is missing when the signal ends the wait
  */
 export async function waitForReady(kube: KubeClient, applied: readonly KubeObject[], options: WaitOptions): Promise<void> {
-  const { signal, work, namespaces, onChange } = options
+  const { signal, work, refused = () => [], namespaces, onChange } = options
   const started = performance.now()
   let wake = Promise.withResolvers<void>()
-  const kinds = [...new Set(applied.filter(isWorkload).map(({ kind }) => kind))].filter((kind) => kind !== 'Pod')
+  const all = [...applied, ...refused().map(({ manifest }) => manifest.object)]
+  const kinds = [...new Set(all.filter(isWorkload).map(({ kind }) => kind))].filter((kind) => kind !== 'Pod')
   using watched = await watchState(kube, kinds, { signal, onChange: () => wake.resolve() })
   const since = new Map<string, number>()
   const facts = createFactReader(kube, signal)
   let shown = ''
   let pending: readonly Judged[] = []
 
+  const surroundings = () => ({ work: work?.(), refused: refused(), namespaces: namespaces?.() })
+
   while (true) {
     const state = watched.read()
-    const judge = (known?: Facts) => judgeReadiness(applied, { ...state, facts: known }, { work: work?.(), namespaces: namespaces?.() })
+    const judge = (known?: Facts) => judgeReadiness(applied, { ...state, facts: known }, surroundings())
     let judged = judge()
-    if (judged.some(({ needs }) => needs) && !signal.aborted) judged = judge(await facts(judged))
+    if (judged.some(({ needs }) => needs)) judged = judge(await facts(judged))
     pending = judged.filter((each) => each.state !== 'ready')
     if (pending.length === 0) return
     const final = finalFailures(judged, since)
+    if (final[0]?.error) throw final[0].error
     if (final.length > 0) throw await explainFailure(kube, final, namespaces?.())
 
     const text = pending.map(describeReadiness).join('; ')
@@ -60,16 +68,22 @@ export async function waitForReady(kube: KubeClient, applied: readonly KubeObjec
 }
 
 /** Milliseconds between two readings: a cluster changes dozens of times a second while it comes up. */
-const factInterval = 500
+const factInterval = 2000
 
-function createFactReader(kube: KubeClient, signal: AbortSignal): (judged: readonly Judged[]) => Promise<Facts> {
+/** Reads what failures are judged by, now and then; undefined while the API server does not answer, and once the time is up. */
+function createFactReader(kube: KubeClient, signal: AbortSignal): (judged: readonly Judged[]) => Promise<Facts | undefined> {
   let last: { readonly at: number; readonly key: string; readonly facts: Facts } | undefined
   return async (judged) => {
     const missing = judged.flatMap((each) => each.missing ?? [])
     const key = JSON.stringify(missing)
-    if (!last || last.key !== key || performance.now() - last.at > factInterval)
+    if (last?.key === key && performance.now() - last.at < factInterval) return last.facts
+    try {
       last = { key, facts: await readFacts(kube, missing, signal), at: performance.now() }
-    return last.facts
+    } catch (error) {
+      const isSilent = error instanceof ClusterTestError && error.code === 'ERR_KUBE_UNREACHABLE'
+      if (!signal.aborted && !isSilent) throw error
+    }
+    return last?.facts
   }
 }
 

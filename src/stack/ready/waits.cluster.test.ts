@@ -10,6 +10,7 @@ describe.concurrent.withCluster('what ends a wait', { images: ['busybox:1.37', '
     ['a Job that is gone when its neighbour is ready', 'job-ttl'],
     ['a Secret that a Job makes after eight seconds', 'secret-made-later'],
     ['a headless Service without ports', 'headless-without-ports'],
+    ['a custom resource whose kind an operator defines when it is ready', 'kind-made-later'],
   ]
   test.for(succeed)('waits for %s', async ([, file], { cluster }) => {
     await cluster.apply(fixture(file), { timeout: 120_000 })
@@ -19,33 +20,33 @@ describe.concurrent.withCluster('what ends a wait', { images: ['busybox:1.37', '
     [
       'pods that a StatefulSet is refused',
       'refused-account',
-      30,
+      60,
       /statefulset\/app in namespace "refused-account": its pods are refused: create Pod app-0 in StatefulSet app failed error: .*serviceaccount "app-runner" not found/,
     ],
     [
       'a volume that cannot be mounted',
       'socket',
-      30,
+      60,
       /deployment\/app in namespace "socket": pod "app-.*": .*hostPath type check failed: \/var\/run\/docker\.sock is not a socket file/,
     ],
     [
       'a StorageClass that is not there',
       'storage-class',
-      30,
+      60,
       /deployment\/app in .*: PersistentVolumeClaim "files" asks for StorageClass "managed-premium", which is not there; the cluster has "local-path"/,
     ],
     [
       'a StorageClass that is not there, of a claim template',
       'storage-class-of-statefulset',
-      30,
+      60,
       /statefulset\/db in .*: PersistentVolumeClaim "data-db-0" asks for StorageClass "gp3", which is not there; the cluster has "local-path"/,
     ],
-    ['a paused Deployment', 'paused', 30, /deployment\/app in namespace "paused": 0 of 1 pods ready: it is paused/],
-    ['a postStart hook that fails', 'post-start', 60, /deployment\/app in .*container "app" .*, restarted \d times: .*exited with 5/],
+    ['a paused Deployment', 'paused', 60, /deployment\/app in namespace "paused": 0 of 1 pods ready: it is paused/],
+    ['a postStart hook that fails', 'post-start', 100, /deployment\/app in .*container "app" .*, restarted \d times: PostStartHook failed/],
     [
       'a Job that fails again and again',
       'job-retries',
-      120,
+      140,
       /job\/migrate in .*: pod "migrate-\w+", container "main" ended with exit code 4, 4 times in a row \(backoffLimit is 6\)\.\n.*schema is locked/s,
     ],
     [
@@ -63,6 +64,16 @@ describe.concurrent.withCluster('what ends a wait', { images: ['busybox:1.37', '
     )
     expect(error).toMatchObject({ code: 'ERR_WORKLOAD_FAILED', message: expect.stringMatching(message) })
     expect(performance.now() - started).toBeLessThan(seconds * 1000)
+  })
+
+  test('says what to do about a Job that cannot be changed', async ({ cluster }) => {
+    await cluster.apply(fixture('job-before'))
+    await expect(cluster.apply(fixture('job-after'))).rejects.toMatchObject({
+      code: 'ERR_MANIFEST_REJECTED',
+      message: expect.stringMatching(
+        /Job "migrate" was refused by the API server: .*spec\.template: Invalid value: [^\n]{0,60}: field is immutable\nHint: A Job cannot be changed .* kubectl delete job\/migrate\./,
+      ),
+    })
   })
 
   test('says after a time-out what a probe has said', async ({ cluster }) => {

@@ -44,6 +44,7 @@ export async function watchState(
         pods: pods.items,
         events: events.items,
         endpointSlices: endpointSlices.items,
+        now: Date.now(),
         runningFor: (id) => now - (runningSince.get(id) ?? now),
       }
     },
