@@ -1,6 +1,8 @@
 import { expect } from 'vitest'
 
+import { removeObjects } from '../../engine/remove-objects.ts'
 import { describe } from '../../suite/describe.ts'
+import { kubeOf } from '../../testing/nodes.ts'
 
 const fixture = (name: string) => `../../../fixtures/cases/${name}.yaml`
 
@@ -72,6 +74,22 @@ describe.concurrent.withCluster('what ends a wait', { images: ['busybox:1.37', '
       code: 'ERR_MANIFEST_REJECTED',
       message: expect.stringMatching(
         /Job "migrate" was refused by the API server: .*spec\.template: Invalid value: [^\n]{0,60}: field is immutable\nHint: A Job cannot be changed .* kubectl delete job\/migrate\./,
+      ),
+    })
+  })
+
+  test('the removal of a Namespace names what a finalizer in it holds, and whose it was', async ({ cluster }) => {
+    const held = { name: 'settings', namespace: 'held', finalizers: ['example.com/hold'] }
+    await cluster.apply([
+      { apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'held' } },
+      { apiVersion: 'v1', kind: 'ConfigMap', metadata: held },
+    ])
+    const namespace = { apiVersion: 'v1', kind: 'Namespace', name: 'held', namespace: undefined }
+    const removal = removeObjects(await kubeOf(cluster), [namespace], { suite: 'orders', signal: AbortSignal.timeout(20_000) })
+    await expect(removal).rejects.toMatchObject({
+      code: 'ERR_CLUSTER_LEFTOVERS',
+      message: expect.stringMatching(
+        /^Namespace "held" of suite "orders" was deleted and has not gone after [\d.]+ s: ConfigMap "settings" has the finalizer "example\.com\/hold", which nobody serves\.\nHint: /,
       ),
     })
   })
