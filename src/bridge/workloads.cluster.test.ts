@@ -6,7 +6,8 @@ import { isDeepStrictEqual } from 'node:util'
 import { expect } from 'vitest'
 
 import type { TestCluster } from '../client/test-cluster.ts'
-import type { Pod } from '../kube/types.ts'
+import { lineageOf } from '../kube/lineage.ts'
+import type { KubeList, Pod } from '../kube/types.ts'
 import { describe } from '../suite/describe.ts'
 import { explain } from '../testing/explain.ts'
 import { client, fetchInCluster, runInCluster } from '../testing/in-cluster.ts'
@@ -48,6 +49,20 @@ const outside = [
   service('sticky', 'plain', { sessionAffinity: 'ClientIP', ports: [{ port: 80, targetPort: 3000 }] }),
 ]
 
+/** Workloads whose names and labels begin like another's, or whose selectors fit the pods of another. */
+const shop = ['shop', 'shop-worker', 'shop-db', 'shop-agent', 'rear', 'rear-end'] as const
+const kindOf = (name: string) => (name === 'shop-db' ? 'StatefulSet' : name === 'shop-agent' ? 'DaemonSet' : 'Deployment')
+const shops = shop.map((name) => {
+  const [app = '', component] = name.split('-')
+  const labels = { app, ...(component && { component }) }
+  const values = component ? [component] : ['end', 'front']
+  const selector = app === 'rear' ? { matchExpressions: [{ key: 'part', operator: 'In', values }] } : { matchLabels: labels }
+  const [workload] = nodeApp(name, { kind: kindOf(name) })
+  const { template, ...spec } = workload!['spec'] as { template: object }
+  const metadata = { labels: app === 'rear' ? { part: component ?? 'front' } : labels }
+  return { ...workload!, spec: { ...spec, selector, template: { ...template, metadata } } }
+})
+
 const suite = {
   images: ['node:24-slim'],
   agents: 1,
@@ -61,6 +76,7 @@ const suite = {
     ...proxiedApp,
     ...restrictedApp,
     ...probedApps,
+    ...shops,
   ],
 } as const
 
@@ -148,6 +164,39 @@ describe.withCluster('workloads', suite, (test) => {
       return answers`,
     )
     expect(answers).toEqual(Object.fromEntries(names.map((name) => [name, [`local ${name}`]])))
+  })
+
+  test('the pods of a workload alone are bridged, also those of a rollout: not those that its selector or its name would fit as well', async ({
+    cluster,
+  }) => {
+    const bridged = ['shop', 'shop-agent', 'rear']
+    const kinds = shop.map((name) => `${kindOf(name).toLowerCase()}/${name}`)
+    await using bridges = new AsyncDisposableStack()
+    for (const name of bridged) {
+      const bridge = await cluster.bridge(`${kindOf(name).toLowerCase()}/${name}`, { server: answer(`local ${name}`) })
+      bridges.use(bridge)
+    }
+    // Straight to the pods: the Service of an app leads to the pods of several workloads.
+    const ask = async () => {
+      const kube = await kubeOf(cluster)
+      const { items } = await kube.request<KubeList<Pod>>('GET', '/api/v1/namespaces/default/pods')
+      const pods = items.filter(({ metadata }) => !metadata!.deletionTimestamp && /^(?:shop|rear)-/.test(metadata!.name!))
+      return Promise.all(
+        pods.map(async ({ metadata, status }) => {
+          const owner = lineageOf({ kind: 'Pod', metadata }).at(-1)!.name
+          return [owner, metadata!.name!, (await fetchInCluster(cluster, `http://${status!.podIP}:3000/`))[0]!] as const
+        }),
+      )
+    }
+    const expectOwn = async () => {
+      const answers = await ask()
+      expect(new Set(answers.map(([owner]) => owner))).toEqual(new Set(shop))
+      for (const [owner, pod, text] of answers) expect(text, pod).toBe(bridged.includes(owner) ? `local ${owner}` : `pod ${pod}`)
+    }
+    await expectOwn()
+    await kubectl(cluster, `rollout restart ${kinds.join(' ')}`)
+    for (const kind of kinds) await kubectl(cluster, `rollout status ${kind} --timeout=60s`)
+    await expectOwn()
   })
 
   test('a Job is a target too', async ({ cluster }) => {

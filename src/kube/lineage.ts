@@ -29,7 +29,7 @@ interface OwnerReference {
  * may fit several selectors. A Deployment names its ReplicaSets by its own name and `pod-template-hash`, which the pods have too
  * (https://kubernetes.io/docs/concepts/workloads/controllers/deployment/#pod-template-hash-label).
  */
-export function lineageOf({ kind, metadata }: Owned): readonly WorkloadRef[] {
+export function lineageOf({ kind, metadata }: Owned): readonly [WorkloadRef, ...WorkloadRef[]] {
   const self = { kind, name: metadata?.name ?? '' }
   const owner = metadata?.ownerReferences?.find(({ controller }) => controller)
   if (!owner || !isWorkload(owner)) return [self]

@@ -5,6 +5,7 @@ import { Client } from 'pg'
 import type { ServiceAddress } from '../cluster/network/gateway.ts'
 import type { KubeClient } from '../kube/client.ts'
 import { readContainerEnv } from '../kube/container-env.ts'
+import { selectorFits } from '../kube/labels.ts'
 import type { KubeList, Pod, Service } from '../kube/types.ts'
 import { listPods } from '../kube/workload.ts'
 import { ClusterTestError, messageOf } from '../support/errors.ts'
@@ -65,9 +66,7 @@ export async function addressOf(
 ): Promise<ServiceAddress> {
   const { items } = await kube.request<KubeList<Service>>('GET', `/api/v1/namespaces/${namespace}/services`, { signal })
   const labels = pod.metadata?.labels ?? {}
-  const services = items.filter(
-    ({ spec }) => spec?.selector && Object.entries(spec.selector).every(([key, value]) => labels[key] === value),
-  )
+  const services = items.filter(({ spec }) => selectorFits(spec?.selector, labels))
   const found = addresses.filter((each) => each.namespace === namespace && services.some(({ metadata }) => metadata?.name === each.service))
   const address = found.find(isMeant) ?? found[0]
   if (address) return address

@@ -1,15 +1,8 @@
 import { isIPv6 } from '../../support/ip-range.ts'
 import { applyInPods, cniCache, functions, inEachPod, quote } from './node-shell.ts'
+import { type PodMatch, matchFunctions } from './pod-match.ts'
 import { enterScript, forgetInPod, forgetOwnScript, leaveScript, saveCommand, stateFolder, waitForStates } from './pod-scripts.ts'
 import { type Family, type RuleOptions, chainsOf, cutRules, nodeRules, optionsFor, podRules, removedNodeRules } from './rules.ts'
-
-/** How a node recognises the sandboxes of a workload without asking the API server. */
-export interface PodMatch {
-  readonly namespace: string
-  /** A pattern of `case` in sh: `orders-*`. */
-  readonly name: string
-  readonly labels: Readonly<Record<string, string>>
-}
 
 export interface NodeScriptOptions extends RuleOptions {
   /** Ranges of the pods of the node: of IPv4, and of IPv6 where the cluster has it. */
@@ -70,11 +63,9 @@ done; } >/dev/null 2>&1 &
  * start. Prints `pod UID NAME` for each.
  */
 export function watchScript({ id, match }: NodeScriptOptions): string {
-  const labels = Object.entries(match.labels).map(
-    ([key, value]) => `case $labels in *${quote(`"${key}": "${value}"`)}*) ;; *) undo; return ;; esac`,
-  )
   return `
 ${functions(id)}
+${matchFunctions(match)}
 on_sandbox() {
   file=$(echo ${cniCache}/*-$1-eth0)
   [ -e "$file" ] || return
@@ -82,7 +73,7 @@ on_sandbox() {
   for address in $ip $ip6; do
     [ ! -e $dir/grave-$address ] || unbury $address
   done
-  case $namespace/$name in ${match.namespace}/${match.name}) ;; *) return ;; esac
+  may_match || return
   [ -e $mark ] && return
   # Before the labels, which take longer to ask for than some containers to start.
   apply
@@ -90,9 +81,9 @@ on_sandbox() {
   # What has gone again meanwhile has none.
   [ -n "$labels" ] || return
   labels=\${labels%%'"Image":'*}
-  ${labels.join('\n  ')}
+  does_match || undo
 }
-# Of another workload, whose name begins in the same way.
+# Of another workload, whose pods have names of the same kind.
 undo() {
   rm -f $mark
   in_pod leave

@@ -1,5 +1,6 @@
+import { selectorFits } from '../../kube/labels.ts'
 import type { Pod } from '../../kube/types.ts'
-import type { PodMatch } from './node-scripts.ts'
+import type { PodMatch } from './pod-match.ts'
 
 /** Which pods a bridge means. */
 export interface PodChoice {
@@ -17,20 +18,11 @@ export function sharePods(a: PodChoice, b: PodChoice): boolean {
     const uids = new Set(others.map(({ metadata }) => metadata?.uid))
     return pods.some(({ metadata }) => uids.has(metadata?.uid))
   }
-  return (
-    a.match.namespace === b.match.namespace &&
-    namesMeet(a.match.name, b.match.name) &&
-    (selects(a.match.labels, b.labels) || selects(b.match.labels, a.labels))
-  )
+  return a.match.namespace === b.match.namespace && (contains(a, b) || contains(b, a))
 }
 
-/** Names are patterns that may end with a star. */
-function namesMeet(a: string, b: string): boolean {
-  const [start, other] = [a.replace(/\*$/, ''), b.replace(/\*$/, '')]
-  return (a.endsWith('*') && other.startsWith(start)) || (b.endsWith('*') && start.startsWith(other)) || a === b
-}
-
-function selects(selector: Readonly<Record<string, string>>, labels: Readonly<Record<string, string>>): boolean {
-  const entries = Object.entries(selector)
-  return entries.length > 0 && entries.every(([key, value]) => labels[key] === value)
+function contains({ match }: PodChoice, other: PodChoice): boolean {
+  if (!('lineage' in match)) return selectorFits(match.selector, other.labels)
+  const [{ kind, name }] = match.lineage
+  return 'lineage' in other.match && other.match.lineage.some((each) => each.kind === kind && each.name === name)
 }

@@ -1,11 +1,13 @@
 import type { KubeClient } from '../../kube/client.ts'
+import { type Labels, selectorFits } from '../../kube/labels.ts'
+import { lineageOf } from '../../kube/lineage.ts'
 import type { KubeList, Pod, Service } from '../../kube/types.ts'
 import { watchList } from '../../kube/watch-list.ts'
 import { parseWorkload, readWorkload } from '../../kube/workload.ts'
 import { ClusterTestError } from '../../support/errors.ts'
 import { formatList } from '../../support/format.ts'
-import type { PodMatch } from './node-scripts.ts'
 import type { PodChoice } from './overlap.ts'
+import { type PodMatch, isMatch } from './pod-match.ts'
 import { type ContainerPort, listPorts } from './ports.ts'
 
 type PodSpec = NonNullable<Pod['spec']>
@@ -57,7 +59,7 @@ export async function findTarget({ kube, namespace, workload, container: wanted,
       { hint: 'Leave hostNetwork out of the manifest that the suite applies.' },
     )
   const container = chooseContainer(spec.containers, wanted, workload)
-  const allPods = () => pods.items.filter((pod) => matches(match, pod))
+  const allPods = () => pods.items.filter((pod) => isMatch(match, pod))
   const owned = cleanup.move()
   return {
     workload,
@@ -66,7 +68,7 @@ export async function findTarget({ kube, namespace, workload, container: wanted,
     ports: listPorts(
       container,
       spec.containers,
-      known.filter((service) => selects(service.spec?.selector, labels)),
+      known.filter((service) => selectorFits(service.spec?.selector, labels)),
     ),
     match,
     labels,
@@ -86,42 +88,19 @@ function valueOf<T>(result: PromiseSettledResult<T>): T {
   return result.value
 }
 
-function matches({ name, labels }: PodMatch, pod: Pod): boolean {
-  const own = pod.metadata?.name ?? ''
-  return (name.endsWith('*') ? own.startsWith(name.slice(0, -1)) : own === name) && selects(labels, pod.metadata?.labels, true)
-}
-
-function selects(
-  selector: Readonly<Record<string, string>> = {},
-  labels: Readonly<Record<string, string>> = {},
-  mayBeEmpty = false,
-): boolean {
-  const entries = Object.entries(selector)
-  return (mayBeEmpty || entries.length > 0) && entries.every(([key, value]) => labels[key] === value)
-}
-
 interface Template {
-  readonly labels: Readonly<Record<string, string>>
+  readonly labels: Labels
   readonly spec: PodSpec
   readonly match: PodMatch
 }
 
 async function readTemplate(kube: KubeClient, namespace: string, workload: string, signal: AbortSignal): Promise<Template> {
-  const { kind, name } = parseWorkload(workload)
-  const object = (await readWorkload(kube, namespace, workload, signal)) as unknown as {
-    metadata: { labels?: Record<string, string> }
-    spec: PodSpec & {
-      template: { metadata?: { labels?: Record<string, string> }; spec: PodSpec }
-      selector?: { matchLabels?: Record<string, string> }
-    }
+  const { kind } = parseWorkload(workload)
+  const object = (await readWorkload(kube, namespace, workload, signal)) as unknown as Pod & {
+    spec: { template: { metadata?: { labels?: Labels }; spec: PodSpec } }
   }
-  if (kind === 'Pod') return { labels: object.metadata.labels ?? {}, spec: object.spec, match: { namespace, name, labels: {} } }
-  const { template, selector } = object.spec
-  return {
-    labels: template.metadata?.labels ?? {},
-    spec: template.spec,
-    match: { namespace, name: `${name}-*`, labels: selector?.matchLabels ?? {} },
-  }
+  const { metadata, spec } = kind === 'Pod' ? object : object.spec.template
+  return { labels: metadata?.labels ?? {}, spec: spec!, match: { namespace, lineage: lineageOf({ kind, metadata: object.metadata }) } }
 }
 
 /** A Service stands for the pods that it selects, whoever made them. */
@@ -131,12 +110,12 @@ function templateOfService(namespace: string, name: string, services: readonly S
     throw new ClusterTestError('ERR_KUBE_NOT_FOUND', `There is no Service "${name}" with a selector in namespace "${namespace}".`, {
       hint: `It has ${formatList(services.filter(({ spec }) => spec?.selector).map(({ metadata }) => `service/${metadata!.name}`))}.`,
     })
-  const pod = pods.find(({ metadata }) => selects(selector, metadata?.labels))
+  const pod = pods.find(({ metadata }) => selectorFits(selector, metadata?.labels))
   if (!pod)
     throw new ClusterTestError('ERR_BRIDGE_NO_PODS', `Service "${name}" selects no pod, so nothing says what its containers are.`, {
       hint: 'Bridge the workload itself, such as "deployment/…": that works without any pod.',
     })
-  return { labels: pod.metadata?.labels ?? {}, spec: pod.spec!, match: { namespace, name: '*', labels: selector } }
+  return { labels: pod.metadata?.labels ?? {}, spec: pod.spec!, match: { namespace, selector } }
 }
 
 /** @throws ClusterTestError `ERR_BRIDGE_CONTAINER_NOT_FOUND` */

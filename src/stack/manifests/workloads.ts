@@ -1,14 +1,12 @@
 import { isServing } from '../../kube/kinds.ts'
+import { selectorFits } from '../../kube/labels.ts'
 import type { KubeObject, Service } from '../../kube/types.ts'
 
 /** Whether a Service leads to the pods that a workload makes. */
 export function selects({ metadata, spec }: Service, workload: KubeObject): boolean {
   const { template } = (workload as { spec?: { template?: { metadata?: KubeObject['metadata'] } } }).spec ?? {}
   const labels = (workload.kind === 'Pod' ? workload.metadata : template?.metadata)?.labels ?? {}
-  const selector = Object.entries(spec?.selector ?? {})
-  return (
-    metadata?.namespace === workload.metadata.namespace && selector.length > 0 && selector.every(([key, value]) => labels[key] === value)
-  )
+  return metadata?.namespace === workload.metadata.namespace && selectorFits(spec?.selector, labels)
 }
 
 /** Whether endpoints are to be expected: a Service without a selector has none of ours, nor one whose workloads are scaled to none. */

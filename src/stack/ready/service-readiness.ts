@@ -1,4 +1,5 @@
 import { isWorkload } from '../../kube/kinds.ts'
+import { selectorFits } from '../../kube/labels.ts'
 import type { KubeObject, Pod, Service } from '../../kube/types.ts'
 import { isPodReady } from '../../kube/workload.ts'
 import { expectsEndpoints, selects } from '../manifests/workloads.ts'
@@ -20,7 +21,7 @@ export function judgeService(service: Service, applied: readonly KubeObject[], s
   const candidates = state.pods.filter(
     (pod) => pod.metadata?.namespace === namespace && !['Succeeded', 'Failed'].includes(pod.status?.phase ?? ''),
   )
-  const selected = candidates.filter((pod) => selector.every(([key, value]) => pod.metadata?.labels?.[key] === value))
+  const selected = candidates.filter((pod) => selectorFits(spec?.selector, pod.metadata?.labels))
   const text = selector.map(([key, value]) => `${key}=${value}`).join(',')
   if (selected.length === 0) {
     const hint = `Pods in namespace "${namespace}" have ${
