@@ -18,7 +18,7 @@ export type TcpServer = HttpServer | Http2Server | Http2SecureServer | NetServer
 interface TargetOptions {
   /** @default the suite's */
   readonly namespace?: string | undefined
-  /** Container of the pods to replace. @default the only one, or the only one with ports */
+  /** Container of the pods to replace. @default the annotated one, the only one, or the only one with ports */
   readonly containerName?: string | undefined
   /**
    * Who answers kubelet's probes for the bridged ports: the original container, so that a debugger at a breakpoint never
@@ -145,7 +145,7 @@ export type SuiteBridgeOptions = BridgeOptions & {
 export interface RunOptions extends LocalContainerOptions {
   /** Namespace for the DNS search list. @default the suite's */
   readonly namespace?: string | undefined
-  /** Container of the workload in `env.from`. @default the only one, or the only one with ports */
+  /** Container of the workload in `env.from`. @default the annotated one, the only one, or the only one with ports */
   readonly containerName?: string | undefined
 }
 

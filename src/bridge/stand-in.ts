@@ -1,4 +1,5 @@
 import { describeObject, isWorkload } from '../kube/kinds.ts'
+import { podTemplate } from '../kube/pod-template.ts'
 import type { KubeObject } from '../kube/types.ts'
 import { parseWorkload } from '../kube/workload.ts'
 import { parseImageName } from '../stack/images/image-names.ts'
@@ -8,7 +9,7 @@ import { type Container, mapContainers, mapPodSpec } from '../stack/manifests/po
 import { selects } from '../stack/manifests/workloads.ts'
 import { ClusterTestError } from '../support/errors.ts'
 import { formatList } from '../support/format.ts'
-import { chooseContainer } from './rules/target.ts'
+import { chooseBridged } from './rules/target.ts'
 
 /** A workload that is bridged with its suite, as far as the manifests are concerned. */
 export interface BridgedWorkload {
@@ -62,7 +63,13 @@ export function planStandIns(manifests: readonly Manifest[], { bridged, images, 
   function replaceIn(spec: Record<string, unknown>, object: KubeObject, target: BridgedWorkload): unknown {
     const containers = containersOf(spec, 'containers')
     if (containers.length === 0 || !(target.standIn || target.image)) return spec
-    const { image } = chooseContainer(containers as readonly (Container & { ports?: [] })[], target.containerName, target.workload)
+    const { annotations } = podTemplate(object)?.metadata ?? {}
+    const { image } = chooseBridged(
+      containers as readonly (Container & { ports?: [] })[],
+      annotations,
+      target.containerName,
+      target.workload,
+    )
     if (typeof image !== 'string') return spec
     const isBrought = [...brought].some((name) => isNamed(name, image))
     if (!(target.standIn ?? (target.image !== undefined && isNamed(target.image, image) && !isBrought))) return spec

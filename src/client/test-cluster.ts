@@ -6,6 +6,7 @@ import type { EnvOptions } from '../bridge/side/env.ts'
 import type { HeldLease } from '../broker/client.ts'
 import { chooseAddress } from '../cluster/network/choose-address.ts'
 import type { ServiceAddress } from '../cluster/network/gateway.ts'
+import { containerOf } from '../kube/choose-container.ts'
 import { type KubeClient } from '../kube/client.ts'
 import { type ExecResult, execInPod } from '../kube/exec.ts'
 import { readPodLog } from '../kube/logs.ts'
@@ -14,7 +15,6 @@ import { listPods, readWorkload } from '../kube/workload.ts'
 import { connectDatabase, findDatabase } from '../seed/database.ts'
 import { resetStores, resettable } from '../seed/reset.ts'
 import type { StackOptions } from '../stack/options.ts'
-import { redactFor } from '../stack/ready/diagnose.ts'
 import { workloadOf } from '../stack/services/check-services.ts'
 import type { ServiceConnections } from '../stack/services/connection.ts'
 import { withDeadline } from '../support/deadline.ts'
@@ -34,7 +34,7 @@ export interface InNamespace {
 }
 
 export interface ExecOptions extends InNamespace {
-  /** @default the pod's only or first container */
+  /** @default the annotated one, or the first */
   readonly container?: string
   /** Written to the command's standard input. */
   readonly input?: string
@@ -45,7 +45,7 @@ export interface ExecOptions extends InNamespace {
 }
 
 export interface ClusterLogOptions extends InNamespace {
-  /** @default the pod's only or first container */
+  /** @default the annotated one, or the first */
   readonly container?: string
   /** Last lines only, of each pod. @default all */
   readonly tail?: number
@@ -54,7 +54,7 @@ export interface ClusterLogOptions extends InNamespace {
 }
 
 export interface ClusterEnvOptions extends InNamespace, Omit<EnvOptions, 'from'> {
-  /** @default the only container, or the only one with ports */
+  /** @default the annotated one, the only one, or the only one with ports */
   readonly containerName?: string
 }
 
@@ -191,14 +191,17 @@ export function createTestCluster<Seeded extends string>(
       const deadline = { limit: timeout, code: 'ERR_KUBE_EXEC_FAILED', what, hint: raiseTimeout } as const
       const result = await withDeadline(deadline, async (signal) => {
         const pod = await firstPod(namespace, workloadOf(workload, services))
-        const target = { namespace, pod: pod.metadata!.name!, container: containerOf(pod.spec!.containers, container, workload) }
+        const target = {
+          namespace,
+          pod: pod.metadata!.name!,
+          container: containerOf(pod, { wanted: container, workload, code: 'ERR_KUBE_NOT_FOUND' }),
+        }
         return execInPod(kube, target, command, { input, signal })
       })
       if (result.exitCode === 0 || !reject) return result
-      const redact = await redactFor(kube)
       throw new ClusterTestError(
         'ERR_KUBE_EXEC_FAILED',
-        `${redact(what)} ended with exit code ${result.exitCode}.\n${redact((result.stderr || result.stdout).trimEnd())}`,
+        `${what} ended with exit code ${result.exitCode}.\n${(result.stderr || result.stdout).trimEnd()}`,
         { hint: 'Pass { reject: false } to look at the result yourself.' },
       )
     },
@@ -207,7 +210,7 @@ export function createTestCluster<Seeded extends string>(
       const texts = await Promise.all(
         pods.map((pod) =>
           readPodLog(kube, namespace, pod.metadata!.name!, {
-            container: containerOf(pod.spec!.containers, container, workload),
+            container: containerOf(pod, { wanted: container, workload, code: 'ERR_KUBE_NOT_FOUND' }),
             ...(tail === undefined ? {} : { tail }),
             ...(previous ? { previous } : {}),
           }),
@@ -237,14 +240,6 @@ export function createTestCluster<Seeded extends string>(
 
 export function createRequest(cluster: TestCluster): RequestService {
   return (service, port) => supertest(cluster.url(service, port))
-}
-
-function containerOf(containers: readonly { readonly name: string }[], name: string | undefined, workload: string): string {
-  const found = name === undefined ? containers[0] : containers.find((container) => container.name === name)
-  if (found) return found.name
-  throw new ClusterTestError('ERR_KUBE_NOT_FOUND', `Workload "${workload}" has no container "${name}".`, {
-    hint: `It has ${formatList(containers.map((each) => each.name))}.`,
-  })
 }
 
 /** Which address a name and a port mean. */

@@ -1,11 +1,12 @@
 import type { Cluster } from '../cluster/cluster.ts'
 import { isWorkload, kindOf } from '../kube/kinds.ts'
+import { podTemplate } from '../kube/pod-template.ts'
 import type { KubeObject } from '../kube/types.ts'
 import type { ChartPlan } from '../stack/charts/charts.ts'
 import { installChart } from '../stack/charts/install-chart.ts'
 import { type PostRender, isHook, objectKey } from '../stack/charts/post-render.ts'
 import type { Manifest } from '../stack/manifests/manifests.ts'
-import { type Container, mapContainers, mapPodSpec } from '../stack/manifests/pod-spec.ts'
+import { type Container, mapContainers } from '../stack/manifests/pod-spec.ts'
 import type { Work } from '../stack/ready/may-help.ts'
 import { type Progress, runStep } from '../support/progress.ts'
 import { together } from '../support/together.ts'
@@ -67,7 +68,7 @@ export function compareRendered(
   const podSpecs: Record<string, unknown> = {}
   for (const [index, { object }] of manifests.entries()) {
     const after = prepared[index]!.object
-    if (JSON.stringify(object) !== JSON.stringify(planned[index]!.object)) podSpecs[objectKey(object, namespace)] = podSpecOf(after)
+    if (JSON.stringify(object) !== JSON.stringify(planned[index]!.object)) podSpecs[objectKey(object, namespace)] = podTemplate(after)?.spec
     else {
       const from = containersOf(object)
       for (const [each, { image, imagePullPolicy }] of containersOf(after).entries()) {
@@ -87,10 +88,4 @@ function containersOf(object: KubeObject): readonly Container[] {
     return container
   })
   return containers
-}
-
-function podSpecOf(object: KubeObject): unknown {
-  let found: unknown
-  mapPodSpec(object, (spec) => (found = spec))
-  return found
 }

@@ -8,7 +8,7 @@ import { ClusterTestError, messageOf } from '../support/errors.ts'
 import { type KubeClient, KubeStatusError, statusError } from './client.ts'
 
 export interface LogOptions {
-  /** @default the pod's only or first container */
+  /** @default the only one */
   readonly container?: string
   /** Last lines only. @default all */
   readonly tail?: number

@@ -4,12 +4,11 @@ import { Client } from 'pg'
 
 import type { ServiceAddress } from '../cluster/network/gateway.ts'
 import type { KubeClient } from '../kube/client.ts'
-import { readContainerEnv } from '../kube/container-env.ts'
 import { selectorFits } from '../kube/labels.ts'
 import type { KubeList, Pod, Service } from '../kube/types.ts'
-import { listPods } from '../kube/workload.ts'
 import { ClusterTestError, messageOf } from '../support/errors.ts'
 import { formatList } from '../support/format.ts'
+import { findStore } from './store.ts'
 
 /** How the test reaches a database that runs in the cluster, as the user that its own env names. */
 export interface DatabaseAddress {
@@ -35,19 +34,13 @@ export async function findDatabase(
   workload: string,
   { kube, namespace, addresses, signal }: FindDatabaseOptions,
 ): Promise<DatabaseAddress> {
-  const [pod] = await listPods(kube, namespace, workload, signal)
-  if (!pod) throw new ClusterTestError('ERR_SEED_NO_DATABASE', `Workload "${workload}" has no pod.`)
-  const container = pod.spec!.containers.find(
-    ({ image, env, envFrom }) => /postg/i.test(image ?? '') || env?.some(({ name }) => name.startsWith('POSTGRES_')) || envFrom?.length,
-  )
-  const env = container && (await readContainerEnv(kube, pod, container, signal))
-  if (!container || !env) {
+  const { type, pod, env } = await findStore(workload, { kube, namespace, signal })
+  if (type !== 'postgres')
     throw new ClusterTestError(
       'ERR_SEED_NO_DATABASE',
       `Workload "${workload}" runs no PostgreSQL: its images are ${formatList(pod.spec!.containers.map(({ image }) => image ?? ''))}.`,
       { hint: 'SQL is for PostgreSQL so far.' },
     )
-  }
   const { POSTGRES_USER: user = 'postgres', POSTGRES_PASSWORD: password = '', POSTGRES_DB: database = user } = env
   const { host, hostPort: port } = await addressOf(
     workload,

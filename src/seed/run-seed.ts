@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises'
 
 import type { ServiceAddress } from '../cluster/network/gateway.ts'
+import { containerOf } from '../kube/choose-container.ts'
 import type { KubeClient } from '../kube/client.ts'
 import { execInPod } from '../kube/exec.ts'
 import { listPods } from '../kube/workload.ts'
@@ -89,14 +90,9 @@ async function runFile(workload: string, { file }: StepOf<'file'>, options: RunS
 async function runExec(workload: string, { exec, input, container }: StepOf<'exec'>, options: RunSeedOptions): Promise<undefined> {
   const { kube, namespace, signal } = options
   const [pod] = await listPods(kube, namespace, workload, signal)
-  const containers = pod?.spec?.containers ?? []
-  const found = container === undefined ? containers[0] : containers.find(({ name }) => name === container)
-  if (!pod || !found)
-    throw new ClusterTestError(
-      'ERR_SEED_FAILED',
-      `Seed ${describeStep({ kind: 'exec', exec })} has no container${container ? ` "${container}"` : ''} in ${workload}.`,
-    )
-  const target = { namespace, pod: pod.metadata!.name!, container: found.name }
+  if (!pod) throw new ClusterTestError('ERR_SEED_FAILED', `Workload "${workload}" has no pod that could run "${exec.join(' ')}".`)
+  const wanted = { wanted: container, workload, code: 'ERR_SEED_FAILED' } as const
+  const target = { namespace, pod: pod.metadata!.name!, container: containerOf(pod, wanted) }
   const { exitCode, stdout, stderr } = await execInPod(kube, target, exec, { input: input && (await openSeed(input)).stream, signal })
   if (exitCode !== 0)
     throw new ClusterTestError(

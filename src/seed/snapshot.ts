@@ -3,9 +3,9 @@ import { mysqlSnapshot } from './mysql-snapshot.ts'
 import { postgresSnapshot } from './postgres-snapshot.ts'
 import { redisSnapshot } from './redis-rdb.ts'
 import type { SnapshotScripts } from './snapshot-scripts.ts'
-import type { Store, StoreType } from './store.ts'
+import type { Store, SeededType } from './store.ts'
 
-const scripts: Readonly<Record<StoreType, SnapshotScripts>> = { postgres: postgresSnapshot, mariadb: mysqlSnapshot, redis: redisSnapshot }
+const scripts: Readonly<Record<SeededType, SnapshotScripts>> = { postgres: postgresSnapshot, mariadb: mysqlSnapshot, redis: redisSnapshot }
 
 const fileName = 'vitest-kubernetes-seeded'
 

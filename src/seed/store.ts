@@ -1,16 +1,19 @@
+import { chooseContainer } from '../kube/choose-container.ts'
 import type { KubeClient } from '../kube/client.ts'
 import { readContainerEnv } from '../kube/container-env.ts'
 import { type ExecResult, execInPod } from '../kube/exec.ts'
 import type { Pod } from '../kube/types.ts'
 import { listPods } from '../kube/workload.ts'
+import { type StoreType, findStores } from '../stack/store-type.ts'
 import { ClusterTestError } from '../support/errors.ts'
 import { formatList } from '../support/format.ts'
 
-export type StoreType = 'mariadb' | 'postgres' | 'redis'
+/** Those that files can be loaded into. */
+export type SeededType = Exclude<StoreType, 'mongodb'>
 
 /** A database or cache in the cluster, with what its container's variables say of it. */
 export interface Store {
-  readonly type: StoreType
+  readonly type: SeededType
   readonly workload: string
   readonly pod: Pod
   readonly env: Readonly<Record<string, string>>
@@ -29,40 +32,25 @@ export interface FindStoreOptions {
  * @throws ClusterTestError `ERR_SEED_NO_DATABASE` when it is none
  */
 export async function findStore(workload: string, options: FindStoreOptions): Promise<Store> {
+  const code = 'ERR_SEED_NO_DATABASE'
   const [pod] = await listPods(options.kube, options.namespace, workload, options.signal)
-  if (!pod) throw new ClusterTestError('ERR_SEED_NO_DATABASE', `Workload "${workload}" has no pod.`)
-  const store = await storeOf(workload, pod, options)
-  if (store) return store
-  throw new ClusterTestError(
-    'ERR_SEED_NO_DATABASE',
-    `Workload "${workload}" runs no database that is known: its images are ${formatList(pod.spec!.containers.map(({ image }) => image ?? ''))}.`,
-    { hint: 'Known are PostgreSQL, MariaDB, MySQL and Redis. Seed others by { exec }, { http }, { job } or a function.' },
-  )
+  if (!pod) throw new ClusterTestError(code, `Workload "${workload}" has no pod.`)
+  const { kube, namespace, signal } = options
+  const { containers } = pod.spec!
+  const read = containers.map(async (each) => ({ ...each, env: await readContainerEnv(kube, pod, each, signal) }))
+  const stores = findStores(await Promise.all(read)).filter(isSeeded)
+  if (stores.length === 0)
+    throw new ClusterTestError(
+      code,
+      `Workload "${workload}" runs no database that is known: its images are ${formatList(containers.map(({ image }) => image ?? ''))}.`,
+      { hint: 'Known are PostgreSQL, MariaDB, MySQL and Redis. Seed others by { exec }, { http }, { job } or a function.' },
+    )
+  const { annotations } = pod.metadata!
+  const { name, type, env } = chooseContainer({ containers: stores, annotations, wanted: undefined, workload, code })
+  const target = { namespace, pod: pod.metadata!.name!, container: name }
+  return { type, workload, pod, env, shell: (script, input) => execInPod(kube, target, ['sh', '-c', script], input) }
 }
 
-async function storeOf(workload: string, pod: Pod, { kube, namespace, signal }: FindStoreOptions): Promise<Store | undefined> {
-  for (const container of pod.spec!.containers) {
-    const env = await readContainerEnv(kube, pod, container, signal)
-    const type = typeOf(container, env)
-    if (!type) continue
-    const target = { namespace, pod: pod.metadata!.name!, container: container.name }
-    return {
-      type,
-      workload,
-      pod,
-      env,
-      shell: (script, options) => execInPod(kube, target, ['sh', '-c', script], options),
-    }
-  }
-  return undefined
-}
-
-function typeOf(
-  { image = '' }: NonNullable<Pod['spec']>['containers'][number],
-  env: Readonly<Record<string, string>>,
-): StoreType | undefined {
-  const has = (prefix: string) => Object.keys(env).some((name) => name.startsWith(prefix))
-  if (/postg/i.test(image) || has('POSTGRES_')) return 'postgres'
-  if (/mariadb|mysql/i.test(image) || has('MARIADB_') || has('MYSQL_')) return 'mariadb'
-  return /redis|valkey/i.test(image) ? 'redis' : undefined
+function isSeeded<Found extends { readonly type: StoreType }>(found: Found): found is Found & { readonly type: SeededType } {
+  return found.type !== 'mongodb'
 }

@@ -5,7 +5,7 @@ export interface SeedExec {
   readonly exec: readonly string[]
   /** File for its standard input. */
   readonly input?: string | undefined
-  /** @default the pod's only or first container */
+  /** @default the annotated one, or the first */
   readonly container?: string | undefined
 }
 

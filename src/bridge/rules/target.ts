@@ -1,6 +1,8 @@
+import { chooseContainer } from '../../kube/choose-container.ts'
 import type { KubeClient } from '../../kube/client.ts'
 import { type Labels, selectorFits } from '../../kube/labels.ts'
 import { lineageOf } from '../../kube/lineage.ts'
+import { podTemplate } from '../../kube/pod-template.ts'
 import type { KubeList, Pod, Service } from '../../kube/types.ts'
 import { watchList } from '../../kube/watch-list.ts'
 import { parseWorkload, readWorkload } from '../../kube/workload.ts'
@@ -29,7 +31,7 @@ export interface TargetOptions {
   readonly kube: KubeClient
   readonly namespace: string
   readonly workload: string
-  /** @default the only one, or the one with ports */
+  /** @default the annotated one, the only one, or the only one with ports */
   readonly container?: string | undefined
   readonly signal: AbortSignal
 }
@@ -51,14 +53,18 @@ export async function findTarget({ kube, namespace, workload, container: wanted,
   cleanup.defer(() => stop.abort(new Error('The bridge has ended.')))
   const pods = cleanup.use(valueOf(watched))
   const known = valueOf(services).items
-  const { labels, spec, match } = valueOf(template) ?? templateOfService(namespace, name!, known, pods.items)
+  const {
+    metadata: { labels = {}, annotations } = {},
+    spec,
+    match,
+  } = valueOf(template) ?? templateOfService(namespace, name!, known, pods.items)
   if (spec.hostNetwork)
     throw new ClusterTestError(
       'ERR_BRIDGE_HOST_NETWORK',
       `The pods of "${workload}" use the network of their node (hostNetwork), so there is no namespace of their own to set rules in.`,
       { hint: 'Leave hostNetwork out of the manifest that the suite applies.' },
     )
-  const container = chooseContainer(spec.containers, wanted, workload)
+  const container = chooseBridged(spec.containers, annotations, wanted, workload)
   const allPods = () => pods.items.filter((pod) => isMatch(match, pod))
   const owned = cleanup.move()
   return {
@@ -89,18 +95,16 @@ function valueOf<T>(result: PromiseSettledResult<T>): T {
 }
 
 interface Template {
-  readonly labels: Labels
+  readonly metadata: Pod['metadata']
   readonly spec: PodSpec
   readonly match: PodMatch
 }
 
 async function readTemplate(kube: KubeClient, namespace: string, workload: string, signal: AbortSignal): Promise<Template> {
   const { kind } = parseWorkload(workload)
-  const object = (await readWorkload(kube, namespace, workload, signal)) as unknown as Pod & {
-    spec: { template: { metadata?: { labels?: Labels }; spec: PodSpec } }
-  }
-  const { metadata, spec } = kind === 'Pod' ? object : object.spec.template
-  return { labels: metadata?.labels ?? {}, spec: spec!, match: { namespace, lineage: lineageOf({ kind, metadata: object.metadata }) } }
+  const object = await readWorkload(kube, namespace, workload, signal)
+  const { metadata, spec } = podTemplate(object) as Pod
+  return { metadata, spec: spec!, match: { namespace, lineage: lineageOf({ kind, metadata: object.metadata }) } }
 }
 
 /** A Service stands for the pods that it selects, whoever made them. */
@@ -115,31 +119,16 @@ function templateOfService(namespace: string, name: string, services: readonly S
     throw new ClusterTestError('ERR_BRIDGE_NO_PODS', `Service "${name}" selects no pod, so nothing says what its containers are.`, {
       hint: 'Bridge the workload itself, such as "deployment/…": that works without any pod.',
     })
-  return { labels: pod.metadata?.labels ?? {}, spec: pod.spec!, match: { namespace, selector } }
+  return { metadata: pod.metadata, spec: pod.spec!, match: { namespace, selector } }
 }
 
 /** @throws ClusterTestError `ERR_BRIDGE_CONTAINER_NOT_FOUND` */
-export function chooseContainer<Container extends Pick<PodSpec['containers'][number], 'name' | 'ports'>>(
+export function chooseBridged<Container extends Pick<PodSpec['containers'][number], 'name' | 'ports'>>(
   containers: readonly Container[],
+  annotations: Labels | undefined,
   wanted: string | undefined,
   workload: string,
 ): Container {
-  const names = formatList(containers.map(({ name }) => name))
-  if (wanted !== undefined) {
-    const found = containers.find(({ name }) => name === wanted)
-    if (found) return found
-    throw new ClusterTestError('ERR_BRIDGE_CONTAINER_NOT_FOUND', `Workload "${workload}" has no container "${wanted}".`, {
-      hint: `It has ${names}.`,
-    })
-  }
-  const withPorts = containers.filter(({ ports = [] }) => ports.length > 0)
-  const candidates = containers.length === 1 ? containers : withPorts
-  if (candidates.length === 1) return candidates[0]!
-  throw new ClusterTestError(
-    'ERR_BRIDGE_CONTAINER_NOT_FOUND',
-    `Workload "${workload}" has several containers, and nothing says which one to replace.`,
-    {
-      hint: `Set containerName to ${names}.`,
-    },
-  )
+  const isLikely = ({ ports = [] }: Container) => ports.length > 0
+  return chooseContainer({ containers, annotations, wanted, isLikely, workload, code: 'ERR_BRIDGE_CONTAINER_NOT_FOUND' })
 }

@@ -3,6 +3,7 @@ import { stat } from 'node:fs/promises'
 import { resolve } from 'node:path'
 
 import { describeObject, isWorkload } from '../../kube/kinds.ts'
+import { podTemplate } from '../../kube/pod-template.ts'
 import { parseWorkload } from '../../kube/workload.ts'
 import { ClusterTestError } from '../../support/errors.ts'
 import { formatList } from '../../support/format.ts'
@@ -118,10 +119,6 @@ function isOf({ workload }: HostMount, { object }: Manifest): boolean {
 }
 
 function containersOf(object: Manifest['object']): readonly string[] {
-  let names: readonly string[] = []
-  mapPodSpec(object, (spec) => {
-    names = ((spec['containers'] as readonly Named[] | undefined) ?? []).map(({ name }) => name)
-    return spec
-  })
-  return names
+  const { containers = [] } = (podTemplate(object)?.spec ?? {}) as { readonly containers?: readonly Named[] }
+  return containers.map(({ name }) => name)
 }

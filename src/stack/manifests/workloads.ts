@@ -1,12 +1,11 @@
 import { isServing } from '../../kube/kinds.ts'
 import { selectorFits } from '../../kube/labels.ts'
+import { podTemplate } from '../../kube/pod-template.ts'
 import type { KubeObject, Service } from '../../kube/types.ts'
 
 /** Whether a Service leads to the pods that a workload makes. */
 export function selects({ metadata, spec }: Service, workload: KubeObject): boolean {
-  const { template } = (workload as { spec?: { template?: { metadata?: KubeObject['metadata'] } } }).spec ?? {}
-  const labels = (workload.kind === 'Pod' ? workload.metadata : template?.metadata)?.labels ?? {}
-  return metadata?.namespace === workload.metadata.namespace && selectorFits(spec?.selector, labels)
+  return metadata?.namespace === workload.metadata.namespace && selectorFits(spec?.selector, podTemplate(workload)?.metadata?.labels)
 }
 
 /** Whether endpoints are to be expected: a Service without a selector has none of ours, nor one whose workloads are scaled to none. */

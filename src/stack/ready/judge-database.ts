@@ -1,4 +1,5 @@
 import type { Pod } from '../../kube/types.ts'
+import { storeTypeOf } from '../store-type.ts'
 import type { Verdict } from './verdict.ts'
 
 /** A database that failed in its first start looks healthy after the second, without what its init folder had still to do. */
@@ -23,16 +24,8 @@ export function judgeDatabase({ metadata, spec, status }: Pod): readonly Verdict
 type Container = NonNullable<Pod['spec']>['containers'][number]
 
 /** Whether it runs an image that fills an empty data folder at its first start, and takes what it finds at the next. */
-function isDatabase({ image = '', command, env = [], ports }: Container): boolean {
-  if (command) return false
-  if (databaseImage.test(image)) return true
-  // An image of one's own. An application has the same variables where they are its login, and says where the database is.
-  const has = (pattern: RegExp) => env.some(({ name }) => pattern.test(name))
-  const isServer = ports?.some(({ containerPort }) => [5432, 3306, 27017].includes(containerPort)) ?? true
-  return (
-    isServer && has(/^(?:POSTGRES|MYSQL|MARIADB|MONGO_INITDB)_/) && !has(/(?:^|_)(?:HOST|HOSTNAME|PORT|SERVER|ADDR|ADDRESS|URL|URI|DSN)$/)
-  )
+function isDatabase({ image, command, env = [], ports }: Container): boolean {
+  const names = env.map(({ name }) => name)
+  const type = storeTypeOf({ image, ports }, names)
+  return !command && type !== undefined && type !== 'redis'
 }
-
-const databaseImage =
-  /(?:^|\/)(?:postgres(?:ql)?|postgis|pgvector|timescaledb(?:-ha)?|mariadb|mysql(?:-server)?|percona(?:-server)?|mongo(?:db)?)(?:[:@]|$)/
