@@ -9,8 +9,8 @@ import { leaseCluster } from '../../src/broker/client.ts'
 import { createTestBridges } from '../../src/client/test-bridges.ts'
 import { connectDocker } from '../../src/docker/docker.ts'
 import { execInContainer } from '../../src/docker/exec.ts'
+import { readSettings } from '../../src/engine/settings.ts'
 import { createRecorder } from '../../src/report/recorder.ts'
-import { parseSubstitutes } from '../../src/stack/images/image-names.ts'
 import { nodeApp } from '../../src/testing/node-app.ts'
 
 const megabytes = 100
@@ -26,12 +26,8 @@ const local: BridgeOptions = { image: 'node:24-slim', command: ['node', '-e', se
 const lifecycle = { preStop: { sleep: { seconds: 3 } } }
 const options = { replicas: 2, container: { lifecycle }, pod: { terminationGracePeriodSeconds: 10 } }
 
-const { env } = process
 await using broker = await startBroker({
-  k3d: env['VITEST_KUBERNETES_K3D'] || 'k3d',
-  nodeImage: env['VITEST_KUBERNETES_NODE_IMAGE'] || undefined,
-  substitutes: parseSubstitutes(env['VITEST_KUBERNETES_IMAGES']),
-  buildNetwork: undefined,
+  ...readSettings(process.env),
   maxClusters: 1,
   isWatch: false,
   idleTimeout: 0,

@@ -11,7 +11,7 @@ import { type Cluster, startCluster } from '../../src/cluster/cluster.ts'
 import { findK3d } from '../../src/cluster/k3d.ts'
 import { createOwner, newClusterName } from '../../src/cluster/ownership/owner.ts'
 import { connectDocker } from '../../src/docker/docker.ts'
-import { parseSubstitutes } from '../../src/stack/images/image-names.ts'
+import { readSettings } from '../../src/engine/settings.ts'
 import { planImages, prepareImages } from '../../src/stack/images/images.ts'
 import { importImages } from '../../src/stack/images/import-images.ts'
 import { loadManifests } from '../../src/stack/manifests/manifests.ts'
@@ -19,16 +19,16 @@ import { run } from '../kit/run.ts'
 
 const rounds = Number(process.argv[2] ?? 3)
 const { env } = process
+const settings = readSettings(env)
 const signal = AbortSignal.timeout(30 * 60_000)
 const docker = await connectDocker()
-const k3d = await findK3d(docker, env['VITEST_KUBERNETES_K3D'] || 'k3d')
+const k3d = await findK3d(docker, settings.k3d)
 const quickstart = join(import.meta.dirname, '../../examples/quickstart')
 const { images } = await prepareImages({
   docker,
   plan: await planImages(['./orders', './inventory'], quickstart),
   manifests: await loadManifests('./k8s', quickstart),
-  substitutes: parseSubstitutes(env['VITEST_KUBERNETES_IMAGES']),
-  buildNetwork: undefined,
+  ...settings,
   progress: () => {},
   signal,
 })
@@ -58,7 +58,7 @@ for (const agents of [0, 1]) {
         k3d,
         owner,
         folder,
-        image: env['VITEST_KUBERNETES_NODE_IMAGE'],
+        image: settings.nodeImage,
         agents,
         signal,
       },

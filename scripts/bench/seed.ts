@@ -7,8 +7,10 @@ import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 
+import { readSettings } from '../../src/engine/settings.ts'
 import { connectDatabase } from '../../src/seed/database.ts'
 import { seedSql } from '../../src/seed/seed-sql.ts'
+import { substituteImage } from '../../src/stack/images/image-names.ts'
 import { run } from '../kit/run.ts'
 
 // synchronous_commit as the seed sets it, over TCP as the seed goes.
@@ -21,7 +23,7 @@ const table = 'create table event (id int primary key, at timestamptz not null, 
 const kindOf = (id: number) => ['order', 'payment', 'shipment'][id % 3]!
 const payload = (id: number) => `{"sku": "A-${id % 9973}", "note": "it''s number ${id}; of many", "tags": ["x", "y"]}`
 
-const image = /postgres=([^,]+)/.exec(process.env['VITEST_KUBERNETES_IMAGES'] ?? '')?.[1] ?? 'postgres:17'
+const image = substituteImage(readSettings(process.env).substitutes, 'postgres:17')
 const megabytes = Number(process.argv[2] ?? 100)
 const rounds = Number(process.argv[3] ?? 3)
 const name = `seed-bench-${process.pid}`

@@ -7,6 +7,7 @@ import { type AddressPool, countFreeSubnets, defaultAddressPools } from '../clus
 import { takenSubnets } from '../cluster/network/docker-network.ts'
 import { findLeftovers } from '../cluster/ownership/leftovers.ts'
 import { type Docker, connectDocker } from '../docker/docker.ts'
+import { readSettings } from '../engine/settings.ts'
 import { ClusterTestError, messageOf } from '../support/errors.ts'
 import { runCommand } from '../support/run-command.ts'
 
@@ -50,7 +51,7 @@ export async function readHostFacts(env: HostFacts['env']): Promise<HostFacts> {
   const isUp = 'engine' in docker
   const [engine, k3d, limits, helm, sops, kubectl] = await Promise.all([
     isUp ? attempt(() => readEngine(docker)) : docker,
-    attempt(() => findK3d({ env: isUp ? docker.env : {} }, env['VITEST_KUBERNETES_K3D'] || 'k3d')),
+    attempt(() => findK3d({ env: isUp ? docker.env : {} }, readSettings(env).k3d)),
     readHostLimits(isUp ? docker.memory : totalmem()),
     readVersion('helm', ['version', '--short']),
     readVersion('sops', ['--version']),

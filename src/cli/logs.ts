@@ -2,6 +2,7 @@ import type { Readable } from 'node:stream'
 
 import { readInventory } from '../cluster/ownership/inventory.ts'
 import { connectDocker } from '../docker/docker.ts'
+import { readSettings } from '../engine/settings.ts'
 import { ClusterTestError, messageOf } from '../support/errors.ts'
 import type { RunCommand } from './command.ts'
 import { findCluster } from './find-cluster.ts'
@@ -17,9 +18,7 @@ export const logs: RunCommand = async ({ positionals, values }, context) => {
   const cluster = findCluster(await readInventory(docker), named)
   const sources = [
     ...nodeSources(docker, cluster, selection),
-    ...(selection.nodes && targets.length === 0
-      ? []
-      : await podSources(docker, cluster, selection, context.env['VITEST_KUBERNETES_K3D'] || 'k3d')),
+    ...(selection.nodes && targets.length === 0 ? [] : await podSources(docker, cluster, selection, readSettings(context.env).k3d)),
   ]
   if (sources.length === 0) context.note(`Cluster "${cluster.name}" has no such logs yet.`)
   const print = values['json']

@@ -2,14 +2,14 @@ import { stat } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 
-import { buildImage } from '../docker/build-image.ts'
 import type { Docker } from '../docker/docker.ts'
 import { inspectImage, pullImage } from '../docker/images.ts'
-import { parseSubstitutes, substituteImage } from '../stack/images/image-names.ts'
+import { readSettings } from '../engine/settings.ts'
+import { buildByContent } from '../stack/images/build-by-content.ts'
+import { substituteImage } from '../stack/images/image-names.ts'
 import { planImages } from '../stack/images/images.ts'
 import type { ImageBuild, StackOptions } from '../stack/options.ts'
 import { ClusterTestError, messageOf } from '../support/errors.ts'
-import { randomId } from '../support/identity.ts'
 import type { CliContext } from './command.ts'
 
 /** An image to look at: of Docker, or to build. */
@@ -36,27 +36,16 @@ export async function wantedImages(names: readonly string[], stackFile: string |
 
 /** Resolves to the name of the image in Docker. What is built has no name but one of its content. */
 export async function buildWanted(docker: Docker, { name, build }: WantedImage, { env, note }: CliContext): Promise<string> {
-  const substitutes = parseSubstitutes(env['VITEST_KUBERNETES_IMAGES'])
-  const signal = new AbortController().signal
-  if (!build) {
-    const image = substituteImage(substitutes, name)
-    if (!(await inspectImage(docker, image))) await pullImage(docker, image, signal)
-    return image
+  const { substitutes, buildNetwork: network } = readSettings(env)
+  const substitute = (image: string) => substituteImage(substitutes, image)
+  const { signal } = new AbortController()
+  if (build) {
+    note(`build ${name} …`)
+    return (await buildByContent(docker, name, { ...build, network, substitute, signal })).id
   }
-  note(`build ${name} …`)
-  const draft = `vitest-kubernetes/build:${randomId(8)}`
-  const { id } = await buildImage(docker, {
-    ...build,
-    tag: draft,
-    labels: { 'vitest-kubernetes.image': name },
-    network: env['VITEST_KUBERNETES_BUILD_NETWORK'] || undefined,
-    substitute: (image) => substituteImage(substitutes, image),
-    onLine: () => {},
-    signal,
-  })
-  await docker.engine.getImage(draft).tag({ repo: name, tag: `vk-${id.replace('sha256:', '').slice(0, 12)}` })
-  await docker.engine.getImage(draft).remove({ noprune: true })
-  return id
+  const image = substitute(name)
+  if (!(await inspectImage(docker, image))) await pullImage(docker, image, signal)
+  return image
 }
 
 /** `orders` is a folder where there is one with a Dockerfile. */

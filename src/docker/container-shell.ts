@@ -2,6 +2,7 @@ import { createInterface } from 'node:readline'
 import { PassThrough } from 'node:stream'
 
 import { ClusterTestError } from '../support/errors.ts'
+import { quote } from '../support/sh.ts'
 import { type Docker, isNotFound } from './docker.ts'
 
 /**
@@ -89,10 +90,9 @@ async function openShell(docker: Docker, container: string, setup: string): Prom
     if (isClosed)
       return listener.lost(new ClusterTestError('ERR_DOCKER_REQUEST_FAILED', `The shell in container "${container}" has ended.`))
     listeners.set(id, listener)
-    const quoted = `'${script.replaceAll("'", `'\\''`)}'`
     stream.write(
       // jobs lets go of those that have ended: each would stay a zombie.
-      `jobs >/dev/null 2>&1; { { sh -c ${quoted} </dev/null 2>&1; echo "! $?"; } | while IFS= read -r line; do case $line in "! "*) echo "${id}$line" ;; *) echo "${id} $line" ;; esac; done; } &\n`,
+      `jobs >/dev/null 2>&1; { { sh -c ${quote(script)} </dev/null 2>&1; echo "! $?"; } | while IFS= read -r line; do case $line in "! "*) echo "${id}$line" ;; *) echo "${id} $line" ;; esac; done; } &\n`,
     )
   }
 

@@ -4,7 +4,7 @@ import { ClusterTestError, messageOf } from '../support/errors.ts'
 import { addressOf, limitRequests } from './limit-requests.ts'
 import { watchRequests } from './watch-requests.ts'
 
-export type { ContainerInfo, NetworkInspectInfo, VolumeInspectInfo } from 'dockerode'
+export type { Container, ContainerCreateOptions, ContainerInfo, NetworkInspectInfo, VolumeInspectInfo } from 'dockerode'
 
 /** The Docker engine: the one that testcontainers finds (DOCKER_HOST, docker context, rootless sockets, Docker Desktop). */
 export interface Docker {

@@ -10,7 +10,7 @@ export interface PodTemplate {
 
 /** Of a bare Pod, itself; undefined for what makes no pods. */
 export function podTemplate(object: KubeObject): PodTemplate | undefined {
-  let value: unknown = object
-  for (const key of templatePath(object) ?? ['']) value = (value as Readonly<Record<string, unknown>> | null | undefined)?.[key]
-  return (value ?? undefined) as PodTemplate | undefined
+  const path = templatePath(object) ?? ['']
+  const found = path.reduce<unknown>((value, key) => (value as Readonly<Record<string, unknown>> | null | undefined)?.[key], object)
+  return (found as PodTemplate | null) ?? undefined
 }

@@ -5,8 +5,8 @@ import type {} from 'vitest/config'
 import type { Vite, Vitest } from 'vitest/node'
 
 import { type Broker, startBroker } from '../broker/broker.ts'
+import { readSettings } from '../engine/settings.ts'
 import { createRecorder } from '../report/recorder.ts'
-import { parseSubstitutes } from '../stack/images/image-names.ts'
 import { disposeWithin } from '../support/deadline.ts'
 import { ClusterTestError, messageOf } from '../support/errors.ts'
 import { guardRun } from './guard.ts'
@@ -87,6 +87,7 @@ async function createBroker(vitest: Vitest, options: KubernetesPluginOptions): P
     )
   }
   const { env } = process
+  const settings = readSettings(env)
   const { report = join('.vitest', 'kubernetes') } = options
   const recorder = createRecorder(report === false ? undefined : resolve(vitest.config.root, report))
   if (report !== false) {
@@ -94,10 +95,10 @@ async function createBroker(vitest: Vitest, options: KubernetesPluginOptions): P
     vitest.config.reporters.push(createReporter(recorder, { root: vitest.config.root, env, log }))
   }
   const broker = await startBroker({
-    k3d: options.k3d ?? (env.VITEST_KUBERNETES_K3D || 'k3d'),
-    nodeImage: options.nodeImage ?? (env.VITEST_KUBERNETES_NODE_IMAGE || undefined),
-    substitutes: options.imageSubstitutes ?? parseSubstitutes(env.VITEST_KUBERNETES_IMAGES),
-    buildNetwork: options.buildNetwork ?? (env.VITEST_KUBERNETES_BUILD_NETWORK || undefined),
+    k3d: options.k3d ?? settings.k3d,
+    nodeImage: options.nodeImage ?? settings.nodeImage,
+    substitutes: options.imageSubstitutes ?? settings.substitutes,
+    buildNetwork: options.buildNetwork ?? settings.buildNetwork,
     maxClusters: options.maxClusters,
     isWatch: vitest.config.watch,
     ...(vitest.config.watch && { onRequest: rerunOnChange(vitest) }),

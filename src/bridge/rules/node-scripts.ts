@@ -1,5 +1,6 @@
 import { isIPv6 } from '../../support/ip-range.ts'
-import { applyInPods, cniCache, functions, inEachPod, quote } from './node-shell.ts'
+import { quote } from '../../support/sh.ts'
+import { applyInPods, cniCache, functions, inEachPod } from './node-shell.ts'
 import { type PodMatch, matchFunctions } from './pod-match.ts'
 import { enterScript, forgetInPod, forgetOwnScript, leaveScript, saveCommand, stateFolder, waitForStates } from './pod-scripts.ts'
 import { type Family, type RuleOptions, chainsOf, cutRules, nodeRules, optionsFor, podRules, removedNodeRules } from './rules.ts'

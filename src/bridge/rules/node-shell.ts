@@ -1,3 +1,4 @@
+import { quote } from '../../support/sh.ts'
 import { restoreCommand, stateFolder } from './pod-scripts.ts'
 
 /** libcni keeps there what each sandbox got: its pod's name and UID, its namespace's path, its addresses. */
@@ -114,7 +115,3 @@ const restoreOnNode = `restore_on_node() {
   for try in 1 2 3 4 5 6 7 8 9 10; do eval "$restore" < "$1" 2>/dev/null && return; sleep 0.05; done
   eval "$restore" < "$1"
 }`
-
-export function quote(text: string): string {
-  return `'${text.replaceAll("'", `'\\''`)}'`
-}

@@ -1,7 +1,7 @@
 import { type Labels, selectorFits } from '../../kube/labels.ts'
 import { type WorkloadRef, isOf } from '../../kube/lineage.ts'
 import type { Pod } from '../../kube/types.ts'
-import { quote } from './node-shell.ts'
+import { quote } from '../../support/sh.ts'
 
 /** Which pods of a namespace: those of a workload, or those that a Service selects. */
 export type PodMatch = { readonly namespace: string } & (

@@ -5,6 +5,7 @@ import type { Docker } from '../../docker/docker.ts'
 import { execForStream } from '../../docker/exec.ts'
 import type { Pod } from '../../kube/types.ts'
 import { ClusterTestError, messageOf } from '../../support/errors.ts'
+import { quote } from '../../support/sh.ts'
 import type { BridgeTarget } from '../rules/target.ts'
 
 /** A running container of a pod, as its node sees it. */
@@ -165,8 +166,4 @@ function streamFromProcess(
     }
   }
   return Readable.from(run())
-}
-
-function quote(text: string): string {
-  return `'${text.replaceAll("'", `'\\''`)}'`
 }

@@ -1,7 +1,7 @@
+import { createHelper } from '../../cluster/helper-container.ts'
 import { isNotFound } from '../../docker/docker.ts'
 import { removeContainer } from '../../docker/remove.ts'
 import { ClusterTestError } from '../../support/errors.ts'
-import { randomId } from '../../support/identity.ts'
 import type { BridgeParts } from '../parts.ts'
 import type { PortMapping } from '../rules/ports.ts'
 import { waitForListeners } from './member.ts'
@@ -39,14 +39,7 @@ export async function joinContainer(
     })
   }
   // The container may have no shell: one of ours looks from its network namespace.
-  const onlooker = await docker.engine.createContainer({
-    name: `${cluster.name}-onlooker-${randomId(2)}`,
-    Image: cluster.image,
-    Entrypoint: ['/bin/sh', '-c', 'exec sleep 3600'],
-    Cmd: [],
-    Labels: { ...cluster.labels },
-    HostConfig: { NetworkMode: `container:${id}` },
-  })
+  const onlooker = await createHelper(docker, cluster, { role: 'onlooker', script: [], HostConfig: { NetworkMode: `container:${id}` } })
   try {
     await onlooker.start()
     const what = `Container "${before.Name.slice(1)}"`

@@ -1,10 +1,10 @@
 import type { Cluster } from '../../cluster/cluster.ts'
+import { createHelper } from '../../cluster/helper-container.ts'
 import { readContainerState } from '../../docker/container-log.ts'
 import type { Docker } from '../../docker/docker.ts'
 import { execInContainer } from '../../docker/exec.ts'
 import { removeContainer } from '../../docker/remove.ts'
 import { ClusterTestError } from '../../support/errors.ts'
-import { randomId } from '../../support/identity.ts'
 import { poll } from '../../support/poll.ts'
 import type { ClusterNetwork } from '../rules/cluster-network.ts'
 
@@ -36,12 +36,9 @@ export interface Member extends AsyncDisposable {
 
 export async function startMember({ docker, cluster, network, namespace, publish, signal }: MemberOptions): Promise<Member> {
   signal.throwIfAborted()
-  const container = await docker.engine.createContainer({
-    name: `${cluster.name}-member-${randomId(3)}`,
-    Image: cluster.image,
-    Entrypoint: ['/bin/sh', '-ec', holderScript(network, namespace)],
-    Cmd: [],
-    Labels: { ...cluster.labels },
+  const container = await createHelper(docker, cluster, {
+    role: 'member',
+    script: holderScript(network, namespace),
     ExposedPorts: Object.fromEntries(publish.map((port) => [`${port}/tcp`, {}])),
     HostConfig: {
       NetworkMode: cluster.network,
@@ -78,12 +75,11 @@ export async function startMember({ docker, cluster, network, namespace, publish
  * Not Docker's own resolver, for which the names of containers win over those of the cluster. Containers that join share
  * the file.
  */
-function holderScript({ routes, dns }: ClusterNetwork, namespace: string): string {
+function holderScript({ routes, dns }: ClusterNetwork, namespace: string): readonly string[] {
   return [
     ...routes.map(({ cidr, via }) => `ip route replace ${cidr} via ${via}`),
     `printf 'search ${namespace}.svc.cluster.local svc.cluster.local cluster.local\\nnameserver ${dns}\\noptions ndots:5\\n' > /etc/resolv.conf`,
-    "trap 'exit 0' TERM; while :; do sleep 3600 & wait $!; done",
-  ].join('\n')
+  ]
 }
 
 interface LocalPort {

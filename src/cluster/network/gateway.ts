@@ -4,9 +4,9 @@ import type { Docker } from '../../docker/docker.ts'
 import { removeContainer } from '../../docker/remove.ts'
 import type { EndpointSlice, KubeList, Service } from '../../kube/types.ts'
 import { ClusterTestError } from '../../support/errors.ts'
-import { randomId } from '../../support/identity.ts'
 import { bracketed, isIPv6 } from '../../support/ip-range.ts'
 import type { Cluster, ClusterNode } from '../cluster.ts'
+import { createHelper } from '../helper-container.ts'
 
 /** A TCP port of a Service as the host reaches it. */
 export interface ServiceAddress {
@@ -43,13 +43,9 @@ export async function startGateway(
     inside: `${firstPort + index}/tcp`,
     host: isIPv6(target.address) ? '::1' : '127.0.0.1',
   }))
-  const container = await docker.engine.createContainer({
-    name: `${cluster.name}-gateway-${randomId(2)}`,
-    // The node image has ip and iptables, and it is there already.
-    Image: cluster.image,
-    Entrypoint: ['/bin/sh', '-ec', gatewayScript(cluster.nodes[0]!, targets)],
-    Cmd: [],
-    Labels: { ...cluster.labels },
+  const container = await createHelper(docker, cluster, {
+    role: 'gateway',
+    script: gatewayScript(cluster.nodes[0]!, targets),
     Tty: true,
     ExposedPorts: Object.fromEntries(ports.map(({ inside }) => [inside, {}])),
     HostConfig: {
@@ -179,7 +175,7 @@ async function waitForRules(output: NodeJS.ReadableStream, cluster: string, sign
   throw new ClusterTestError('ERR_DOCKER_REQUEST_FAILED', `The gateway of cluster "${cluster}" ended: ${text.trim()}`)
 }
 
-function gatewayScript({ address, address6 }: ClusterNode, targets: readonly ServiceTarget[]): string {
+function gatewayScript({ address, address6 }: ClusterNode, targets: readonly ServiceTarget[]): readonly string[] {
   // A host's IPv6 connection can only go on over IPv6, and the other way round.
   const families = [
     { iptables: 'iptables-restore', bits: 32, via: address, isOwn: (target: ServiceTarget) => !isIPv6(target.address) },
@@ -200,7 +196,5 @@ function gatewayScript({ address, address6 }: ClusterNode, targets: readonly Ser
       ]
     }),
     `echo ${readyWord}`,
-    // PID 1 ignores SIGTERM unless it handles it; the gateway holds nothing worth a grace period.
-    "trap 'exit 0' TERM; while :; do sleep 3600 & wait $!; done",
-  ].join('\n')
+  ]
 }

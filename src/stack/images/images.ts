@@ -1,18 +1,17 @@
 import { stat } from 'node:fs/promises'
 import { basename, isAbsolute, resolve } from 'node:path'
 
-import { buildImage } from '../../docker/build-image.ts'
 import type { Docker } from '../../docker/docker.ts'
 import { formatLayers, readImageLayers } from '../../docker/image-layers.ts'
 import { inspectImage, pullImage } from '../../docker/images.ts'
 import { ClusterTestError } from '../../support/errors.ts'
 import { formatBytes, formatList } from '../../support/format.ts'
-import { randomId } from '../../support/identity.ts'
 import { parseSize } from '../../support/parse-size.ts'
 import { type Progress, runStep } from '../../support/progress.ts'
 import type { Manifest } from '../manifests/manifests.ts'
 import { type Container, mapContainers } from '../manifests/pod-spec.ts'
 import type { ImageBuild, StackOptions } from '../options.ts'
+import { buildByContent, tagByContent } from './build-by-content.ts'
 import { type ImageSubstitutes, parseImageName, substituteImage } from './image-names.ts'
 
 /** An image that Docker has and the nodes are to get. */
@@ -21,9 +20,6 @@ export interface LocalImage {
   /** `sha256:…` */
   readonly id: string
 }
-
-/** Built images carry it, so that `docker image prune --filter label=…` finds them. */
-const imageLabel = 'vitest-kubernetes.image'
 
 /** Images by name in the manifests: to build, or to pull. */
 export interface ImagePlan {
@@ -137,37 +133,20 @@ export async function prepareImages(
 }
 
 /** Resolves to the name of what was built, with a tag of its content. */
-function buildOne(
+async function buildOne(
   { name, build, context, dockerfile, target, buildArgs, maxSize }: ImagePlan['builds'][number],
   substitute: (image: string) => string,
-  { docker, buildNetwork, progress, signal }: PrepareImagesOptions,
+  { docker, buildNetwork: network, progress, signal }: PrepareImagesOptions,
 ): Promise<string> {
-  const work = async () => {
-    // Of this build alone: another suite may build a folder of the same name at the same time.
-    const draft = `vitest-kubernetes/build:${randomId(8)}`
-    const labels = { [imageLabel]: name }
-    const info = await buildImage(docker, {
-      ...{ context, dockerfile, target, buildArgs, labels, substitute, signal },
-      tag: draft,
-      network: buildNetwork,
-      onLine: () => {},
-    })
-    try {
-      await checkSize(docker, { name, build, maxSize, reference: draft, size: info.size })
-      return { reference: await tagByContent(docker, draft, info.id, name), size: info.size }
-    } finally {
-      await docker.engine.getImage(draft).remove({ noprune: true })
-    }
-  }
-  const describe = ({ reference, size }: Awaited<ReturnType<typeof work>>) => `build "${build}" as ${reference}, ${formatBytes(size)}`
-  return runStep(progress, 'image', `build "${build}"`, work, describe).then(({ reference }) => reference)
-}
-
-/** The same name with other content would leave the pods as they are: their spec does not change. */
-async function tagByContent(docker: Docker, reference: string, id: string, name = parseImageName(reference).repository): Promise<string> {
-  const tag = `vk-${id.replace('sha256:', '').slice(0, 12)}`
-  await docker.engine.getImage(reference).tag({ repo: name, tag })
-  return `${name}:${tag}`
+  const options = { context, dockerfile, target, buildArgs, network, substitute, signal }
+  const { reference } = await runStep(
+    progress,
+    'image',
+    `build "${build}"`,
+    () => buildByContent(docker, name, options, (draft, { size }) => checkSize(docker, { name, build, maxSize, reference: draft, size })),
+    (built) => `build "${build}" as ${built.reference}, ${formatBytes(built.size)}`,
+  )
+  return reference
 }
 
 async function checkSize(
