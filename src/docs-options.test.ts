@@ -13,7 +13,7 @@ const sections: Readonly<Record<string, readonly (readonly [file: string, type: 
   ],
   'The cluster': [['src/stack/options.ts', 'ClusterOptions']],
   'An image that is built': [['src/stack/options.ts', 'ImageBuild']],
-  'A folder in pods': [['src/stack/options.ts', 'MountTarget']],
+  'A folder in pods': [['src/stack/mount-options.ts', 'MountTarget']],
   'A chart': [['src/stack/tool-options.ts', 'ChartOptions']],
   'Every service': [['src/stack/services/definition.ts', 'CommonServiceOptions']],
   'A database': [['src/stack/services/definition.ts', 'DatabaseOptions']],

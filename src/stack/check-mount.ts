@@ -1,5 +1,8 @@
 import { parseWorkload } from '../kube/workload.ts'
-import { checkKeys, checkOption, invalid, isRecord, isText } from './check-option.ts'
+import { allKeys, checkKeys, checkOption, invalid, isRecord, isText } from './check-option.ts'
+import type { MountTarget } from './mount-options.ts'
+
+const keys = allKeys<MountTarget>({ path: true, container: true, readOnly: true })
 
 /** @throws ClusterTestError `ERR_OPTIONS_INVALID` that names what cannot be meant of the option `mount` */
 export function checkMount(mount: unknown): void {
@@ -21,7 +24,7 @@ export function checkMount(mount: unknown): void {
       checkOption(`${own}.path`, 'an absolute path in the container', target.path ?? null, isPath)
       checkOption(`${own}.container`, 'the name of a container', target.container, isText)
       checkOption(`${own}.readOnly`, 'true or false', target.readOnly, (value) => typeof value === 'boolean')
-      checkKeys(own, target, ['path', 'container', 'readOnly'])
+      checkKeys(own, target, keys)
     }
   }
 }

@@ -1,5 +1,10 @@
 import { ClusterTestError } from '../support/errors.ts'
 
+/** The keys of options. The compiler refuses a list that lacks one, or has one too many. */
+export function allKeys<Options extends object>(keys: Readonly<Record<keyof Options, true>>): readonly (keyof Options & string)[] {
+  return Object.keys(keys) as (keyof Options & string)[]
+}
+
 export function checkKeys(option: string, value: object, known: readonly string[]): void {
   const unknown = Object.keys(value).find((key) => !known.includes(key))
   if (unknown)

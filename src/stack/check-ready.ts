@@ -1,6 +1,7 @@
 import { isServing, kindOf } from '../kube/kinds.ts'
 import { ClusterTestError } from '../support/errors.ts'
-import { checkKeys, checkOption, invalid, isDuration, isRecord, isText } from './check-option.ts'
+import { allKeys, checkKeys, checkOption, invalid, isDuration, isRecord, isText } from './check-option.ts'
+import type { ConditionCheck, FieldCheck, GraphqlCheck, HttpCheck, TcpCheck } from './ready-options.ts'
 import { type ReadyTarget, readyTarget } from './ready/ready-target.ts'
 
 /** @throws ClusterTestError `ERR_OPTIONS_INVALID` for a check that is none, and for a key that names no object */
@@ -15,17 +16,17 @@ export function checkReady(ready: unknown): void {
 }
 
 const keys = {
-  http: ['status', 'text', 'port'],
-  tcp: [],
-  graphql: ['type', 'port'],
-  condition: ['status'],
-  field: ['equals'],
-} as const
+  http: allKeys<HttpCheck>({ http: true, status: true, text: true }),
+  tcp: allKeys<TcpCheck>({ tcp: true }),
+  graphql: allKeys<GraphqlCheck>({ graphql: true, type: true }),
+  condition: allKeys<ConditionCheck>({ condition: true, status: true }),
+  field: allKeys<FieldCheck>({ field: true, equals: true }),
+}
 
 function checkOne(option: string, target: ReadyTarget, check: unknown): void {
   const known = isRecord(check) ? (Object.keys(keys) as (keyof typeof keys)[]).find((key) => key in check) : undefined
   if (!isRecord(check) || !known) throw invalid(option, '{ http }, { tcp }, { graphql }, { condition } or { field, equals }', check)
-  checkKeys(option, check, [known, 'timeout', ...keys[known]])
+  checkKeys(option, check, [...keys[known], 'timeout', ...(known === 'http' || known === 'graphql' ? ['port'] : [])])
   const isPath = (value: unknown) => isText(value) && value.startsWith('/')
   checkOption(`${option}.http`, 'a path that starts with "/"', check['http'], isPath)
   checkOption(`${option}.graphql`, 'a path that starts with "/"', check['graphql'], isPath)

@@ -1,5 +1,6 @@
 import { ClusterTestError } from '../support/errors.ts'
-import { checkKeys, checkOption, invalid, isRecord, isText, isTextArray, isTextRecord } from './check-option.ts'
+import { allKeys, checkKeys, checkOption, invalid, isRecord, isText, isTextArray, isTextRecord } from './check-option.ts'
+import type { SeedExec, SeedHttp, SeedJob } from './seed-options.ts'
 import { workloadOf } from './services/check-services.ts'
 
 /** @throws ClusterTestError `ERR_OPTIONS_INVALID` for a step that is none, and for a key that is neither a service nor a workload */
@@ -27,7 +28,7 @@ function checkStep(option: string, step: unknown): void {
   if (isText(step)) return
   const known = isRecord(step) ? Object.keys(stepKeys).find((kind) => kind in step) : undefined
   if (!isRecord(step) || !known) throw invalid(option, 'the path of a file, { exec }, { http } or { job }', step)
-  checkKeys(option, step, [known, ...stepKeys[known as keyof typeof stepKeys]])
+  checkKeys(option, step, stepKeys[known as keyof typeof stepKeys])
   checkOption(`${option}.exec`, 'a command as an array of strings', step['exec'], isTextArray)
   checkOption(`${option}.input`, 'the path of a file', step['input'], isText)
   checkOption(`${option}.container`, 'the name of a container', step['container'], isText)
@@ -43,7 +44,7 @@ function checkStep(option: string, step: unknown): void {
 }
 
 const stepKeys = {
-  exec: ['input', 'container'],
-  http: ['method', 'headers', 'json', 'file', 'status', 'port'],
-  job: [],
-} as const
+  exec: allKeys<SeedExec>({ exec: true, input: true, container: true }),
+  http: allKeys<SeedHttp>({ http: true, method: true, headers: true, json: true, file: true, status: true, port: true }),
+  job: allKeys<SeedJob>({ job: true }),
+}

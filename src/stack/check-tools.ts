@@ -1,12 +1,12 @@
-import { checkKeys, checkOption, invalid, isDuration, isRecord, isText, isTextArray, isTextRecord } from './check-option.ts'
-import type { ToolOptions } from './tool-options.ts'
+import { allKeys, checkKeys, checkOption, invalid, isDuration, isRecord, isText, isTextArray, isTextRecord } from './check-option.ts'
+import type { ChartOptions, SopsOptions, ToolOptions } from './tool-options.ts'
 
 /** @throws ClusterTestError `ERR_OPTIONS_INVALID` that names the option and the value */
 export function checkTools({ kustomize, charts, secrets, sops }: ToolOptions): void {
   checkOption('kustomize', 'a folder, or an array of such', kustomize, isPaths)
   checkSecrets(secrets)
   checkOption('sops', 'an object', sops, isRecord)
-  checkKeys('sops', { ...sops }, ['ageKeyFile'])
+  checkKeys('sops', { ...sops }, allKeys<SopsOptions>({ ageKeyFile: true }))
   checkOption('sops.ageKeyFile', 'a path', sops?.ageKeyFile, isText)
   checkOption('charts', 'an object from release to chart', charts, isRecord)
   for (const [release, chart] of Object.entries(charts ?? {})) checkChart(release, chart)
@@ -24,6 +24,17 @@ function checkSecrets(secrets: unknown): void {
   })
 }
 
+const chartKeys = allKeys<ChartOptions>({
+  chart: true,
+  repo: true,
+  version: true,
+  values: true,
+  valuesFiles: true,
+  namespace: true,
+  wait: true,
+  timeout: true,
+})
+
 function checkChart(release: string, chart: unknown): void {
   const option = `charts["${release}"]`
   // What Helm allows (chart/common/util.go), which Kubernetes' names allow too.
@@ -31,7 +42,7 @@ function checkChart(release: string, chart: unknown): void {
     throw invalid('charts', 'an object by names of releases (lower-case letters, digits and "-", 53 at most)', release)
   if (isText(chart)) return
   if (!isRecord(chart)) throw invalid(option, 'a chart, or { chart }', chart)
-  checkKeys(option, chart, ['chart', 'repo', 'version', 'values', 'valuesFiles', 'namespace', 'wait', 'timeout'])
+  checkKeys(option, chart, chartKeys)
   checkOption(`${option}.chart`, 'a folder, an archive, or the name of a chart', chart['chart'] ?? null, isChart)
   for (const key of ['repo', 'version', 'namespace']) checkOption(`${option}.${key}`, 'a text', chart[key], isChart)
   checkOption(`${option}.values`, 'an object', chart['values'], isRecord)

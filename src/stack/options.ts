@@ -3,6 +3,7 @@ import type { KubeObject } from '../kube/types.ts'
 import { parseSize } from '../support/parse-size.ts'
 import { checkMount } from './check-mount.ts'
 import {
+  allKeys,
   checkKeys,
   checkOption,
   invalid,
@@ -17,6 +18,7 @@ import {
 import { checkReady } from './check-ready.ts'
 import { checkSeed } from './check-seed.ts'
 import { checkTools } from './check-tools.ts'
+import type { MountTarget } from './mount-options.ts'
 import type { ReadyOption } from './ready-options.ts'
 import type { SeedOption } from './seed-options.ts'
 import { checkServices } from './services/check-services.ts'
@@ -92,16 +94,6 @@ export interface StackOptions<Cluster = never, Services = ServiceDefinitions, Se
 
 export type ServiceDefinitions = Readonly<Record<string, ServiceDefinition>>
 
-/** Where a folder of this machine goes in a pod. */
-export interface MountTarget {
-  /** Absolute path in the container. */
-  readonly path: string
-  /** @default all containers of the pod, but for init containers */
-  readonly container?: string | undefined
-  /** @default false */
-  readonly readOnly?: boolean | undefined
-}
-
 /** The cluster of a suite. */
 export interface ClusterOptions {
   /**
@@ -137,29 +129,29 @@ export interface ClusterOptions {
 export interface SuiteClusterOptions<Cluster = never> extends StackOptions<Cluster>, ClusterOptions {}
 
 /** The keys of our own among a suite's options; the others are vitest's. */
-export const clusterOptionKeys = [
-  'images',
-  'manifests',
-  'kustomize',
-  'charts',
-  'secrets',
-  'sops',
-  'services',
-  'folder',
-  'seed',
-  'ready',
-  'cluster',
-  'keep',
-  'keepFor',
-  'mount',
-  'agents',
-  'nodeImage',
-  'k3sArgs',
-  'ipFamily',
-  'nodeEnv',
-  'memory',
-  'setupTimeout',
-] as const satisfies readonly (keyof SuiteClusterOptions)[]
+export const clusterOptionKeys = allKeys<SuiteClusterOptions>({
+  images: true,
+  manifests: true,
+  kustomize: true,
+  charts: true,
+  secrets: true,
+  sops: true,
+  services: true,
+  folder: true,
+  seed: true,
+  ready: true,
+  cluster: true,
+  keep: true,
+  keepFor: true,
+  mount: true,
+  agents: true,
+  nodeImage: true,
+  k3sArgs: true,
+  ipFamily: true,
+  nodeEnv: true,
+  memory: true,
+  setupTimeout: true,
+})
 
 /** Before `checkOptions`, with the keys that are vitest's too. */
 export function checkSpelling(options: object): void {
@@ -199,6 +191,8 @@ export function checkStack(options: StackOptions): void {
   checkReady(options.ready)
 }
 
+const imageKeys = allKeys<ImageBuild>({ build: true, dockerfile: true, target: true, buildArgs: true, maxSize: true })
+
 function checkImages(images: unknown): void {
   if (images === undefined || isTextArray(images)) return
   if (!isRecord(images)) throw invalid('images', 'an array of folders and image names, or an object', images)
@@ -210,7 +204,7 @@ function checkImages(images: unknown): void {
     checkOption(`${option}.dockerfile`, 'a path', image.dockerfile, isText)
     checkOption(`${option}.target`, 'the name of a stage', image.target, isText)
     checkOption(`${option}.maxSize`, "a size such as '160MB', or a number of bytes", image.maxSize, (size) => parseSize(size) !== undefined)
-    checkKeys(option, image, ['build', 'dockerfile', 'target', 'buildArgs', 'maxSize'])
+    checkKeys(option, image, imageKeys)
     checkOption(`${option}.buildArgs`, 'an object of strings', image.buildArgs, isTextRecord)
   }
 }

@@ -9,7 +9,8 @@ import { ClusterTestError } from '../../support/errors.ts'
 import { formatList } from '../../support/format.ts'
 import type { Manifest } from '../manifests/manifests.ts'
 import { mapPodSpec } from '../manifests/pod-spec.ts'
-import type { MountTarget, StackOptions } from '../options.ts'
+import type { MountTarget } from '../mount-options.ts'
+import type { StackOptions } from '../options.ts'
 
 /** A folder of this machine in the containers of a workload. */
 export interface HostMount extends MountTarget {

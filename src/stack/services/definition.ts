@@ -1,4 +1,4 @@
-import { checkKeys } from '../check-option.ts'
+import { allKeys, checkKeys } from '../check-option.ts'
 
 /** What a service is: decides on how it is seeded and reset. */
 export type ServiceType = 'kafka' | 'mariadb' | 'mongodb' | 'nats' | 'other' | 'postgres' | 'rabbitmq' | 'redis'
@@ -77,7 +77,7 @@ export interface DatabaseOptions extends CommonServiceOptions {
   readonly password?: string | undefined
 }
 
-const commonKeys = ['version', 'image', 'env', 'args', 'storage', 'size'] as const satisfies readonly (keyof CommonServiceOptions)[]
+const commonKeys = allKeys<CommonServiceOptions>({ version: true, image: true, env: true, args: true, storage: true, size: true })
 
 /**
  * The parts that are the same for all.
@@ -90,11 +90,11 @@ export function defineService<Options extends CommonServiceOptions, Details exte
       readonly repository: string
       readonly tag: string
       /** Options of its own. */
-      readonly keys: readonly Exclude<keyof Options, keyof CommonServiceOptions>[]
+      readonly keys: Readonly<Record<Exclude<keyof Options, keyof CommonServiceOptions>, true>>
     },
 ): ServiceDefinition<Details> {
   const { repository, tag, keys, ...rest } = own
-  checkKeys(`services (${own.type})`, options, [...commonKeys, ...(keys as readonly string[])])
+  checkKeys(`services (${own.type})`, options, [...commonKeys, ...Object.keys(keys)])
   const { version, image, env = {}, args = [], storage = 'throwaway', size = '1Gi' } = options
   return {
     secretEnv: {},

@@ -9,7 +9,7 @@ import { type CommonServiceOptions, type ServiceDefinition, defineService } from
  */
 export function kafka(options: CommonServiceOptions = {}): ServiceDefinition {
   return defineService(options, {
-    keys: [],
+    keys: {},
     type: 'kafka',
     repository: 'apache/kafka',
     tag: '4.1.0',

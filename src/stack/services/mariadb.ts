@@ -33,7 +33,7 @@ function defineMysql(options: DatabaseOptions, { repository, tag, prefix, client
   // `root` cannot be made a second time.
   const account = user === 'root' ? {} : { [`${prefix}_USER`]: user }
   return defineService(options, {
-    keys: ['database', 'user', 'password'],
+    keys: { database: true, user: true, password: true },
     type: 'mariadb',
     repository,
     tag,

@@ -9,7 +9,7 @@ import { type DatabaseOptions, type Login, type ServiceDefinition, defineService
 export function mongodb(options: DatabaseOptions = {}): ServiceDefinition<Login> {
   const { database = 'app', user = 'app', password = 'app' } = options
   return defineService(options, {
-    keys: ['database', 'user', 'password'],
+    keys: { database: true, user: true, password: true },
     type: 'mongodb',
     repository: 'mongo',
     tag: '8',

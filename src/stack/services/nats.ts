@@ -27,7 +27,7 @@ export function nats(
     ...(user === undefined ? {} : { authorization: { user, password: password ?? '' } }),
   }
   return defineService(options, {
-    keys: ['user', 'password', 'jetStream'],
+    keys: { user: true, password: true, jetStream: true },
     type: 'nats',
     repository: 'nats',
     tag: '2',

@@ -11,7 +11,7 @@ export function postgres(options: DatabaseOptions = {}): ServiceDefinition<Login
   const { database = 'app', user = 'app', password = 'app', storage } = options
   const fast = ['fsync', 'synchronous_commit', 'full_page_writes'].flatMap((name) => ['-c', `${name}=off`])
   return defineService(options, {
-    keys: ['database', 'user', 'password'],
+    keys: { database: true, user: true, password: true },
     type: 'postgres',
     repository: 'postgres',
     tag: '17',

@@ -21,7 +21,7 @@ export function rabbitmq(
 ): ServiceDefinition<{ readonly user: string; readonly password: string; readonly vhost: string }> {
   const { user = 'app', password = 'app', vhost = '/' } = options
   return defineService(options, {
-    keys: ['user', 'password', 'vhost'],
+    keys: { user: true, password: true, vhost: true },
     type: 'rabbitmq',
     repository: 'rabbitmq',
     tag: '4',

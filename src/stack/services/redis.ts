@@ -15,7 +15,7 @@ export interface RedisOptions extends CommonServiceOptions {
 export function redis(options: RedisOptions = {}): ServiceDefinition<{ readonly password?: string | undefined }> {
   const { password, storage } = options
   return defineService(options, {
-    keys: ['password'],
+    keys: { password: true },
     type: 'redis',
     repository: 'redis',
     tag: '8',

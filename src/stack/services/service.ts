@@ -25,7 +25,7 @@ export interface GeneralServiceOptions extends Omit<CommonServiceOptions, 'versi
 export function service(options: GeneralServiceOptions): ServiceDefinition {
   const { image, port, ready = { tcp: port }, command, secretEnv = {}, dataPath, scheme = 'http' } = options
   return defineService(options, {
-    keys: ['port', 'ready', 'command', 'secretEnv', 'dataPath', 'scheme'],
+    keys: { port: true, ready: true, command: true, secretEnv: true, dataPath: true, scheme: true },
     type: 'other',
     repository: image,
     tag: '',
