@@ -135,7 +135,7 @@ describe.concurrent.withCluster('apply and wait', { images: ['busybox:1.37'], ag
         deployment('unbound', app('busybox:1.37', {}, { volumes: [{ name: 'data', persistentVolumeClaim: { claimName: 'never' } }] })),
       ],
       'ERR_WORKLOAD_FAILED',
-      /deployment\/unbound: pod "unbound-.*" cannot be scheduled: .*unbound immediate PersistentVolumeClaims/,
+      /deployment\/unbound: pod "unbound-.*": PersistentVolumeClaim "never" asks for StorageClass "missing", which is not there; the cluster has "local-path"/,
     ],
     [
       'a variable from a ConfigMap that is not there',
@@ -261,7 +261,7 @@ describe.concurrent.withCluster('apply and wait', { images: ['busybox:1.37'], ag
     await expect(cluster.apply(never, { timeout: 8000 })).rejects.toMatchObject({
       code: 'ERR_WORKLOAD_NOT_READY',
       message: expect.stringMatching(
-        /Not ready after \d\.\d s:\n {2}pod\/never-ready: not ready, pod "never-ready": running and not ready\n.*still waiting/s,
+        /Not ready after \d\.\d s:\n {2}pod\/never-ready: not ready, pod "never-ready": running and not ready: Readiness probe failed:.*\n.*still waiting/s,
       ),
     })
   })

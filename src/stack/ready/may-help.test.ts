@@ -63,9 +63,11 @@ test('an object that is there by now is looked for again, and an operator that i
 })
 
 test('a pod that nobody applied may help while it starts', () => {
-  const { spec, ...rest } = pod('made', creating)
+  const { spec, ...rest } = pod('made', creating, { created: '2026-01-01T00:00:00Z' })
   const made = { ...rest, spec: { ...spec!, serviceAccountName: 'maker' } }
-  expect(judge([deployment('a', rolling)], [pod('a', lacking('s')), made], { facts })).toMatchObject([{ state: 'pending' }])
+  const judgeAt = (now: string) => states([deployment('a', rolling)], [pod('a', lacking('s')), made], { facts, now: Date.parse(now) })
+  expect(judgeAt('2026-01-01T00:02:00Z')).toEqual(['pending'])
+  expect(judgeAt('2026-01-01T00:04:00Z')).toEqual(['failed'])
 })
 
 test('a pod of another namespace helps only where it may write, and one that never will be ready helps nobody', () => {

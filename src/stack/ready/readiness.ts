@@ -115,6 +115,9 @@ function reactionTime({ metadata }: KubeObject, applied: readonly KubeObject[], 
   return isFresh ? reactionTimes.fresh : reactionTimes.settled
 }
 
+/** Milliseconds that a pod which nobody applied counts as starting. */
+const startTime = 180_000
+
 /** The API server sends text, whatever client-node's type says. */
 function readySince({ status }: Pod): number {
   return Date.parse(String(status?.conditions?.find(({ type }) => type === 'Ready')?.lastTransitionTime))
@@ -129,7 +132,7 @@ type Workload = KubeObject & { readonly kind: WorkloadKind }
 
 /**
  * Pods that are not ready and belong to nothing that was applied: an operator's, or the cluster's own. Those of other namespaces count
- * only where they may write to these.
+ * only where they may write to these. One that has not become ready for minutes is not starting any more.
  */
 function strangersOf(workloads: readonly Workload[], state: ClusterState, namespaces: readonly string[] | undefined): readonly Stranger[] {
   const own = [...new Set(workloads.map(({ metadata }) => metadata.namespace ?? 'default'))]
@@ -138,6 +141,7 @@ function strangersOf(workloads: readonly Workload[], state: ClusterState, namesp
     return isInNamespaces(pod, namespaces) && own.some((each) => state.facts && isController(typed('Pod', pod), each, state.facts))
   }
   return state.pods
+    .filter(({ metadata }) => !(state.now - Date.parse(String(metadata?.creationTimestamp)) > startTime))
     .filter((pod) => !isPodReady(pod) && !hasEnded(pod) && !pod.metadata?.deletionTimestamp && isNear(pod))
     .filter((pod) => !workloads.some((workload) => isOwnedBy(pod, workload)))
     .map((pod) => ({ object: typed('Pod', pod) as Workload, verdict: judgePod(pod, state, true)[0] ?? pending('not ready') }))

@@ -23,7 +23,7 @@ describe.concurrent.withCluster('what ends a wait', { images: ['busybox:1.37', '
       'pods that a StatefulSet is refused',
       'refused-account',
       60,
-      /statefulset\/app in namespace "refused-account": its pods are refused: create Pod app-0 in StatefulSet app failed error: .*serviceaccount "app-runner" not found/,
+      /statefulset\/app in namespace "refused-account": its pods are refused: [cC]reate Pod app-0 in StatefulSet app failed error: .*serviceaccount "app-runner" not found/,
     ],
     [
       'a volume that cannot be mounted',
