@@ -6,7 +6,8 @@ import { from as copyFrom } from 'pg-copy-streams'
 import { ClusterTestError, messageOf } from '../support/errors.ts'
 import { type DatabaseAddress, connectDatabase } from './database.ts'
 import { type SqlBatch, batchStatements } from './sql-batches.ts'
-import { type CopyData, type SqlStatement, SqlSyntaxError, splitStatements } from './sql-statements.ts'
+import { SqlSyntaxError } from './sql-script.ts'
+import { type CopyData, type SqlStatement, splitStatements } from './sql-statements.ts'
 
 export interface SeedResult {
   readonly statements: number

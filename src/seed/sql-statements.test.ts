@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest'
 
-import { SqlSyntaxError, splitStatements } from './sql-statements.ts'
+import { SqlSyntaxError } from './sql-script.ts'
+import { splitStatements } from './sql-statements.ts'
 
 test('splits at semicolons and tells where each statement starts', async () => {
   expect(await split('select 1;\n\n-- a comment; with a semicolon\nselect\n  2;select 3')).toEqual([
