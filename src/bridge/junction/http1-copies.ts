@@ -21,7 +21,7 @@ export function startCopies(endpoints: readonly Endpoint[], method: string): Cop
   const sources = endpoints.map((endpoint) => createSource(connect({ ...endpoint, allowHalfOpen: true, noDelay: true })))
   const sockets = sources.map(({ socket }) => socket)
   const completed = Promise.withResolvers<void>()
-  for (const source of sources) void ignoreAnswer(source, method, completed.promise)
+  for (const source of sources) ignoreAnswer(source, method, completed.promise).catch(() => source.socket.destroy())
   return {
     offer: (bytes) => offer(sockets, bytes),
     complete: completed.resolve,

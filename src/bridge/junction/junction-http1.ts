@@ -1,36 +1,14 @@
-import { type Socket, connect } from 'node:net'
+import type { Socket } from 'node:net'
 
+import type { Endpoint } from '../rules/endpoint.ts'
 import { readAnswer } from './http1-answer.ts'
 import type { BodyReader } from './http1-body.ts'
 import { type Copies, startCopies } from './http1-copies.ts'
-import { type Http1Request, type ReadHead, parseRequest, readHead, withoutH2c } from './http1-head.ts'
+import { type Http1Request, parseRequest, withoutH2c } from './http1-head.ts'
+import { type Caller, type Side, nextRequest, sideFor } from './http1-side.ts'
 import { peekHttp1Body } from './peek-body.ts'
 import { type JunctionParts, type ProtocolJunction, type Route, cannotReach } from './route.ts'
-import { type Source, breakWith, createSource, gather, next, passEnd, pour, reset, write } from './source.ts'
-
-/** A connection of a caller, and the ones opened for it: one for each side, so that what callers see of keep-alive is what they would see without a bridge. */
-interface Caller {
-  readonly source: Source
-  readonly socket: Socket
-  readonly sides: Map<string, Side>
-  /** The one that had the last request. */
-  last: Side | undefined
-  /** Also before the first request, which it was opened for. */
-  isBusy: boolean
-}
-
-/** What one caller's connection has open to one side. */
-interface Side {
-  readonly source: Source
-  readonly socket: Socket
-  /** Why it could not be opened. */
-  failure: Error | undefined
-  /** When it had a request, as performance.now() tells. */
-  usedAt: number
-}
-
-/** Milliseconds after which a connection to a side that was not the last one is not used again: it may be about to close it. */
-const freshness = 1_000
+import { type Source, breakWith, gather, next, passEnd, pour, reset, write } from './source.ts'
 
 /** Milliseconds that a caller has to read why its connection is closed. */
 const farewell = 2_000
@@ -41,137 +19,26 @@ const farewell = 2_000
  */
 type Ending = 'next' | 'last' | 'switched' | 'over'
 
+/** A request as it came, and as far as it is understood. */
+interface Asked {
+  readonly head: Buffer
+  readonly request: Http1Request
+}
+
+/** What was decided for a request. */
+interface Decided {
+  readonly request: Http1Request
+  readonly answers: Route | undefined
+  /** Whether the caller was told to go on before anybody was asked. */
+  readonly hasContinued: boolean
+}
+
 /**
  * Reads as much of HTTP/1 as it takes to find where requests and answers end, and decides for each request. What passes are
  * the bytes as they came: Node.js' own server and client would write most heads anew, and refuse some that others take.
  */
 export function createHttp1Junction(parts: JunctionParts): ProtocolJunction {
   const callers = new WeakMap<Socket, Caller>()
-
-  /** The whole life of a connection. */
-  async function serve(caller: Caller): Promise<void> {
-    while (true) {
-      const head = await nextRequest(caller)
-      if (!head) return caller.socket.destroySoon()
-      if (head.end === 'cut off') return leave(caller, head.bytes)
-      // In the words of Node.js' own server.
-      if (head.end === 'too long') return refuse(caller, '431 Request Header Fields Too Large')
-      const request = parseRequest(head.bytes)
-      if (!request) return refuse(caller, '400 Bad Request')
-      caller.isBusy = true
-      if (!(await exchange(caller, head.bytes, request))) return undefined
-      caller.isBusy = false
-    }
-  }
-
-  /** @returns whether another request may follow */
-  async function exchange(caller: Caller, head: Buffer, request: Http1Request): Promise<boolean> {
-    const { source, socket } = caller
-    const readsBody = parts.readsBodies() && request.framing !== 'none'
-    // Nobody else can be asked before the body is there.
-    const hasContinued = readsBody && request.waitsForContinue
-    if (hasContinued) socket.write('HTTP/1.1 100 Continue\r\n\r\n')
-    const { text, begun, body } = await peekHttp1Body(source, request.framing, readsBody)
-    const { answers, copies: endpoints } = parts.decide(request, text)
-    const side = await sideFor(caller, answers).catch((error: unknown) => fail(socket, request, answers, error))
-    if (!side) return discard(source)
-    const copies = startCopies(endpoints, request.method)
-    socket.once('close', copies.abandon)
-    const answered = giveBack(caller, side, request, { answers, hasContinued })
-    gather(side.socket)
-    for (const bytes of [withoutH2c(head, request), ...begun]) {
-      copies.offer(bytes)
-      await write(side.socket, bytes)
-    }
-    const isWhole = await sendBody(source, body, side.socket, copies)
-    if (isWhole) {
-      socket.off('close', copies.abandon)
-      copies.complete()
-    }
-    if (isWhole && !request.isLast) {
-      await untilAnswered(source, answered, side.socket)
-      side.usedAt = performance.now()
-      if ((await answered) === 'next') return true
-    }
-    // From here on the connection is this side's alone.
-    const back = answered.then((ending) => {
-      caller.isBusy = ending === 'switched'
-      return ending === 'over' ? undefined : pour(side.source, socket)
-    })
-    await Promise.all([pour(source, side.socket, copies.offer).then(copies.end), back])
-    return false
-  }
-
-  async function giveBack(
-    { socket }: Caller,
-    side: Side,
-    request: Http1Request,
-    { answers, hasContinued }: { readonly answers: Route | undefined; readonly hasContinued: boolean },
-  ): Promise<Ending> {
-    let isAwaited = !hasContinued
-    const read = await readAnswer(side.source, request.method, {
-      head(bytes, { status }) {
-        const isKnown = status === 100 && !isAwaited
-        isAwaited ||= isKnown
-        if (isKnown) return undefined
-        gather(socket)
-        return write(socket, bytes)
-      },
-      give: (bytes) => write(socket, bytes),
-    })
-    if (read.end === 'complete') return read.isLast ? 'last' : 'next'
-    if (read.end === 'switched') return 'switched'
-    if (read.end === 'cut off') {
-      if (side.failure) fail(socket, request, answers, side.failure)
-      else passEnd(side.source, socket)
-      return 'over'
-    }
-    const what = `answered ${request.method} with what is not HTTP/1: ${JSON.stringify(read.rest.toString('latin1', 0, 100))}`
-    const text = `The local side of the bridge of "${parts.workload}" ${what}.`
-    if (answers && !read.hasBegun) {
-      reset(side.socket)
-      fail(socket, request, answers, text)
-      return 'over'
-    }
-    if (answers) parts.blame(answers, text)
-    // As it would come without a bridge.
-    await write(socket, read.rest)
-    return 'last'
-  }
-
-  function fail(socket: Socket, { method }: Http1Request, answers: Route | undefined, why: unknown): undefined {
-    const text = why instanceof Error ? cannotReach(parts, answers, why) : String(why)
-    if (answers) parts.blame(answers, text)
-    const length = Buffer.byteLength(text) + 1
-    socket.write(`HTTP/1.1 502 Bad Gateway\r\nContent-Type: text/plain\r\nContent-Length: ${length}\r\nConnection: close\r\n\r\n`)
-    if (method !== 'HEAD') socket.write(`${text}\n`)
-    close(socket)
-  }
-
-  async function sideFor(caller: Caller, answers: Route | undefined): Promise<Side> {
-    const { host, port } = answers?.endpoint ?? (await parts.original(caller.socket))
-    const key = `${host}:${port}`
-    const known = caller.sides.get(key)
-    const now = performance.now()
-    // A caller knows how long the last one lets a connection wait, but not that there are others.
-    const isStale = known && known !== caller.last && (now - known.usedAt > freshness || known.source.hasEnded || !known.source.isEmpty)
-    if (isStale) known.socket.destroy()
-    const side = known && !isStale ? known : openSide(connect({ host, port, allowHalfOpen: true, noDelay: true }))
-    caller.sides.set(key, side)
-    caller.last = side
-    return side
-  }
-
-  /** The caller has said all. Whether it still gets an answer is for the other end to decide. */
-  async function leave(caller: Caller, rest: Buffer): Promise<void> {
-    const { last, socket, source, sides } = caller
-    if (source.isBroken) return
-    const side = last ?? (rest.length > 0 ? await sideFor(caller, undefined) : undefined)
-    if (!side) return void socket.end()
-    await write(side.socket, rest)
-    for (const each of sides.values()) each.socket.end()
-    await pour(side.source, socket)
-  }
 
   return {
     accept(source) {
@@ -183,7 +50,7 @@ export function createHttp1Junction(parts: JunctionParts): ProtocolJunction {
       socket.once('close', () => {
         for (const own of sockets()) own.destroySoon()
       })
-      serve(caller).catch((error: unknown) => {
+      serve(parts, caller).catch((error: unknown) => {
         reset(socket)
         parts.onProblem(error)
       })
@@ -193,29 +60,127 @@ export function createHttp1Junction(parts: JunctionParts): ProtocolJunction {
   }
 }
 
-function openSide(socket: Socket): Side {
-  const side: Side = { source: createSource(socket), socket, failure: undefined, usedAt: performance.now() }
-  const onError = (error: Error) => (side.failure = error)
-  socket.once('error', onError).once('connect', () => socket.off('error', onError))
-  return side
+/** The whole life of a connection. */
+async function serve(parts: JunctionParts, caller: Caller): Promise<void> {
+  while (true) {
+    const head = await nextRequest(caller)
+    if (!head) return caller.socket.destroySoon()
+    if (head.end === 'cut off') return leave(parts, caller, head.bytes)
+    // In the words of Node.js' own server.
+    if (head.end === 'too long') return refuse(caller, '431 Request Header Fields Too Large')
+    const request = parseRequest(head.bytes)
+    if (!request) return refuse(caller, '400 Bad Request')
+    caller.isBusy = true
+    if (!(await exchange(parts, caller, { head: head.bytes, request }))) return undefined
+    caller.isBusy = false
+  }
 }
 
-/** undefined when the side that had the last request has closed the connection. */
-async function nextRequest({ source, socket, last }: Caller): Promise<ReadHead | undefined> {
-  const head = readHead(source)
-  if (!last) return head
-  let isThere = false
-  void head.then(() => (isThere = true))
-  while (!isThere) {
-    await Promise.race([head, last.source.more()])
-    // A farewell that nobody has asked for.
-    const word = last.source.take()
-    if (word) await write(socket, word)
-    if (isThere || !last.source.isOver) continue
-    if (last.source.isBroken) reset(socket)
-    return undefined
+/** @returns whether another request may follow */
+async function exchange(parts: JunctionParts, caller: Caller, { head, request }: Asked): Promise<boolean> {
+  const { source, socket } = caller
+  const readsBody = parts.readsBodies() && request.framing !== 'none'
+  // Nobody else can be asked before the body is there.
+  const hasContinued = readsBody && request.waitsForContinue
+  if (hasContinued) socket.write('HTTP/1.1 100 Continue\r\n\r\n')
+  const { text, begun, body } = await peekHttp1Body(source, request.framing, readsBody)
+  const { answers, copies: receivers } = parts.decide(request, text)
+  const endpoint = answers?.endpoint ?? (await originalOf(parts, socket))
+  if (endpoint instanceof Error) {
+    fail(parts, socket, { request, answers }, endpoint)
+    return discard(source)
   }
-  return head
+  const side = sideFor(caller, endpoint)
+  const copies = startCopies(receivers, request.method)
+  socket.once('close', copies.abandon)
+  const answered = giveBack(parts, socket, side, { request, answers, hasContinued }).catch((error: unknown): Ending => {
+    parts.onProblem(error)
+    for (const each of [socket, side.socket]) reset(each)
+    return 'over'
+  })
+  gather(side.socket)
+  for (const bytes of [withoutH2c(head, request), ...begun]) {
+    copies.offer(bytes)
+    await write(side.socket, bytes)
+  }
+  const isWhole = await sendBody(source, body, side.socket, copies)
+  if (isWhole) {
+    socket.off('close', copies.abandon)
+    copies.complete()
+  }
+  if (isWhole && !request.isLast) {
+    await untilAnswered(source, answered, side.socket)
+    side.usedAt = performance.now()
+    if ((await answered) === 'next') return true
+  }
+  // From here on the connection is this side's alone.
+  const back = answered.then((ending) => {
+    caller.isBusy = ending === 'switched'
+    return ending === 'over' ? undefined : pour(side.source, socket)
+  })
+  await Promise.all([pour(source, side.socket, copies.offer).then(copies.end), back])
+  return false
+}
+
+async function originalOf(parts: JunctionParts, socket: Socket): Promise<Endpoint | Error> {
+  try {
+    return await parts.original(socket)
+  } catch (error) {
+    return error as Error
+  }
+}
+
+async function giveBack(parts: JunctionParts, socket: Socket, side: Side, decided: Decided): Promise<Ending> {
+  const { request, answers, hasContinued } = decided
+  let isAwaited = !hasContinued
+  const read = await readAnswer(side.source, request.method, {
+    head(bytes, { status }) {
+      const isKnown = status === 100 && !isAwaited
+      isAwaited ||= isKnown
+      if (isKnown) return undefined
+      gather(socket)
+      return write(socket, bytes)
+    },
+    give: (bytes) => write(socket, bytes),
+  })
+  if (read.end === 'complete') return read.isLast ? 'last' : 'next'
+  if (read.end === 'switched') return 'switched'
+  if (read.end === 'cut off') {
+    if (side.failure) fail(parts, socket, decided, side.failure)
+    else passEnd(side.source, socket)
+    return 'over'
+  }
+  const what = `answered ${request.method} with what is not HTTP/1: ${JSON.stringify(read.rest.toString('latin1', 0, 100))}`
+  const text = `The local side of the bridge of "${parts.workload}" ${what}.`
+  if (answers && !read.hasBegun) {
+    reset(side.socket)
+    fail(parts, socket, decided, text)
+    return 'over'
+  }
+  if (answers) parts.blame(answers, text)
+  // As it would come without a bridge.
+  await write(socket, read.rest)
+  return 'last'
+}
+
+function fail(parts: JunctionParts, socket: Socket, { request, answers }: Omit<Decided, 'hasContinued'>, why: Error | string): void {
+  const text = typeof why === 'string' ? why : cannotReach(parts, answers, why)
+  if (answers) parts.blame(answers, text)
+  const length = Buffer.byteLength(text) + 1
+  socket.write(`HTTP/1.1 502 Bad Gateway\r\nContent-Type: text/plain\r\nContent-Length: ${length}\r\nConnection: close\r\n\r\n`)
+  if (request.method !== 'HEAD') socket.write(`${text}\n`)
+  close(socket)
+}
+
+/** The caller has said all. Whether it still gets an answer is for the other end to decide. */
+async function leave(parts: JunctionParts, caller: Caller, rest: Buffer): Promise<void> {
+  const { last, socket, source, sides } = caller
+  if (source.isBroken) return
+  const side = last ?? (rest.length > 0 ? sideFor(caller, await parts.original(socket)) : undefined)
+  if (!side) return void socket.end()
+  await write(side.socket, rest)
+  for (const each of sides.values()) each.socket.end()
+  await pour(side.source, socket)
 }
 
 /** @returns whether all of it was sent, and nothing but it */

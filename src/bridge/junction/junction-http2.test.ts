@@ -118,3 +118,35 @@ test('a side that cannot be reached, or breaks, ends the stream, and is told of'
   expect(junction.problems).toEqual([])
   session.close()
 })
+
+test('uploads whose bodies decide may be cancelled, and their connections reset, at any moment', async () => {
+  const junction = await junctionOf(http2.createServer().on('stream', (stream) => void stream.on('error', () => {}).pause()))
+  junction.add({ id: 'b', endpoint: { host: '127.0.0.1', port: 1 }, match: [{ body: 'x' }], mirror: false })
+  for (const wait of [0, 5, 30, 1_100]) {
+    const session = http2.connect(junction.url)
+    session.on('error', () => {})
+    const uploads = Array.from({ length: 3 }, () => session.request({ ':method': 'PUT' }))
+    for (const upload of uploads) {
+      upload.on('error', () => {})
+      upload.write(Buffer.alloc(40_000))
+    }
+    await sleep(wait)
+    uploads[0]!.close(http2.constants.NGHTTP2_CANCEL)
+    await sleep(5)
+    session.socket.resetAndDestroy()
+  }
+  await sleep(100)
+  expect(junction.problems).toEqual([])
+})
+
+test('an end of the junction that cuts a stream resets its connection', async () => {
+  const junction = await junctionOf(http2.createServer().on('stream', (stream) => void stream.respond({ ':status': 200 })))
+  junction.add({ ...ann, endpoint: { host: '127.0.0.1', port: 1 } })
+  const session = http2.connect(junction.url)
+  session.on('error', () => {})
+  const stream = session.request({ ':path': '/' })
+  const broken = once(stream, 'error')
+  await once(stream, 'response')
+  await junction[Symbol.asyncDispose]()
+  expect((await broken)[0]).toBeInstanceOf(Error)
+})

@@ -131,12 +131,17 @@ export function createHttp2Junction(parts: JunctionParts): ProtocolJunction {
   }
 
   function fail(stream: ServerHttp2Stream, answers: Route | undefined, error: unknown): void {
-    if (stream.destroyed || stream.closed) return
+    if (stream.destroyed || stream.closed) return undefined
     const text = cannotReach(parts, answers, error)
     if (answers) parts.blame(answers, text)
     if (stream.headersSent) return stream.close(constants.NGHTTP2_INTERNAL_ERROR)
-    stream.respond({ ':status': 502, 'content-type': 'text/plain' })
-    stream.end(`${text}\n`)
+    try {
+      stream.respond({ ':status': 502, 'content-type': 'text/plain' })
+      stream.end(`${text}\n`)
+    } catch (thrown) {
+      stream.close(constants.NGHTTP2_INTERNAL_ERROR)
+      parts.onProblem(thrown)
+    }
   }
 
   function sessionFor({ sessions }: Connection, { host, port }: Endpoint): ClientHttp2Session {

@@ -36,10 +36,11 @@ export async function peekBody(source: Readable): Promise<PeekedBody> {
     yield* chunks
     for (let read = await next; !read.done; read = await iterator.next()) yield read.value
   }
-  return {
-    text: isAll ? Buffer.concat(chunks).toString() : undefined,
-    body: Readable.from(replay(), { objectMode: false }),
-  }
+  const body = Readable.from(replay(), { objectMode: false })
+  // What breaks is the stream that it is read from, and that is seen there.
+  body.on('error', () => {})
+  next.catch(() => {})
+  return { text: isAll ? Buffer.concat(chunks).toString() : undefined, body }
 }
 
 export interface PeekedHttp1Body {
