@@ -16,12 +16,17 @@ const words = ['a', 'B-c', 'Jörg', 'ü\u{1f600}', '€ 5', '', 'x'.repeat(300),
 export function createConversation(seed: number, isTame: boolean): Conversation {
   const random = createRandom(seed)
   const count = 1 + random.below(4)
-  const requests = Array.from({ length: count }, (_, index) => createRequest(random, { isLast: index === count - 1, isTame }))
+  const requests = Array.from({ length: count }, (_, index) =>
+    createRequest(random, { isLast: index === count - 1, isOnly: count === 1, isTame }),
+  )
   const bytes = Buffer.concat(requests)
   return { seed, pieces: cut(bytes, random), ending: random.once(12) ? random.pick(['end', 'reset']) : 'wait' }
 }
 
-function createRequest(random: Random, { isLast, isTame }: { readonly isLast: boolean; readonly isTame: boolean }): Buffer {
+function createRequest(
+  random: Random,
+  { isLast, isOnly, isTame }: { readonly isLast: boolean; readonly isOnly: boolean; readonly isTame: boolean },
+): Buffer {
   const path = `/${random.below(1_000_000)}${random.pick(['', '?q=1', '/größe', '?x=%C3%B6&y="', '/\u{e4}'])}`
   const method = random.pick(methods)
   const target = random.once(12) ? random.pick([`http://shop${path}`, '*', `https://other.example:1${path}`]) : path
@@ -31,8 +36,8 @@ function createRequest(random: Random, { isLast, isTame }: { readonly isLast: bo
   if (version !== 'HTTP/1.0' || random.once(2)) lines.push('Host: shop')
   if (!isTame && random.once(2)) lines.push(`${random.pick(['X-Side', 'x-side', 'X-SIDE'])}: ${random.pick(['b', 'a'])}`)
   for (let left = random.once(20) ? 150 : random.below(6); left > 0; left--) lines.push(createHeader(random))
-  // What it becomes is no HTTP any more.
-  if (isLast && random.once(8)) lines.push('Connection: Upgrade', `Upgrade: ${random.pick(['echo', 'TLS/1.2'])}`)
+  // What it becomes is no HTTP any more, and Node.js does not wait with it for the answers to requests ahead of it.
+  if (isOnly && random.once(8)) lines.push('Connection: Upgrade', `Upgrade: ${random.pick(['echo', 'TLS/1.2'])}`)
   else if (isLast || random.once(12)) lines.push(`Connection: ${random.pick(['close', 'Close', 'close, x-y'])}`)
   else if (version === 'HTTP/1.0') lines.push(random.pick(['Connection: keep-alive', 'X-No: keep-alive']))
   const { headers, body } = isTame ? { headers: [], body: Buffer.alloc(0) } : createBody(random, method)

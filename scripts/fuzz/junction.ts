@@ -1,5 +1,6 @@
 // Compares what passes a junction with what passes without one: node scripts/fuzz/junction.ts [seconds] [seed]
 import { startLane } from './http1.ts'
+import { startHttp2Lane } from './http2.ts'
 
 export interface FuzzOptions {
   readonly seconds: number
@@ -8,7 +9,7 @@ export interface FuzzOptions {
   readonly count?: number
 }
 
-const kinds = ['plain', 'odd', 'body', 'mirror'] as const
+const kinds = ['plain', 'odd', 'body', 'mirror', 'http2'] as const
 
 /** Conversations of random callers with random servers. */
 export async function fuzzJunction({
@@ -26,7 +27,7 @@ export async function fuzzJunction({
   stack.defer(() => void process.off('uncaughtException', onProblem))
   await Promise.all(
     kinds.map(async (kind) => {
-      const lane = stack.use(await startLane(kind, onProblem))
+      const lane = stack.use(await (kind === 'http2' ? startHttp2Lane(onProblem) : startLane(kind, onProblem)))
       while (performance.now() < until && conversations < count) {
         const found = await lane.compare(seed + conversations++)
         if (found) differences.push(`${kind} ${found}`)

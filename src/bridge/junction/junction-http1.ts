@@ -107,11 +107,9 @@ async function exchange(parts: JunctionParts, caller: Caller, { head, request }:
   if (isWhole) {
     socket.off('close', copies.abandon)
     copies.complete()
-  }
-  if (isWhole && !request.isLast) {
     await untilAnswered(source, answered, side.socket)
     side.usedAt = performance.now()
-    if ((await answered) === 'next') return true
+    if (!request.isLast && (await answered) === 'next') return true
   }
   // From here on the connection is this side's alone.
   const back = answered.then((ending) => {

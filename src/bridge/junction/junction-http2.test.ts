@@ -150,3 +150,25 @@ test('an end of the junction that cuts a stream resets its connection', async ()
   await junction[Symbol.asyncDispose]()
   expect((await broken)[0]).toBeInstanceOf(Error)
 })
+
+test('a stream that its side resets before it answers is reset for the caller, by the same code', async () => {
+  const { NGHTTP2_CANCEL, NGHTTP2_REFUSED_STREAM } = http2.constants
+  const junction = await junctionOf(
+    http2.createServer().on('stream', (stream, headers) => {
+      stream.on('error', () => {})
+      setTimeout(() => stream.close(Number(headers['x-code'])), 20)
+    }),
+  )
+  junction.add({ ...ann, endpoint: { host: '127.0.0.1', port: 1 } })
+  const session = http2.connect(junction.url)
+  for (const code of [NGHTTP2_CANCEL, NGHTTP2_REFUSED_STREAM])
+    for (const method of ['GET', 'HEAD', 'POST']) {
+      const stream = session.request({ ':method': method, 'x-code': code })
+      stream.on('error', () => {})
+      stream.end()
+      stream.resume()
+      await new Promise<void>((resolve) => stream.once('close', resolve))
+      expect([method, stream.rstCode]).toEqual([method, code])
+    }
+  session.close()
+})

@@ -86,7 +86,8 @@ export function createHttp2Junction(parts: JunctionParts): ProtocolJunction {
     const copied = copies.map((copy) => startCopy(open(copy)))
     const sent = open(endpoint)
     giveBack(sent, stream, answers)
-    sent.on('error', (error) => fail(stream, answers, error))
+    // A stream that its side has reset is reset for the caller, below.
+    sent.on('error', (error: NodeJS.ErrnoException) => error.code === 'ERR_HTTP2_STREAM_ERROR' || fail(stream, answers, error))
     stream.once('close', () => {
       if (stream.rstCode === NGHTTP2_NO_ERROR) return
       for (const each of [sent, ...copied]) each.close(stream.rstCode)
@@ -122,11 +123,16 @@ export function createHttp2Junction(parts: JunctionParts): ProtocolJunction {
         // The type lacks `sendDate`, without which Node.js adds a header.
         const options = { endStream, waitForTrailers: !endStream, sendDate: false }
         stream.respond(raw, options)
-        if (!endStream) sent.pipe(stream)
+        if (endStream) return
+        sent.pipe(stream, { end: false })
+        // What was cancelled ends as well, and is not complete.
+        sent.once('end', () => sent.rstCode === NGHTTP2_NO_ERROR && stream.end())
       }),
     )
     sent.once('close', () => {
-      if (sent.rstCode !== NGHTTP2_NO_ERROR && !stream.closed && !stream.writableEnded) stream.close(sent.rstCode)
+      // Node.js ends what answers HEAD before it has begun.
+      const isComplete = stream.headersSent && stream.writableEnded
+      if (sent.rstCode !== NGHTTP2_NO_ERROR && !stream.closed && !isComplete) stream.close(sent.rstCode)
     })
   }
 

@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import { type Socket, connect, createServer } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 
-import { expect, test } from 'vitest'
+import { expect, onTestFinished, test } from 'vitest'
 
 import { junctionOf, receive, serve } from '../../testing/junction.ts'
 
@@ -35,6 +35,8 @@ for (const [name, [sent, answer]] of Object.entries(ways))
       const junction = await junctionOf(server())
       junction.add({ id: 'a', endpoint: await serve(server()), match: [{ headers: { 'x-side': 'a' } }], mirror: false })
       const caller = connect({ port: junction.port, host: '127.0.0.1', allowHalfOpen: true })
+      // The end of the junction would wait for it.
+      onTestFinished(() => void caller.destroy())
       caller.on('error', () => {})
       caller.write(sent)
       return { caller, side: await accepted.promise, junction }
