@@ -28,6 +28,7 @@ const options = { replicas: 2, container: { lifecycle }, pod: { terminationGrace
 
 await using broker = await startBroker({
   ...readSettings(process.env),
+  outputs: [],
   maxClusters: 1,
   isWatch: false,
   idleTimeout: 0,

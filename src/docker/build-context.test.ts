@@ -26,6 +26,8 @@ test('lists what .dockerignore leaves, folders included', async () => {
       'src/deep',
       'src/index.ts',
     ])
+    const left = [join(folder, 'docs/keep'), join(folder, 'a.txt'), join(folder, 'src')]
+    expect(await listContext(folder, '!a.txt', left)).toEqual(['docs', 'docs/a.md', 'empty'])
     expect(await list('# a comment\n\n*\n!*.txt\n')).toEqual(['a.txt'])
   } finally {
     await rm(folder, { recursive: true })

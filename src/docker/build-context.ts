@@ -1,3 +1,4 @@
+import { existsSync, readFileSync } from 'node:fs'
 import { readFile, readdir } from 'node:fs/promises'
 import { join, posix, sep } from 'node:path'
 
@@ -11,10 +12,16 @@ export const dockerfileInContext = '.vitest-kubernetes.Dockerfile'
  * The build context as `docker build` sends it: without what `.dockerignore` names, empty folders included, everything root's.
  * @param dockerfile path in the context; a file of its name with `.dockerignore` behind it goes before the general one
  * @param content of the Dockerfile to build
+ * @param leftOut absolute paths of what is no part of it
  */
-export async function packContext(context: string, dockerfile: string, content: string): Promise<NodeJS.ReadableStream> {
+export async function packContext(
+  context: string,
+  dockerfile: string,
+  content: string,
+  leftOut?: readonly string[],
+): Promise<NodeJS.ReadableStream> {
   const rules = (await readIfThere(join(context, `${dockerfile}.dockerignore`))) ?? (await readIfThere(join(context, '.dockerignore')))
-  const entries = await listContext(context, rules ?? '')
+  const entries = await listContext(context, rules ?? '', leftOut)
   return pack(context, {
     entries: entries.filter((path) => path !== '.dockerignore'),
     // tar-fs would add all that a folder has.
@@ -32,8 +39,8 @@ export async function packContext(context: string, dockerfile: string, content: 
 }
 
 /** Folders and files of a build context, in the order of their names, without what the rules of `.dockerignore` leave out. */
-export async function listContext(context: string, rules: string): Promise<string[]> {
-  const ignored = dockerIgnore.default({ ignorecase: false }).add(rules.replace(/^\uFEFF/, ''))
+export async function listContext(context: string, rules: string, leftOut: readonly string[] = []): Promise<string[]> {
+  const ignored = ignoring(rules)
   // A folder that a later "!" rule may look into has to be walked.
   const mayReinclude = /^\s*!/m.test(rules)
   const paths: string[] = []
@@ -41,6 +48,7 @@ export async function listContext(context: string, rules: string): Promise<strin
     const entries = await readdir(join(context, folder), { withFileTypes: true })
     for (const entry of entries.toSorted((a, b) => (a.name < b.name ? -1 : 1))) {
       const path = join(folder, entry.name)
+      if (leftOut.includes(join(context, path))) continue
       const isSkipped = ignored.ignores(path)
       if (!isSkipped) paths.push(path.replaceAll(sep, posix.sep))
       if (entry.isDirectory() && (!isSkipped || mayReinclude)) await walk(path)
@@ -48,6 +56,21 @@ export async function listContext(context: string, rules: string): Promise<strin
   }
   await walk('')
   return paths
+}
+
+/**
+ * Whether a build does not see a file: the Dockerfile and the rules themselves always count.
+ * @param path in the context
+ */
+export function isIgnored(path: string, context: string, dockerfile: string): boolean {
+  const files = [`${dockerfile}.dockerignore`, '.dockerignore']
+  if ([dockerfile, ...files].includes(path)) return false
+  const file = files.map((name) => join(context, name)).find((name) => existsSync(name))
+  return file !== undefined && ignoring(readFileSync(file, 'utf8')).ignores(path)
+}
+
+function ignoring(rules: string) {
+  return dockerIgnore.default({ ignorecase: false }).add(rules.replace(/^\uFEFF/, ''))
 }
 
 async function readIfThere(path: string): Promise<string | undefined> {

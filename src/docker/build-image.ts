@@ -14,6 +14,8 @@ export interface BuildOptions {
   /** Stage to stop at. @default the last one */
   readonly target?: string | undefined
   readonly buildArgs?: Readonly<Record<string, string>> | undefined
+  /** Absolute paths in the context of what is no part of it. @default [] */
+  readonly leftOut?: readonly string[] | undefined
   readonly tag: string
   readonly labels: Readonly<Record<string, string>>
   /** Network of RUN steps, such as `host`. @default Docker's own */
@@ -29,13 +31,13 @@ export interface BuildOptions {
  * @throws ClusterTestError `ERR_IMAGE_BUILD_FAILED` with the failing step and the last lines of its output
  */
 export async function buildImage(docker: Docker, options: BuildOptions): Promise<ImageInfo> {
-  const { context, dockerfile = 'Dockerfile', target, buildArgs, tag, labels, network, substitute, onLine, signal } = options
+  const { context, dockerfile = 'Dockerfile', target, buildArgs, leftOut, tag, labels, network, substitute, onLine, signal } = options
   const source = await readDockerfile(context, dockerfile)
   const content = substituteBases(source, substitute)
   const lines: string[] = []
   try {
     await pullBases(docker, content, (line) => lines.push(line), signal)
-    const stream = await docker.engine.buildImage(await packContext(context, dockerfile, content), {
+    const stream = await docker.engine.buildImage(await packContext(context, dockerfile, content, leftOut), {
       t: tag,
       dockerfile: dockerfileInContext,
       ...(target ? { target } : {}),

@@ -25,6 +25,8 @@ export interface EngineOptions {
   readonly nodeImage: string | undefined
   readonly substitutes: ImageSubstitutes
   readonly buildNetwork: string | undefined
+  /** Absolute paths of what a run writes: they change with every run, and are no part of an image. */
+  readonly outputs: readonly string[]
   /** Clusters at the same time. @default one for each processor of the Docker engine */
   readonly maxClusters: number | undefined
   /** Whether the run goes on when its tests have ended, and they may run again. */
@@ -58,6 +60,7 @@ export async function startEngine({
   nodeImage,
   substitutes,
   buildNetwork,
+  outputs,
   maxClusters,
   isWatch,
   idleTimeout,
@@ -82,7 +85,7 @@ export async function startEngine({
     const names = leftovers.flatMap(({ run, clusters }) => (clusters.length > 0 ? clusters : [run]))
     progress('run')({ kind: 'note', step: 'prune', text: `removed what dead runs left: ${formatList(names)}` })
   }
-  const parts = { docker, k3d, owner, folder, nodeImage, substitutes, buildNetwork, trackChild }
+  const parts = { docker, k3d, owner, folder, nodeImage, substitutes, buildNetwork, outputs, trackChild }
   const { isMeasured } = await readHostLimits(docker.memory)
   const pool = cleanup.use(
     createPool({ parts, maxClusters, isMemoryMeasured: isMeasured, isWatch, idleTimeout, progress, onKept: () => lifeline.stay() }),

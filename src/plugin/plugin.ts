@@ -7,9 +7,11 @@ import type { Vite, Vitest } from 'vitest/node'
 import { type Broker, startBroker } from '../broker/broker.ts'
 import { readSettings } from '../engine/settings.ts'
 import { createRecorder } from '../report/recorder.ts'
+import { bypassProxy } from '../support/bypass-proxy.ts'
 import { disposeWithin } from '../support/deadline.ts'
 import { ClusterTestError, messageOf } from '../support/errors.ts'
 import { guardRun } from './guard.ts'
+import { outputsOf } from './outputs.ts'
 import { createReporter } from './reporter.ts'
 import { rerunOnChange } from './rerun.ts'
 import { handleSignals } from './signals.ts'
@@ -88,8 +90,10 @@ async function createBroker(vitest: Vitest, options: KubernetesPluginOptions): P
   }
   const { env } = process
   const settings = readSettings(env)
+  const bypass = bypassProxy()
   const { report = join('.vitest', 'kubernetes') } = options
   const recorder = createRecorder(report === false ? undefined : resolve(vitest.config.root, report))
+  const outputs = outputsOf(vitest, recorder.folder)
   if (report !== false) {
     const log = (text: string) => vitest.logger.log(text)
     vitest.config.reporters.push(createReporter(recorder, { root: vitest.config.root, env, log }))
@@ -99,9 +103,10 @@ async function createBroker(vitest: Vitest, options: KubernetesPluginOptions): P
     nodeImage: options.nodeImage ?? settings.nodeImage,
     substitutes: options.imageSubstitutes ?? settings.substitutes,
     buildNetwork: options.buildNetwork ?? settings.buildNetwork,
+    outputs,
     maxClusters: options.maxClusters,
     isWatch: vitest.config.watch,
-    ...(vitest.config.watch && { onRequest: rerunOnChange(vitest) }),
+    ...(vitest.config.watch && { onRequest: rerunOnChange(vitest, outputs) }),
     idleTimeout,
     progress: createTerminalProgress((line) => vitest.logger.log(recorder.redact(line))),
     recorder,
@@ -134,6 +139,7 @@ async function createBroker(vitest: Vitest, options: KubernetesPluginOptions): P
     }
     signals?.[Symbol.dispose]()
     guard[Symbol.dispose]()
+    bypass[Symbol.dispose]()
     // As a shell reports a process that a signal ended; vitest says 1.
     if (signalled) process.exitCode = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 }[signalled as 'SIGINT']
   })

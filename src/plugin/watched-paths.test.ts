@@ -1,3 +1,7 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+
 import { expect, test } from 'vitest'
 
 import { createWatchedPaths } from './watched-paths.ts'
@@ -52,4 +56,19 @@ test('forgets what a suite does not have any more', () => {
   watched.add(request)
   watched.add({ ...request, options: {}, sources: [] })
   expect(watched.testsOf('/shop/k8s/a.yaml')).toEqual([])
+})
+
+test('what a run writes, and what .dockerignore leaves out of a build, changes nothing', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'watched-'))
+  await writeFile(join(folder, '.dockerignore'), 'docs\n**/*.md\n!docs/api.md\n')
+  const watched = createWatchedPaths([join(folder, '.vitest/kubernetes'), join(folder, 'junit.xml')])
+  const images = { orders: { build: '.' } }
+  watched.add({ file: join(folder, 'test/a.test.ts'), folder, suite: 'orders', options: { images, manifests: './docs/k8s' }, sources: [] })
+  for (const file of ['.vitest/kubernetes/report.html', 'junit.xml', 'README.md', 'docs/guide.txt'])
+    expect(watched.testsOf(join(folder, file)), file).toEqual([])
+  for (const file of ['src/app.ts', 'docs/api.md', 'docs/k8s/a.yaml', 'Dockerfile', '.dockerignore', 'junit.xml.ts'])
+    expect(watched.testsOf(join(folder, file)), file).toEqual([join(folder, 'test/a.test.ts')])
+  await writeFile(join(folder, '.dockerignore'), 'src\n')
+  expect(watched.testsOf(join(folder, 'src/app.ts'))).toEqual([])
+  await rm(folder, { recursive: true })
 })

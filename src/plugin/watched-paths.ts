@@ -1,5 +1,6 @@
 import { isAbsolute, matchesGlob, relative, resolve } from 'node:path'
 
+import { isIgnored } from '../docker/build-context.ts'
 import type { LeaseRequest } from '../engine/request.ts'
 import { type SeedStep, declaredSeeds } from '../stack/seed-options.ts'
 
@@ -10,33 +11,47 @@ export interface WatchedPaths {
   testsOf(file: string): readonly string[]
 }
 
-export function createWatchedPaths(): WatchedPaths {
-  const suites = new Map<string, { readonly test: string; readonly patterns: readonly string[] }>()
+/** @param outputs what a run writes: no reason for another run, wherever it lies */
+export function createWatchedPaths(outputs: readonly string[] = []): WatchedPaths {
+  const suites = new Map<string, { readonly test: string; readonly patterns: readonly Pattern[] }>()
   return {
     add(request) {
       const patterns = patternsOf(request)
       suites.set(`${request.file} ${request.suite}`, { test: request.file, patterns })
-      return { paths: patterns.map(staticPart) }
+      return { paths: patterns.map(({ path }) => staticPart(path)) }
     },
     testsOf(file) {
-      const matching = [...suites.values()].filter(({ patterns }) => patterns.some((pattern) => isPartOf(file, pattern)))
+      if (outputs.some((output) => isPartOf(file, output))) return []
+      const matching = [...suites.values()].filter(({ patterns }) => patterns.some((pattern) => isMeant(file, pattern)))
       return [...new Set(matching.map(({ test }) => test))]
     },
   }
 }
 
-/** Absolute paths of files and folders, and globs. */
-function patternsOf({ folder, options, sources }: Parameters<WatchedPaths['add']>[0]): readonly string[] {
+interface Pattern {
+  /** Absolute path of a file or folder, or a glob. */
+  readonly path: string
+  /** Of the Dockerfile, when it is the folder of a build. */
+  readonly dockerfile?: string | undefined
+}
+
+function patternsOf({ folder, options, sources }: Parameters<WatchedPaths['add']>[0]): readonly Pattern[] {
   const { images = [], manifests = [], kustomize = [], charts = {}, secrets = [], seed } = options
-  const builds = Object.values(images).map((image) => (typeof image === 'string' ? localOnly(image) : image.build))
+  const builds = Object.values(images).map((image) => (typeof image === 'string' ? { build: localOnly(image) } : image))
   const releases = Object.values(charts).flatMap((chart) =>
     typeof chart === 'string' ? localOnly(chart) : [localOnly(chart.chart), ...[chart.valuesFiles ?? []].flat()],
   )
   const files = [manifests].flat().map((each) => (typeof each === 'string' ? each : undefined))
   const encrypted = [secrets].flat().flatMap((each) => (typeof each === 'string' ? each : Object.values(each)))
   const seeds = declaredSeeds(seed).flatMap((stage) => Object.values(stage).flat().map(fileOf))
-  const paths = [...builds, ...releases, ...files, ...encrypted, ...[kustomize].flat(), ...seeds, ...sources]
-  return paths.filter((path) => path !== undefined).map((path) => resolve(folder, path))
+  const paths = [...releases, ...files, ...encrypted, ...[kustomize].flat(), ...seeds, ...sources]
+  return [
+    ...builds.map(({ build, dockerfile = 'Dockerfile' }: { build?: string | undefined; dockerfile?: string | undefined }) => ({
+      path: build,
+      dockerfile,
+    })),
+    ...paths.map((path) => ({ path, dockerfile: undefined })),
+  ].flatMap(({ path, dockerfile }) => (path === undefined ? [] : [{ path: resolve(folder, path), dockerfile }]))
 }
 
 function fileOf(step: SeedStep): string | undefined {
@@ -49,6 +64,12 @@ function fileOf(step: SeedStep): string | undefined {
 /** Not the name of an image or of a chart. */
 function localOnly(path: string): string | undefined {
   return path.startsWith('.') || isAbsolute(path) ? path : undefined
+}
+
+/** Not what `.dockerignore` keeps out of a build. */
+function isMeant(file: string, { path, dockerfile }: Pattern): boolean {
+  if (!isPartOf(file, path)) return false
+  return dockerfile === undefined || !isIgnored(relative(path, file), path, dockerfile)
 }
 
 function isPartOf(file: string, pattern: string): boolean {

@@ -68,6 +68,8 @@ export interface PrepareImagesOptions {
   readonly manifests: readonly Manifest[]
   readonly substitutes: ImageSubstitutes
   readonly buildNetwork: string | undefined
+  /** What a run writes, which is no part of a build. @default [] */
+  readonly outputs?: readonly string[]
   /** What the nodes have got before: id by name. */
   readonly imported?: ReadonlyMap<string, string>
   readonly progress: Progress
@@ -136,9 +138,9 @@ export async function prepareImages(
 async function buildOne(
   { name, build, context, dockerfile, target, buildArgs, maxSize }: ImagePlan['builds'][number],
   substitute: (image: string) => string,
-  { docker, buildNetwork: network, progress, signal }: PrepareImagesOptions,
+  { docker, buildNetwork: network, outputs: leftOut, progress, signal }: PrepareImagesOptions,
 ): Promise<string> {
-  const options = { context, dockerfile, target, buildArgs, network, substitute, signal }
+  const options = { context, dockerfile, target, buildArgs, network, leftOut, substitute, signal }
   const { reference } = await runStep(
     progress,
     'image',
