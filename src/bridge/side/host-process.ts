@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process'
-import { readFile } from 'node:fs/promises'
+import { readFile, stat } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 
@@ -33,8 +33,9 @@ export interface HostProcess extends AsyncDisposable {
 
 /** Starts a program on the host and resolves when it listens, and the cluster's network can reach it. */
 export async function startHostProcess(parts: BridgeParts, options: HostProcessOptions): Promise<HostProcess> {
-  const { command, ports } = options
+  const { command, cwd, ports } = options
   refuseBusyPort(command.join(' '), ports, await readListeners())
+  await checkFolder(cwd, command.join(' '))
   await using cleanup = new AsyncDisposableStack()
   const program = cleanup.use(startProgram(parts, options))
   const listeners = await untilListening(program, options)
@@ -60,6 +61,20 @@ function refuseBusyPort(text: string, ports: readonly PortMapping[], listeners: 
   })
 }
 
+/** Node.js says of both that the program does not exist. */
+async function checkFolder(cwd: string, text: string): Promise<void> {
+  const found = await stat(cwd).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT' || error.code === 'ENOTDIR') return undefined
+    throw error
+  })
+  if (found?.isDirectory()) return
+  throw new ClusterTestError(
+    'ERR_BRIDGE_LOCAL_FAILED',
+    `Command "${text}" cannot be started in "${cwd}": ${found ? 'that is no folder' : 'the folder does not exist'}.`,
+    { hint: 'Option `cwd` is relative to the test file.' },
+  )
+}
+
 /** Disposal ends it, with all that it has started. */
 interface Program extends AsyncDisposable {
   /** As the user wrote it, for errors. */
@@ -67,6 +82,8 @@ interface Program extends AsyncDisposable {
   /** How it has ended; undefined as long as it runs. */
   readonly ending: string | undefined
   readonly ended: Promise<string>
+  /** Why there never was a process. */
+  readonly notStarted: ClusterTestError | undefined
   /** The end of what it has printed. */
   output(): string
 }
@@ -83,8 +100,12 @@ function startProgram(parts: BridgeParts, { command, cwd, env, namespace }: Host
   for (const stream of [child.stdout, child.stderr])
     stream.setEncoding('utf8').on('data', (chunk: string) => (output = (output + chunk).slice(-100_000)))
   let ending: string | undefined
+  let notStarted: ClusterTestError | undefined
   const ended = new Promise<string>((resolve) => {
-    child.once('error', (error) => resolve((ending = `could not be started: ${error.message}`)))
+    child.once('error', (error) => {
+      notStarted = cannotStart(command, error)
+      resolve((ending = `could not be started: ${error.message}`))
+    })
     child.once('close', (code, by) => resolve((ending = by ? `was ended by ${by}` : `ended with exit code ${code}`)))
   })
   const owned = new AsyncDisposableStack()
@@ -100,9 +121,20 @@ function startProgram(parts: BridgeParts, { command, cwd, env, namespace }: Host
       return ending
     },
     ended,
+    get notStarted() {
+      return notStarted
+    },
     output: () => output,
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   }
+}
+
+function cannotStart(command: readonly string[], cause: NodeJS.ErrnoException): ClusterTestError {
+  const why = cause.code === 'ENOENT' ? `there is no program "${command[0]}"` : messageOf(cause)
+  return new ClusterTestError('ERR_BRIDGE_LOCAL_FAILED', `Command "${command.join(' ')}" could not be started: ${why}.`, {
+    cause,
+    hint: 'It is looked up on PATH, and a path of its own is relative to `cwd`. There is no shell: for pipes and variables say ["sh", "-c", "…"].',
+  })
 }
 
 /** Resolves to all listeners of this machine when the program has one for each port. */
@@ -118,6 +150,7 @@ async function untilListening(
       const listeners = await readListeners()
       const missing = ports.filter((port) => !listeners.some(listensOn(port)))
       if (missing.length === 0) return listeners
+      if (program.notStarted) throw program.notStarted
       if (ending !== undefined) throw notListening('ERR_BRIDGE_LOCAL_FAILED', program, `${ending} before it listened`, missing)
       if (performance.now() > deadline)
         throw notListening('ERR_BRIDGE_NOT_LISTENING', program, `did not listen within ${timeout} ms`, missing)
