@@ -27,8 +27,15 @@ export interface HeldLease extends AsyncDisposable {
   remember(requests: readonly RequestRecord[]): void
 }
 
-/** Asks the broker for a cluster and resolves when its stack is ready. Disposal resolves when everything is gone. */
-export async function leaseCluster({ port, token }: Pick<BrokerAddress, 'port' | 'token'>, request: LeaseRequest): Promise<HeldLease> {
+/**
+ * Asks the broker for a cluster and resolves when its stack is ready. Disposal resolves when everything is gone.
+ * @param onLease told of the lease whenever it is up to date
+ */
+export async function leaseCluster(
+  { port, token }: Pick<BrokerAddress, 'port' | 'token'>,
+  request: LeaseRequest,
+  onLease: (lease: Lease) => void = () => {},
+): Promise<HeldLease> {
   await using cleanup = new AsyncDisposableStack()
   const socket = cleanup.adopt(await open(port), (opened) => void opened.destroy())
   const lost = 'The connection to the main process of vitest ended: it is being closed, or was killed.'
@@ -40,6 +47,7 @@ export async function leaseCluster({ port, token }: Pick<BrokerAddress, 'port' |
   let hasFailed = false
   let requests: readonly RequestRecord[] = []
   let lease = await remote.lease(request, ended.signal)
+  onLease(lease)
   const owned = cleanup.move()
   return {
     get lease() {
@@ -49,6 +57,7 @@ export async function leaseCluster({ port, token }: Pick<BrokerAddress, 'port' |
     bridges: remote,
     async apply(manifests, timeout) {
       lease = await remote.apply(manifests, timeout, ended.signal)
+      onLease(lease)
     },
     fail: () => void (hasFailed = true),
     testFailed: (received) => remote.testFailed(received),

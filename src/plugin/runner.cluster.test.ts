@@ -43,6 +43,30 @@ describe.withCluster('with timers of its own', ${shared}, (test) => {
     console.log('window', typeof window, 'in', cluster.name)
   })
 })
+describe.withCluster('with hooks', ${shared}, (test) => {
+  const seen = []
+  const note = (what) => ({ cluster, request, bridges }) => seen.push([what, cluster.namespace, typeof request, typeof bridges].join(' '))
+  test.aroundAll(async (runSuite, { cluster }) => {
+    seen.push('aroundAll ' + cluster.namespace)
+    await runSuite()
+    console.log('hooks: ' + seen.join(', ').replaceAll(cluster.namespace, 'here'))
+  })
+  test.beforeAll(({ cluster }, suite) => {
+    seen.push('beforeAll of ' + suite.name + ' ' + cluster.namespace)
+    return () => seen.push('its cleanup')
+  })
+  test.afterAll(({ cluster, request, bridges }) => note('afterAll')({ cluster, request, bridges }))
+  test.beforeEach(({ cluster }) => seen.push('beforeEach ' + cluster.namespace))
+  test.aroundEach(async (runTest, { cluster }) => {
+    seen.push('aroundEach ' + cluster.namespace)
+    await runTest()
+  })
+  const extended = test.extend('answer', 42)
+  extended.describe('within', () => {
+    extended.beforeAll(({ cluster }) => seen.push('inner beforeAll ' + cluster.namespace))
+    extended('run', ({ cluster, answer }) => seen.push('test ' + cluster.namespace + ' ' + answer))
+  })
+})
 describe.skip.withCluster('skipped', {}, (test) => test('never runs', never))
 describe.runIf(false).withCluster('not run', {}, (test) => test('never runs', never))
 describe.withCluster('nothing but skipped tests', {}, (test) => test.skip('never runs', never))
@@ -81,6 +105,7 @@ const passing = {
   'at the same time one': 'passed',
   'at the same time two': 'passed',
   'with timers of its own works': 'passed',
+  'with hooks within run': 'passed',
   'skipped never runs': 'skipped',
   'not run never runs': 'skipped',
   'nothing but skipped tests never runs': 'skipped',
@@ -116,6 +141,8 @@ describe.concurrent('vitest has ways to choose, repeat and arrange tests', () =>
       'window object in',
       ...Array.from({ length: 3 }, () => 'window undefined in'),
     ])
+    const hooks = 'aroundAll here, beforeAll of with hooks here, inner beforeAll here, aroundEach here, beforeEach here, test here 42, '
+    expect(output.match(/^hooks: .*/gm)).toEqual(projects.map(() => `hooks: ${hooks}afterAll here function object, its cleanup`))
     expect({ exitCode, clusters }).toEqual({ exitCode: 0, clusters: 1 })
     expect(await findTraces(output)).toEqual([])
   })

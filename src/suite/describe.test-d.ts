@@ -23,6 +23,26 @@ plain('describe.withCluster infers from its options', () => {
   })
 })
 
+plain('hooks of the suite and of its tests take what tests take', () => {
+  describe.withCluster('x', { services: { db: postgres() } }, (test) => {
+    test.beforeAll(({ cluster, request, bridges }, suite) => {
+      expectTypeOf(cluster.services.db.port).toEqualTypeOf<number>()
+      expectTypeOf(request('orders').get).toBeFunction()
+      expectTypeOf(Object.keys(bridges)).toEqualTypeOf<string[]>()
+      expectTypeOf(suite.name).toEqualTypeOf<string>()
+    })
+    test.afterAll(({ cluster }) => cluster.reset('db'))
+    test.aroundAll(async (runSuite, { cluster }) => {
+      expectTypeOf(cluster.name).toEqualTypeOf<string>()
+      await runSuite()
+    })
+    test.aroundEach(async (runTest, { cluster }) => {
+      await cluster.reset('db')
+      await runTest()
+    })
+  })
+})
+
 plain('the services of a stack, and functions among its seeds', () => {
   const stack = defineStack({
     services: { db: postgres(), cache: redis() },

@@ -14,9 +14,9 @@ import {
 } from 'vitest'
 
 import type { Bridge } from '../bridge/options.ts'
-import { installClusterNames } from '../bridge/side/host-names.ts'
+import { installClusterNames, namesOf } from '../bridge/side/host-names.ts'
 import { leaseCluster } from '../broker/client.ts'
-import type { BrokerAddress } from '../broker/lease.ts'
+import type { BrokerAddress, Lease } from '../broker/lease.ts'
 import { type SuiteBridges, checkSuiteBridges, describeBridged, sourcesOf } from '../client/bridge-option.ts'
 import type { Inferring, ServicesOf } from '../client/define-stack.ts'
 import { runSeedFunctions } from '../client/run-seed-functions.ts'
@@ -32,9 +32,11 @@ import {
   clusterOptionKeys,
 } from '../stack/options.ts'
 import { declaredSeeds } from '../stack/seed-options.ts'
+import { bypassProxy } from '../support/bypass-proxy.ts'
 import { disposeWithin } from '../support/deadline.ts'
 import { ClusterTestError, inOne } from '../support/errors.ts'
 import { createFailureReport } from './failure-report.ts'
+import { withSuiteHooks } from './suite-hooks.ts'
 
 /** What the tests of a suite receive besides vitest's own context. */
 export interface ClusterTestContext<Seeded extends string = never, Services extends object = object> {
@@ -105,20 +107,21 @@ export function withCluster(
       const bridged = describeBridged({ bridge }, folder)
       const owned = new AsyncDisposableStack()
       await using _teardown = disposeWithin(brokerAddress().teardownTimeout, `The teardown of suite "${name}"`, owned)
-      const lease = await leaseCluster(brokerAddress(), {
-        suite: name,
-        id: suite.id,
-        file,
-        folder,
+      const direct = owned.use(bypassProxy())
+      const request = {
+        ...{ suite: name, id: suite.id, file, folder, bridged },
         options: { ...clusterOptions, seed: declaredSeeds(clusterOptions.seed) },
         sources: sourcesOf({ bridge }),
-        bridged,
-      }).catch((error: unknown) => {
+      }
+      const bypass = ({ addresses, namespace }: Lease) => direct.update(namesOf(addresses, namespace))
+      const held = await leaseCluster(brokerAddress(), request, bypass).catch((error: unknown) => {
         throw locate(error, callSite)
       })
-      const held = owned.use(lease)
+      // The names go last, and before what they lead to go the connections to it.
+      const names = owned.use(installClusterNames(() => held.lease.addresses, held.lease.namespace))
+      owned.use(held)
+      owned.defer(() => names.endConnections())
       const kube = createKubeClient(await readFile(held.lease.kubeconfigPath, 'utf8'))
-      owned.use(installClusterNames(() => held.lease.addresses, held.lease.namespace))
       const testBridges = owned.use(createTestBridges(held, folder))
       const cluster = createTestCluster(held, kube, testBridges, clusterOptions)
       const bridges: Record<string, Bridge> = {}
@@ -160,12 +163,11 @@ export function withCluster(
       if (task.result?.state === 'fail') await running?.report(task)
     })
 
-    fn(
-      base
-        .extend('cluster', () => current().cluster)
-        .extend('request', () => current().request)
-        .extend('bridges', () => current().bridges) as unknown as TestAPI<ClusterTestContext>,
-    )
+    const test = base
+      .extend('cluster', () => current().cluster)
+      .extend('request', () => current().request)
+      .extend('bridges', () => current().bridges)
+    fn(withSuiteHooks(test as unknown as TestAPI<ClusterTestContext>, current))
   })
 }
 

@@ -1,8 +1,9 @@
 import { basename } from 'node:path'
 
 import type { ServiceAddress } from '../../cluster/network/gateway.ts'
+import { noProxyEnv } from '../../support/bypass-proxy.ts'
 import { bracketed } from '../../support/ip-range.ts'
-import { findService } from './host-names.ts'
+import { findService, namesOf } from './host-names.ts'
 
 type Env = Readonly<Record<string, string>>
 
@@ -14,11 +15,13 @@ const nodePrograms = ['node', 'npm', 'npx', 'pnpm', 'yarn', 'tsx', 'nodemon']
  * them, all others get values that name a Service rewritten to its address on this machine.
  */
 export function namesForProcess(command: readonly string[], env: Env, addresses: readonly ServiceAddress[], namespace: string): Env {
+  const direct = noProxyEnv({ ...process.env, ...env }, namesOf(addresses, namespace))
   const program = basename(command[0] ?? '').replace(/\.(?:exe|cmd)$/, '')
-  if (!nodePrograms.includes(program)) return rewriteNames(env, addresses, namespace)
+  if (!nodePrograms.includes(program)) return { ...rewriteNames(env, addresses, namespace), ...direct }
   const preload = new URL(`./host-names-preload${import.meta.url.endsWith('.ts') ? '.ts' : '.js'}`, import.meta.url)
   return {
     ...env,
+    ...direct,
     NODE_OPTIONS: [env['NODE_OPTIONS'] ?? process.env['NODE_OPTIONS'], `--import=${preload.href}`].filter(Boolean).join(' '),
     VITEST_KUBERNETES_NAMES: JSON.stringify({ addresses, namespace }),
   }

@@ -3,6 +3,8 @@ import dns from 'node:dns'
 import { syncBuiltinESMExports } from 'node:module'
 import net from 'node:net'
 
+import { type OpenConnections, createOpenConnections } from './open-connections.ts'
+
 /** A TCP port of a Service, and where this machine reaches it. */
 export interface NamedAddress {
   readonly namespace: string
@@ -12,17 +14,30 @@ export interface NamedAddress {
   readonly hostPort: number
 }
 
+/** The names of a cluster while this process knows them. */
+export interface ClusterNames extends Disposable {
+  /** Ends all connections to the cluster, and refuses new ones, so that what it has may go. */
+  endConnections(): void
+}
+
 /**
  * Makes the cluster's names work in this process: `postgres`, `redis.cache`, `orders.default.svc.cluster.local`. Whatever
  * speaks TCP in Node.js goes through the two functions that this replaces (http, tls, fetch, http2, pg, ioredis …).
  * Names that the cluster does not know go their normal way. Disposal puts the originals back.
  */
-export function installClusterNames(addresses: () => readonly NamedAddress[], namespace: string): Disposable {
+export function installClusterNames(addresses: () => readonly NamedAddress[], namespace: string): ClusterNames {
   const find = (name: unknown) => (typeof name === 'string' ? findService(addresses(), namespace, name) : undefined)
   const virtual = createVirtualAddresses()
-  const undo = [replaceConnect(find, virtual), replaceLookup(find, virtual), replacePromisedLookup(find, virtual)]
+  const connections = createOpenConnections()
+  const isReached = ({ host, port }: ConnectOptions) => addresses().some((each) => each.host === host && each.hostPort === Number(port))
+  const undo = [
+    replaceConnect({ find, virtual, connections, isReached }),
+    replaceLookup(find, virtual),
+    replacePromisedLookup(find, virtual),
+  ]
   syncBuiltinESMExports()
   return {
+    endConnections: () => connections.end(),
     [Symbol.dispose]() {
       for (const each of undo) each()
       syncBuiltinESMExports()
@@ -36,6 +51,15 @@ export function findService(addresses: readonly NamedAddress[], namespace: strin
   if (svc !== 'svc' || (rest.length > 0 && rest.join('.') !== 'cluster.local')) return undefined
   const found = addresses.filter((each) => each.service === service && each.namespace === own)
   return found.length > 0 ? found : undefined
+}
+
+/** All names that are found so. */
+export function namesOf(addresses: readonly NamedAddress[], namespace: string): readonly string[] {
+  const names = addresses.flatMap(({ service, namespace: placed }) => {
+    const name = `${service}.${placed}`
+    return [...(placed === namespace ? [service] : []), name, `${name}.svc`, `${name}.svc.cluster.local`]
+  })
+  return [...new Set(names)]
 }
 
 type Find = (name: unknown) => readonly NamedAddress[] | undefined
@@ -67,19 +91,31 @@ function createVirtualAddresses(): VirtualAddresses {
 interface ConnectOptions {
   readonly host?: string
   readonly port?: number | string
-  readonly path?: string
+  readonly path?: string | null
 }
 
-function replaceConnect(find: Find, virtual: VirtualAddresses): () => void {
+interface ConnectParts {
+  readonly find: Find
+  readonly virtual: VirtualAddresses
+  readonly connections: OpenConnections
+  /** Whether it is where this machine reaches a Service. */
+  readonly isReached: (options: ConnectOptions) => boolean
+}
+
+function replaceConnect({ find, virtual, connections, isReached }: ConnectParts): () => void {
   // oxlint-disable-next-line typescript/unbound-method -- called with the socket below
   const original = net.Socket.prototype.connect as (this: net.Socket, ...args: unknown[]) => net.Socket
   const replaced = function (this: net.Socket, ...args: unknown[]): net.Socket {
     const { options, listener } = readArguments(args)
     const service = options && find(virtual.nameOf(options.host) ?? options.host)
-    if (!service) return original.apply(this, args)
-    const target = service.find(({ port }) => port === Number(options.port))
-    if (target) return original.call(this, { ...options, host: target.host, port: target.hostPort, lookup: undefined }, listener)
-    process.nextTick(() => this.destroy(refused(options)))
+    if (!service && !(options && isReached(options))) return original.apply(this, args)
+    connections.track(this)
+    if (!service && !connections.areOver) return original.apply(this, args)
+    const target = service?.find(({ port }) => port === Number(options.port))
+    if (target && !connections.areOver)
+      return original.call(this, { ...options, host: target.host, port: target.hostPort, lookup: undefined }, listener)
+    const why = connections.areOver ? 'the suite has ended' : 'the Service has no such TCP port'
+    process.nextTick(() => this.destroy(refused(options, why)))
     return this
   }
   net.Socket.prototype.connect = replaced
@@ -94,13 +130,14 @@ function readArguments(args: readonly unknown[]): { options?: ConnectOptions; li
   const listener = rest.find((each) => typeof each === 'function')
   if (typeof first === 'object' && first !== null) {
     const options = first as ConnectOptions
-    return options.path === undefined ? { options, listener } : {}
+    // Agents of http say null.
+    return options.path === undefined || options.path === null ? { options, listener } : {}
   }
   return typeof rest[0] === 'string' ? { options: { port: first as number, host: rest[0] }, listener } : {}
 }
 
-function refused({ host, port }: ConnectOptions): Error {
-  return Object.assign(new Error(`connect ECONNREFUSED ${host}:${port} (the Service has no such TCP port)`), {
+function refused({ host, port }: ConnectOptions, why: string): Error {
+  return Object.assign(new Error(`connect ECONNREFUSED ${host}:${port} (${why})`), {
     code: 'ECONNREFUSED',
     syscall: 'connect',
     address: host,

@@ -2,10 +2,10 @@ import { readFile } from 'node:fs/promises'
 
 import { connect as connectEvents } from '@nats-io/transport-node'
 import { connect as connectQueue } from 'amqplib'
-import { createConnection } from 'mysql2/promise'
-import { Client, type ClientConfig } from 'pg'
+import { createConnection, createPool } from 'mysql2/promise'
+import { Client, type ClientConfig, Pool } from 'pg'
 import { createClient } from 'redis'
-import { expect } from 'vitest'
+import { expect, test as plain } from 'vitest'
 
 import { createKubeClient } from '../../kube/client.ts'
 import type { KubeObject } from '../../kube/types.ts'
@@ -58,6 +58,9 @@ const reader = {
     },
   },
 }
+
+/** As code has them that is bridged in this process: nobody closes them, and nobody listens to their errors. */
+const left: { readonly pools: Pool[]; readonly areOpen: (() => boolean)[] } = { pools: [], areOpen: [] }
 
 describe.withCluster('services', { services, manifests: [reader], seed: { db: '../../../fixtures/seeds/shop.sql' } }, (test) => {
   test('PostgreSQL answers the test as its user', async ({ cluster }) => {
@@ -136,6 +139,25 @@ describe.withCluster('services', { services, manifests: [reader], seed: { db: '.
     }
   })
 
+  test('connections may be left open', async ({ cluster }) => {
+    const { db, cache, shop, queue } = cluster.services
+    left.pools.push(new Pool({ connectionString: db.inCluster.url }), new Pool({ connectionString: db.url }))
+    for (const pool of left.pools) expect((await pool.query('select 1 as one')).rows).toEqual([{ one: 1 }])
+    const client = await createClient({ url: cache.url }).connect()
+    expect(await client.ping()).toBe('PONG')
+    left.areOpen.push(() => client.isReady)
+    const rows = createPool(shop.url)
+    const row = await rows.getConnection()
+    row.release()
+    let hasRow = true
+    row.on('end', () => (hasRow = false))
+    left.areOpen.push(() => hasRow)
+    const connection = await connectQueue(queue.url)
+    let hasQueue = true
+    connection.on('close', () => (hasQueue = false))
+    left.areOpen.push(() => hasQueue)
+  })
+
   test('persistent storage outlives its pod', async ({ cluster }) => {
     await cluster.sql('archive', 'create table kept (n int)')
     const kube = createKubeClient(await readFile(cluster.kubeconfigPath, 'utf8'))
@@ -148,6 +170,14 @@ describe.withCluster('services', { services, manifests: [reader], seed: { db: '.
       })
       .toEqual([{ n: 0 }])
   })
+})
+
+// In the order of the file, after the suite has ended.
+plain('connections that a suite has left open have ended with it', async () => {
+  await expect.poll(() => left.areOpen.map((isOpen) => isOpen())).toEqual([false, false, false])
+  const [byName, byAddress] = left.pools
+  await expect.poll(() => [byName!.totalCount, byAddress!.totalCount]).toEqual([0, 0])
+  await Promise.all(left.pools.map((pool) => pool.end()))
 })
 
 async function query(options: ClientConfig, statement: string): Promise<object[]> {
