@@ -117,6 +117,11 @@ async function createBroker(vitest: Vitest, options: KubernetesPluginOptions): P
     process.exitCode ||= 1
   })
   let signalled: NodeJS.Signals | undefined
+  let ended: Promise<void> | undefined
+  const end = () => (ended ??= Promise.resolve(disposeWithin(teardownTimeout, 'The end of the run', broker)[Symbol.asyncDispose]()))
+  let isRestarting = false
+  let isClosed = false
+  vitest.onServerRestart(() => void (isRestarting = true))
   const signals =
     options.handleSignals === false
       ? undefined
@@ -125,14 +130,18 @@ async function createBroker(vitest: Vitest, options: KubernetesPluginOptions): P
           if (broker.isUsed)
             vitest.logger.log(`${signal}: removing the clusters. Once more ends vitest at once, and they are removed all the same.`)
           broker.cancel(new ClusterTestError('ERR_SETUP_CANCELLED', `The run was cancelled by ${signal}.`))
+          // vitest would wait for the run that comes after the restart.
+          if (isRestarting) await end().finally(() => process.exit(exitCodes[signal]))
           await vitest.cancelCurrentRun('keyboard-input')
           await vitest.exit(true)
         })
   vitest.onClose(async () => {
-    if (brokers.get(vitest) === undefined) return
+    // vitest keeps the handler over a restart, after which there is another one for another broker.
+    if (isClosed) return
+    isClosed = true
     brokers.delete(vitest)
     try {
-      await disposeWithin(teardownTimeout, 'The end of the run', broker)[Symbol.asyncDispose]()
+      await end()
     } catch (error) {
       vitest.logger.error(messageOf(error))
       process.exitCode ||= 1
@@ -141,7 +150,7 @@ async function createBroker(vitest: Vitest, options: KubernetesPluginOptions): P
     guard[Symbol.dispose]()
     bypass[Symbol.dispose]()
     // As a shell reports a process that a signal ended; vitest says 1.
-    if (signalled) process.exitCode = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 }[signalled as 'SIGINT']
+    if (signalled) process.exitCode = exitCodes[signalled]
   })
   return broker
 }
@@ -149,6 +158,8 @@ async function createBroker(vitest: Vitest, options: KubernetesPluginOptions): P
 function detailsOf(error: unknown): string {
   return (error instanceof Error && error.stack) || messageOf(error)
 }
+
+const exitCodes: Readonly<Record<string, number>> = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 }
 
 function hasReporter({ config }: Vitest, name: string): boolean {
   return config.reporters.some((reporter) => (Array.isArray(reporter) ? reporter[0] : reporter) === name)

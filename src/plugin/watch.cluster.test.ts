@@ -1,10 +1,11 @@
-import { readFile } from 'node:fs/promises'
+import { readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 
 import { expect, test } from 'vitest'
 
 import { createKubeClient } from '../kube/client.ts'
 import { runCommand } from '../support/run-command.ts'
-import { findTraces, watchVitest } from '../testing/run-vitest.ts'
+import { findPids, findTraces, watchVitest } from '../testing/run-vitest.ts'
 import { createTempProject } from '../testing/temp-project.ts'
 
 interface SuiteParts {
@@ -120,6 +121,15 @@ test('a vitest that stays, as an editor keeps it, has no cluster when it has bee
   await run.prints(' is kept until ')
   await expect.poll(left, { timeout: 30_000, interval: 500 }).toEqual([])
   expect(run.child.exitCode).toBe(null)
-  run.child.kill('SIGTERM')
+
+  // A restart ends the clusters first: who hangs up meanwhile does not want the run that comes after it.
+  await project.write('a.test.ts', suite('last', { keepFor: 3_000 }))
+  await run.prints(', last.')
+  const [pid] = await findPids(`vitest.mjs watch --root ${project.folder}`)
+  const config = join(project.folder, 'vitest.config.ts')
+  await writeFile(config, `${await readFile(config, 'utf8')}// changed`)
+  await run.prints('Restarting due to')
+  process.kill(pid!, 'SIGHUP')
   await run.ended
+  await expect.poll(() => findTraces(run.output()), { timeout: 30_000, interval: 500 }).toEqual([])
 })
