@@ -2,6 +2,7 @@ import type { Socket } from 'node:net'
 
 import { ClusterTestError } from '../../support/errors.ts'
 import { randomId } from '../../support/identity.ts'
+import { createTurns } from '../../support/turns.ts'
 import type { BridgeParts } from '../parts.ts'
 import type { Endpoint } from '../rules/endpoint.ts'
 import { createPassages } from '../rules/passages.ts'
@@ -34,14 +35,9 @@ interface OpenJunction extends AsyncDisposable {
 
 export function createJunctions(parts: BridgeParts): Junctions {
   const open = new Map<string, OpenJunction>()
-  const turns = new Map<string, Promise<unknown>>()
   const keyOf = ({ namespace, workload, container }: BridgeTarget, port: number) => `${namespace}/${workload}/${container.name}:${port}`
-  /** One after the other for each port: a junction may be ending when the next bridge comes. */
-  const inTurn = <T>(key: string, action: () => Promise<T>): Promise<T> => {
-    const turn = (turns.get(key) ?? Promise.resolve()).then(action, action)
-    turns.set(key, turn)
-    return turn
-  }
+  // For each port: a junction may be ending when the next bridge comes.
+  const inTurn = createTurns()
   const leave = async (key: string, route: Route) => {
     const opened = open.get(key)
     opened?.junction.remove(route.id)
