@@ -1,9 +1,11 @@
-import { ClusterTestError, deserializeError, serializeError } from '../support/errors.ts'
+import { ClusterTestError, type SerializedClusterTestError, deserializeError, serializeError } from '../support/errors.ts'
 import { formatBytes } from '../support/format.ts'
 import type { Redact } from '../support/redact.ts'
 
 /** Bytes of one message, at most. Files never pass as messages. */
 export const messageLimit = 16 << 20
+/** Characters of each text of an error. */
+const textLimit = 256 << 10
 
 /** A message of birpc: a call (`q`) or the answer to one (`s`). */
 interface Message {
@@ -49,7 +51,7 @@ export function createCodec({ sendAbort, signal: cancelled, redact }: CodecOptio
       const { t, i = '', a = [], e } = message
       if (t === 's') {
         controllers.delete(i)
-        return encode({ ...message, ...(e !== undefined && { e: serializeError(e, redact) }) })
+        return encode({ ...message, ...(e !== undefined && { e: shorten(serializeError(e, redact)) }) })
       }
       const index = a.findIndex((each) => each instanceof AbortSignal)
       if (index < 0) return encode(message)
@@ -67,7 +69,7 @@ export function createCodec({ sendAbort, signal: cancelled, redact }: CodecOptio
       if (t === 's') {
         listening.get(i)?.()
         listening.delete(i)
-        return e === undefined ? message : { ...message, e: deserializeError(e as Parameters<typeof deserializeError>[0]) }
+        return e === undefined ? message : { ...message, e: deserializeError(e as SerializedClusterTestError) }
       }
       if (signal === undefined) return message
       const controller = new AbortController()
@@ -79,6 +81,11 @@ export function createCodec({ sendAbort, signal: cancelled, redact }: CodecOptio
       for (const controller of controllers.values()) controller.abort(reason)
     },
   }
+}
+
+/** An error always arrives, whatever a program has printed into it. */
+function shorten({ message, causes, ...error }: SerializedClusterTestError): SerializedClusterTestError {
+  return { ...error, message: message.slice(0, textLimit), causes: causes.slice(0, 8).map((cause) => cause.slice(0, textLimit)) }
 }
 
 /** @throws ClusterTestError `ERR_OPTIONS_INVALID` for what is too long */

@@ -17,7 +17,7 @@ interface Main {
   /** Resolves when `pass` is called. */
   wait(name: string, signal: AbortSignal): Promise<string>
   pass(name: string): Promise<void>
-  fail(): Promise<never>
+  fail(text?: string): Promise<never>
   answer(length: number): Promise<string>
 }
 
@@ -36,6 +36,13 @@ test('an error arrives with its code, hint and cause', async () => {
     hint: 'Look again.',
     cause: { message: 'the cause' },
   })
+})
+
+test('an error arrives however long its text is', async () => {
+  const { worker } = await start()
+  const error = await worker.fail('x'.repeat(messageLimit / 2)).catch((each: Error) => each)
+  expect(error).toMatchObject({ code: 'ERR_KUBE_NOT_FOUND', hint: 'Look again.' })
+  expect(error.message.length).toBeLessThan(300_000)
 })
 
 test('a call that is aborted is so on the other side', async () => {
@@ -203,9 +210,9 @@ function createFunctions() {
     async pass(name) {
       waiting.get(name)?.('passed')
     },
-    async fail() {
+    async fail(text = 'It is not there.') {
       await sleep(1)
-      throw new ClusterTestError('ERR_KUBE_NOT_FOUND', 'It is not there.', { cause: new Error('the cause'), hint: 'Look again.' })
+      throw new ClusterTestError('ERR_KUBE_NOT_FOUND', text, { cause: new Error('the cause'), hint: 'Look again.' })
     },
     answer: async (length) => 'x'.repeat(length),
   }
