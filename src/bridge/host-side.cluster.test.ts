@@ -242,7 +242,7 @@ describe.withCluster('host side', { images: ['node:24-slim'], manifests: [client
   })
 
   test('a large volume is left where it is unless all are asked for', async ({ cluster }) => {
-    const size = 150e6
+    const size = 101e6
     const volumes = ['big', 'small'].map((name) => ({ name, emptyDir: {} }))
     const volumeMounts = volumes.map(({ name }) => ({ name, mountPath: `/volumes/${name}` }))
     const script = `const fs = require('node:fs')
