@@ -104,9 +104,9 @@ function startProgram(parts: BridgeParts, { command, cwd, env, namespace }: Host
   const ended = new Promise<string>((resolve) => {
     child.once('error', (error) => {
       notStarted = cannotStart(command, error)
-      resolve((ending = `could not be started: ${error.message}`))
+      resolve((ending ??= `could not be started: ${error.message}`))
     })
-    child.once('close', (code, by) => resolve((ending = by ? `was ended by ${by}` : `ended with exit code ${code}`)))
+    child.once('close', (code, by) => resolve((ending ??= by ? `was ended by ${by}` : `ended with exit code ${code}`)))
   })
   const owned = new AsyncDisposableStack()
   if (child.pid) {
