@@ -3,8 +3,8 @@ import { once } from 'node:events'
 import { expect, onTestFinished, test } from 'vitest'
 
 import type { BridgeFunctions } from '../bridge/requests.ts'
-import type { StartedSuite } from '../engine/engine.ts'
 import type { LeaseRequest } from '../engine/request.ts'
+import type { RunningSuite } from '../engine/start-suite.ts'
 import { ClusterTestError } from '../support/errors.ts'
 import { leaseCluster } from './client.ts'
 import type { LeaseFunctions } from './lease.ts'
@@ -103,7 +103,7 @@ async function start() {
 }
 
 /** A suite without a cluster: it takes down what is asked of it. */
-function createSuite(events: string[]): StartedSuite {
+function createSuite(events: string[]): RunningSuite {
   const addresses: object[] = []
   const bridges: Partial<BridgeFunctions> = {
     openBridge: (_, signal) =>
@@ -132,5 +132,5 @@ function createSuite(events: string[]): StartedSuite {
     finish: async (failed: boolean, requests: readonly unknown[]) => void events.push(`finish ${failed} ${requests.length}`),
     fail: () => void events.push('fail'),
   }
-  return suite as unknown as StartedSuite
+  return suite as unknown as RunningSuite
 }

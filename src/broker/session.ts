@@ -1,5 +1,5 @@
-import type { StartedSuite } from '../engine/engine.ts'
 import type { LeaseRequest } from '../engine/request.ts'
+import type { RunningSuite } from '../engine/start-suite.ts'
 import { withDeadline } from '../support/deadline.ts'
 import { ClusterTestError } from '../support/errors.ts'
 import type { Lease, LeaseFunctions } from './lease.ts'
@@ -12,12 +12,12 @@ export interface Session extends AsyncDisposable {
   fail(): void
 }
 
-type StartSuite = (request: LeaseRequest, held: AsyncDisposableStack, signal: AbortSignal) => Promise<StartedSuite>
+type StartSuite = (request: LeaseRequest, held: AsyncDisposableStack, signal: AbortSignal) => Promise<RunningSuite>
 
 export function createSession(start: StartSuite): Session {
   const held = new AsyncDisposableStack()
   const running = createRunning()
-  let suite: StartedSuite | undefined
+  let suite: RunningSuite | undefined
   const current = () => {
     if (suite) return suite
     throw new ClusterTestError('ERR_SETUP_CANCELLED', 'The suite has no cluster: it has not begun, or it has ended.')
@@ -31,7 +31,7 @@ export function createSession(start: StartSuite): Session {
     await ending.finish(failed, requests)
   }
   let released: Promise<void> | undefined
-  const own = running.track<Omit<LeaseFunctions, 'release' | keyof StartedSuite['bridges']>>({
+  const own = running.track<Omit<LeaseFunctions, 'release' | keyof RunningSuite['bridges']>>({
     async lease(request, signal) {
       suite = await start(request, held, signal)
       return leaseOf(suite)
@@ -81,6 +81,6 @@ function createRunning() {
   }
 }
 
-function leaseOf({ cluster: { name, kubeconfigPath }, namespace, isShared, addresses, bundle, setup }: StartedSuite): Lease {
+function leaseOf({ cluster: { name, kubeconfigPath }, namespace, isShared, addresses, bundle, setup }: RunningSuite): Lease {
   return { name, kubeconfigPath, namespace, isShared, addresses, bundle, setup }
 }

@@ -18,16 +18,16 @@ import type { Work } from '../stack/ready/may-help.ts'
 import { type WaitOptions, waitForReady } from '../stack/ready/wait.ts'
 import { type Progress, runStep } from '../support/progress.ts'
 import { together } from '../support/together.ts'
+import type { StartedCluster } from './cluster-life.ts'
 import type { EngineParts } from './parts.ts'
 import type { SuitePlan } from './plan-suite.ts'
-import type { PooledCluster } from './pool-entry.ts'
 import { type Releases, planReleases } from './releases.ts'
 import type { SuiteSpace } from './suite-space.ts'
 
 export interface BringUpOptions {
   readonly parts: EngineParts
   readonly plan: SuitePlan
-  readonly pooled: PooledCluster
+  readonly started: StartedCluster
   readonly space: SuiteSpace
   readonly services: ExposedServices
   readonly progress: Progress
@@ -36,7 +36,7 @@ export interface BringUpOptions {
 }
 
 /** What is to run: manifests with their images chosen, Helm releases, and data. */
-export interface Stage {
+export interface StackPart {
   readonly images: readonly LocalImage[]
   readonly manifests: readonly Manifest[]
   /** What the suite's charts render to, with images chosen. @default no releases */
@@ -46,13 +46,13 @@ export interface Stage {
 }
 
 /** Makes a function that brings a stage up in a suite's cluster: when it resolves, everything is ready, has its data and can be reached. */
-export function createBringUp({ parts, plan, pooled, space, services, progress, onApply }: BringUpOptions) {
+export function createBringUp({ parts, plan, started, space, services, progress, onApply }: BringUpOptions) {
   const { docker } = parts
   const { namespace } = plan
-  const { cluster, importOnce } = pooled
+  const { cluster, importOnce } = started
   let exposing: Promise<void> = Promise.resolve()
 
-  return async ({ images, manifests, rendered, seeds = [] }: Stage, signal: AbortSignal): Promise<void> => {
+  return async ({ images, manifests, rendered, seeds = [] }: StackPart, signal: AbortSignal): Promise<void> => {
     const releases = rendered && (await releasesOf(rendered, signal))
     await importOnce(images, progress, signal)
     if (manifests.length === 0 && !releases) return

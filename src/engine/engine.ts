@@ -43,12 +43,7 @@ export interface EngineOptions {
 /** Docker, k3d and the run's identity; what starts clusters. */
 export interface Engine extends AsyncDisposable {
   /** Waits for a slot and sets a suite up. Slot and cluster belong to `held`. */
-  start(request: LeaseRequest, held: AsyncDisposableStack, signal: AbortSignal): Promise<StartedSuite>
-}
-
-export interface StartedSuite extends RunningSuite {
-  /** Says that the suite has failed. */
-  fail(): void
+  start(request: LeaseRequest, held: AsyncDisposableStack, signal: AbortSignal): Promise<RunningSuite>
 }
 
 /** Milliseconds for a suite's set-up unless it says otherwise. */
@@ -114,7 +109,7 @@ export async function startEngine({
     recorder: SuiteRecorder,
     held: AsyncDisposableStack,
     signal: AbortSignal,
-  ): Promise<StartedSuite> {
+  ): Promise<RunningSuite> {
     checkOptions(request.options)
     const plan = await planSuite(request, folder, signal)
     const toTerminal = progress(request.suite)
@@ -123,7 +118,7 @@ export async function startEngine({
       recorder.progress(event)
     }
     await using failed = new AsyncDisposableStack()
-    const place = failed.use(await pool.reserve(request, report, signal))
+    const reservation = failed.use(await pool.reserve(request, report, signal))
     // The clock runs from here: waiting for a slot is nobody's fault.
     const deadline = {
       limit: request.options.setupTimeout ?? defaultSetupTimeout,
@@ -133,14 +128,14 @@ export async function startEngine({
     } as const
     try {
       const suite = await withDeadline({ ...deadline, signal }, (each) =>
-        startSuite(parts, plan, place, { progress: report, recorder }, each),
+        startSuite(parts, plan, reservation, { progress: report, recorder }, each),
       )
       failed.use(suite)
       held.use(failed.move())
-      return Object.assign(suite, { fail: () => place.fail() })
+      return suite
     } catch (error) {
-      if (!signal.aborted) place.fail()
-      throw await place.explain(error)
+      if (!signal.aborted) reservation.fail()
+      throw await reservation.explain(error)
     }
   }
 }

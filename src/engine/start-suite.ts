@@ -22,7 +22,7 @@ import { together } from '../support/together.ts'
 import { createBringUp } from './bring-up.ts'
 import type { EngineParts } from './parts.ts'
 import { type SuitePlan, keysOf } from './plan-suite.ts'
-import type { Place } from './pool.ts'
+import type { Reservation } from './reservation.ts'
 import { shareCluster } from './share-cluster.ts'
 import { wholeCluster } from './suite-space.ts'
 
@@ -42,6 +42,8 @@ export interface RunningSuite extends AsyncDisposable {
   apply(sources: ManifestSources, signal: AbortSignal): Promise<void>
   /** Told of each test that fails; the state of the cluster is written down at the first one. */
   testFailed(requests: readonly RequestRecord[]): void
+  /** Says that the suite has failed. */
+  fail(): void
   /** Told when all tests have ended, before the disposal. */
   finish(failed: boolean, requests: readonly RequestRecord[]): Promise<void>
 }
@@ -52,7 +54,7 @@ type ManifestSources = string | KubeObject | readonly (string | KubeObject)[]
 export async function startSuite(
   parts: EngineParts,
   plan: SuitePlan,
-  place: Place,
+  reservation: Reservation,
   { progress, recorder }: { readonly progress: Progress; readonly recorder: SuiteRecorder },
   signal: AbortSignal,
 ): Promise<RunningSuite> {
@@ -61,24 +63,24 @@ export async function startSuite(
   tell(plan.notes)
   await using cleanup = new AsyncDisposableStack()
 
-  const [pooled, stack] = await together(signal, [
-    (abort) => place.enter(abort),
+  const [started, stack] = await together(signal, [
+    (abort) => reservation.enter(abort),
     (abort) => prepareImages({ ...parts, plan: plan.images, manifests: [...plan.manifests, ...plan.rendered], progress, signal: abort }),
   ])
-  const { cluster, importOnce } = pooled
+  const { cluster, importOnce } = started
   const { kube } = cluster
   const isShared = request.options.cluster === 'shared'
-  const space = isShared ? await shareCluster(pooled, plan, place, { cleanup, progress }, signal) : wholeCluster(namespace)
+  const space = isShared ? await shareCluster(started, plan, reservation, { cleanup, progress }, signal) : wholeCluster(namespace)
   const written: KubeObject[] = []
   let recorded: RecordedBridges | undefined
   const outputs = async () => (await recorded?.outputs()) ?? []
   const namespaces = () => space.namespaces
   const diagnosis = cleanup.use(await startDiagnosis({ docker, cluster, recorder, namespaces, manifests: written, outputs }, signal))
   const services = exposeServices(docker, cluster, (service) => space.isOwn(service))
-  cleanup.defer(() => (place.isKept ? place.leave(services) : services[Symbol.asyncDispose]()))
+  cleanup.defer(() => (reservation.isKept ? reservation.leave(services) : services[Symbol.asyncDispose]()))
   const addresses = () => services.addresses
 
-  const bringUp = createBringUp({ parts, plan, pooled, space, services, progress, onApply: note })
+  const bringUp = createBringUp({ parts, plan, started, space, services, progress, onApply: note })
   const manifests = stack.manifests.slice(0, plan.manifests.length)
   const rendered = stack.manifests.slice(plan.manifests.length)
   await bringUp({ images: stack.images, manifests, rendered, seeds: plan.seeds }, signal)
@@ -113,6 +115,7 @@ export async function startSuite(
       recorder.addRequests(requests)
       void diagnosis.collect()
     },
+    fail: () => reservation.fail(),
     async finish(failed, requests) {
       recorder.addRequests(requests)
       recorder.record.finished = Date.now()

@@ -3,7 +3,7 @@ import type { KubeObject, Service } from '../kube/types.ts'
 import type { Manifest } from '../stack/manifests/manifests.ts'
 import { ClusterTestError } from '../support/errors.ts'
 import { poll } from '../support/poll.ts'
-import type { ClaimOwner, Claims } from './claims.ts'
+import type { ObjectOwner, ObjectOwners } from './object-owners.ts'
 import { type ObjectName, removeObjects } from './remove-objects.ts'
 
 /** What of a cluster is a suite's. */
@@ -33,8 +33,8 @@ export interface SharedSpace extends SuiteSpace {
 
 export interface SuiteSpaceOptions {
   readonly namespace: string
-  readonly claims: Claims
-  readonly owner: ClaimOwner
+  readonly objectOwners: ObjectOwners
+  readonly owner: ObjectOwner
   /** Told what of an ended suite is waited for. */
   readonly onWait: (text: string) => void
   readonly signal: AbortSignal
@@ -43,7 +43,7 @@ export interface SuiteSpaceOptions {
 /** A namespace in a shared cluster, and whatever the suite applies outside of it. */
 export async function createSuiteSpace(
   { kube }: Cluster,
-  { namespace, claims, owner, onWait, signal }: SuiteSpaceOptions,
+  { namespace, objectOwners, owner, onWait, signal }: SuiteSpaceOptions,
 ): Promise<SharedSpace> {
   const outside = new Map<string, ObjectName>()
   const body = { apiVersion: 'v1', kind: 'Namespace', metadata: { name: namespace } }
@@ -65,7 +65,7 @@ export async function createSuiteSpace(
         (each) => each !== undefined,
       )
       const added = named.filter((each) => !outside.has(keyOf(each)))
-      await claims.claim(added.map(keyOf), owner, { signal: abort, onWait })
+      await objectOwners.claim(added.map(keyOf), owner, { signal: abort, onWait })
       await Promise.all(added.map((each) => refuseForeign(each, abort)))
       for (const each of added) outside.set(keyOf(each), each)
     },

@@ -2,14 +2,14 @@ import { isLate, whileWaiting } from '../support/deadline.ts'
 import { ClusterTestError } from '../support/errors.ts'
 
 /** Which objects outside of the suites' namespaces belong to which suite of a shared cluster. */
-export interface Claims {
+export interface ObjectOwners {
   /**
    * Makes objects those of a suite, until `release`. Waits for one that an ended suite is still removing.
    * @throws ClusterTestError `ERR_CLUSTER_SHARED_CONFLICT` that names both suites, `ERR_CLUSTER_LEFTOVERS` when the time is up
    */
-  claim(keys: readonly string[], owner: ClaimOwner, options: ClaimOptions): Promise<void>
+  claim(keys: readonly string[], owner: ObjectOwner, options: ClaimOptions): Promise<void>
   /** Frees each object that a suite has once `removed` resolves for it. */
-  release(owner: ClaimOwner, removed: (key: string) => Promise<void>): void
+  release(owner: ObjectOwner, removed: (key: string) => Promise<void>): void
 }
 
 export interface ClaimOptions {
@@ -18,13 +18,13 @@ export interface ClaimOptions {
   readonly onWait?: (text: string) => void
 }
 
-export interface ClaimOwner {
+export interface ObjectOwner {
   readonly suite: string
   readonly file: string
 }
 
-export function createClaims(): Claims {
-  const owners = new Map<string, { readonly owner: ClaimOwner; removed?: Promise<void> }>()
+export function createObjectOwners(): ObjectOwners {
+  const owners = new Map<string, { readonly owner: ObjectOwner; removed?: Promise<void> }>()
   return {
     async claim(keys, owner, { signal, onWait }) {
       for (const key of keys) {
@@ -49,11 +49,11 @@ export function createClaims(): Claims {
   }
 }
 
-function stillHeld({ suite }: ClaimOwner, what: string, cause: unknown): ClusterTestError {
+function stillHeld({ suite }: ObjectOwner, what: string, cause: unknown): ClusterTestError {
   return new ClusterTestError('ERR_CLUSTER_LEFTOVERS', `The time of suite "${suite}" was up while it waited for ${what}.`, { cause })
 }
 
-function conflict(key: string, first: ClaimOwner, second: ClaimOwner): ClusterTestError {
+function conflict(key: string, first: ObjectOwner, second: ObjectOwner): ClusterTestError {
   return new ClusterTestError(
     'ERR_CLUSTER_SHARED_CONFLICT',
     `Suites "${first.suite}" (${first.file}) and "${second.suite}" (${second.file}) share a cluster, and both have ${key}.`,

@@ -1,0 +1,135 @@
+import { resolve } from 'node:path'
+
+import { type Baseline, takeBaseline } from '../cluster/baseline.ts'
+import { type Cluster, type StartClusterOptions, startCluster } from '../cluster/cluster.ts'
+import { defaultClusterMemory } from '../cluster/host-limits.ts'
+import { newClusterName } from '../cluster/ownership/owner.ts'
+import { nodeVolumes, resolveMounts } from '../stack/images/mounts.ts'
+import { ClusterTestError } from '../support/errors.ts'
+import { type Progress, runStep } from '../support/progress.ts'
+import { createBackground } from './background.ts'
+import type { Capacity, Slot } from './capacity.ts'
+import { type ImportOnce, createImportOnce } from './import-once.ts'
+import { describeKept } from './keep.ts'
+import { type ObjectOwners, createObjectOwners } from './object-owners.ts'
+import type { EngineParts } from './parts.ts'
+import type { LeaseRequest } from './request.ts'
+
+/** A cluster that runs, as its suites see it. */
+export interface StartedCluster {
+  readonly cluster: Cluster
+  /** What was there before the suite; for clusters that are used again. */
+  readonly baseline: Baseline | undefined
+  readonly importOnce: ImportOnce
+  /** Of the suites that share it. */
+  readonly objectOwners: ObjectOwners
+  /** What goes on after a suite has ended, and ends with the cluster. */
+  inBackground(work: (signal: AbortSignal) => Promise<void>): Promise<void>
+}
+
+/** A cluster from the wait for room to its end. */
+export interface ClusterLife {
+  /** From before it is created. */
+  readonly name: string
+  /** What keeps it from being started. */
+  readonly waitsFor: string | undefined
+  /** Resolves once there is room for it. */
+  readonly slot: Promise<Slot>
+  readonly isRunning: boolean
+  /** The first one who asks starts it; the others get the same. */
+  start(): Promise<StartedCluster>
+  /** Removes it, or keeps it until then. */
+  end(report: Progress, keptUntil: number | undefined): Promise<void>
+}
+
+export interface ClusterLifeOptions {
+  readonly parts: EngineParts
+  readonly capacity: Capacity
+  readonly isWatch: boolean
+  readonly progress: (suite: string) => Progress
+  readonly onKept: () => void
+  /** Told as soon as nobody else may have it. */
+  readonly onEnd: () => void
+}
+
+/** @param users whoever is told of it, at each moment */
+export function beginCluster(request: LeaseRequest, users: ReadonlySet<Progress>, options: ClusterLifeOptions): ClusterLife {
+  const { parts, capacity, isWatch, progress, onKept, onEnd } = options
+  const isShared = request.options.cluster === 'shared'
+  const label = isShared ? 'shared' : request.suite
+  const name = newClusterName(parts.owner, label)
+  const stop = new AbortController()
+  const background = createBackground(stop.signal, progress('run'))
+  let waitsFor: string | undefined
+  let isRunning = false
+  let started: Promise<StartedCluster> | undefined
+
+  const tell = (text: string) => {
+    waitsFor = text
+    for (const report of users) report({ kind: 'note', step: 'cluster', text })
+  }
+  // In a moment, when there is somebody to tell of it.
+  const slot = Promise.resolve().then(() => capacity.acquire(request.options.memory ?? defaultClusterMemory, stop.signal, tell))
+  // Everybody who waits for it hears of it, and whoever comes later tries again.
+  slot.catch(onEnd)
+
+  const start = async (): Promise<StartedCluster> => {
+    waitsFor = undefined
+    const [first = progress('run')] = users
+    await using cleanup = new AsyncDisposableStack()
+    const cluster = cleanup.use(await startFor(request, { ...parts, name, label, progress: first, signal: stop.signal }))
+    const baseline = isWatch && !isShared ? await takeBaseline(cluster.kube, stop.signal) : undefined
+    ;(await slot).settle()
+    isRunning = true
+    cleanup.move()
+    const shared = { importOnce: createImportOnce(parts.docker, cluster), objectOwners: createObjectOwners() }
+    return { cluster, baseline, ...shared, inBackground: background.run }
+  }
+
+  return {
+    ...{ name, slot },
+    get waitsFor() {
+      return waitsFor
+    },
+    get isRunning() {
+      return isRunning
+    },
+    start: () =>
+      (started ??= start().catch(async (error: unknown) => {
+        onEnd()
+        ;(await slot)[Symbol.dispose]()
+        throw error
+      })),
+    async end(report, keptUntil) {
+      onEnd()
+      stop.abort(new ClusterTestError('ERR_SETUP_CANCELLED', 'Nobody waits for the cluster any more.'))
+      const [, running] = await Promise.allSettled([background.ended(), started])
+      try {
+        if (running.status === 'fulfilled' && running.value) await endCluster(running.value.cluster, keptUntil, report, onKept)
+      } finally {
+        const [held] = await Promise.allSettled([slot])
+        if (held.status === 'fulfilled') held.value[Symbol.dispose]()
+      }
+    },
+  }
+}
+
+/** What makes clusters equal. */
+export function clusterOf({ folder, options }: LeaseRequest) {
+  const { nodeImage: image, agents, k3sArgs, ipFamily, nodeEnv, mount } = options
+  return { image, agents, k3sArgs, ipFamily, volumes: nodeVolumes(resolveMounts(mount, resolve(folder, options.folder ?? '.'))), nodeEnv }
+}
+
+type StartParts = EngineParts & Pick<StartClusterOptions, 'name' | 'label' | 'progress' | 'signal'>
+
+function startFor(request: LeaseRequest, parts: StartParts): Promise<Cluster> {
+  const { image = parts.nodeImage, ...options } = clusterOf(request)
+  return startCluster({ ...parts, ...options, image })
+}
+
+async function endCluster(cluster: Cluster, keptUntil: number | undefined, report: Progress, onKept: () => void): Promise<void> {
+  if (keptUntil === undefined) return runStep(report, 'teardown', `cluster "${cluster.name}"`, async () => cluster[Symbol.asyncDispose]())
+  const kept = await cluster.keep(keptUntil)
+  onKept()
+  report({ kind: 'note', step: 'kept', text: describeKept(kept) })
+}
