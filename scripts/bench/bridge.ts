@@ -47,7 +47,7 @@ await using held = await leaseCluster(broker.address, {
 const bridges = createTestBridges(held, import.meta.dirname)
 const docker = await connectDocker()
 const node = `k3d-${held.lease.name}-server-0`
-const kubectl = (...args: string[]) => execInContainer(docker, node, ['kubectl', ...args])
+const kubectl = (...args: string[]) => execInContainer(docker, node, ['kubectl', ...args], { timeout: 60_000 })
 const { host, hostPort } = held.lease.addresses.find(({ service }) => service === 'shop')!
 const direct = `http://${host}:${hostPort}`
 

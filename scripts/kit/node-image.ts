@@ -6,7 +6,10 @@ import { CHECKOUT, type Kit } from './kit.ts'
 import { buildRootfs } from './node-rootfs.ts'
 
 const NODE = 'fixtures/node'
-const IMAGE_INPUTS = [NODE, 'scripts/kit/node-image.ts', 'scripts/kit/node-rootfs.ts', 'scripts/kit/go-build.ts']
+const IMAGE_INPUTS = [NODE, ...['node-image', 'node-rootfs', 'node-userland', 'go-build'].map((name) => `scripts/kit/${name}.ts`)]
+
+/** As in k3s' image. */
+const PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/bin/aux'
 
 const DEFAULT_OBJECTS = [
   'clusterroles',
@@ -92,24 +95,26 @@ async function buildPrograms(kit: Kit): Promise<Programs> {
 async function assemble(kit: Kit, work: string, rootfs: string, programs: Programs, tags: NodeImages): Promise<void> {
   const tree = join(work, 'node')
   await kit.run('cp', ['--archive', rootfs, tree])
-  const bin = join(tree, 'usr/local/bin')
-  await mkdir(bin, { recursive: true })
+  const bin = join(tree, 'bin')
   await cp(programs.containerd, bin, { recursive: true })
-  for (const program of [programs.kube, programs.kine, programs.crictl, programs.netpol]) await kit.run('cp', [program, bin])
+  for (const program of [programs.k3s, programs.crictl]) await kit.run('cp', [program, bin])
+  // k3s has these in itself: they are where no script finds them.
+  const hidden = join(tree, 'usr/local/lib/k3s')
+  await mkdir(hidden, { recursive: true })
+  for (const program of [programs.kube, programs.kine, programs.netpol]) await kit.run('cp', [program, hidden])
   for (const name of ['kube-apiserver', 'kube-controller-manager', 'kube-scheduler', 'kubelet', 'kube-proxy']) {
-    await symlink('kube', join(bin, name))
+    await symlink('kube', join(hidden, name))
   }
-  await kit.run('cp', [programs.k3s, join(tree, 'bin/k3s')])
-  await symlink('/bin/k3s', join(bin, 'kubectl'))
+  await symlink('k3s', join(bin, 'kubectl'))
   for (const family of ['iptables', 'ip6tables']) {
-    for (const suffix of ['', '-save', '-restore']) await symlink('/bin/k3s', join(tree, 'usr/sbin', family + suffix))
+    for (const suffix of ['', '-save', '-restore']) await symlink('/bin/k3s', join(bin, 'aux', family + suffix))
   }
   await bundleState(kit, work, tree, await importPodImages(kit, work, rootfs, programs))
   await importImage(kit, join(work, 'pause'), tags.tools, ['ENTRYPOINT ["/pause"]'])
   // As k3s's image: what a cluster keeps lies in volumes.
   await importImage(kit, tree, tags.node, [
     'VOLUME ["/var/lib/kubelet", "/var/lib/rancher/k3s", "/var/lib/cni", "/var/log"]',
-    'ENV PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
+    `ENV PATH=${PATH}`,
     'ENV CONTAINERD_ADDRESS=/run/k3s/containerd/containerd.sock CONTAINERD_NAMESPACE=k8s.io',
     'ENV CONTAINER_RUNTIME_ENDPOINT=unix:///run/k3s/containerd/containerd.sock',
     'ENTRYPOINT ["/bin/k3s"]',
@@ -124,7 +129,7 @@ async function bundleState(kit: Kit, work: string, tree: string, images: readonl
   await kit.run('docker', ['save', '--output', join(archives, 'node.tar'), ...images])
   await kit.run('docker', ['image', 'rm', ...images])
   const builder = `vitest-kubernetes/node-builder:${process.pid}`
-  await importImage(kit, tree, builder, ['ENTRYPOINT ["/bin/k3s"]', 'ENV PATH=/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'])
+  await importImage(kit, tree, builder, ['ENTRYPOINT ["/bin/k3s"]', `ENV PATH=${PATH}`])
   try {
     const volumes = ['--volume', `${archives}:/usr/local/share/k3s/images:ro`, '--volume', `${data}:/var/lib/rancher/k3s`]
     await kit.run('docker', ['run', '--rm', '--privileged', ...volumes, builder, 'prepare-image'])

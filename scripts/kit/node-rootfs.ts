@@ -1,9 +1,10 @@
 import { existsSync } from 'node:fs'
-import { chmod, lstat, mkdir, readdir, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises'
+import { chmod, mkdir, readdir, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 
 import { installPackages } from './docker-engine.ts'
 import type { Kit } from './kit.ts'
+import { keepUserland } from './node-userland.ts'
 
 const SUITE = 'bookworm'
 const PACKAGES = [
@@ -11,11 +12,17 @@ const PACKAGES = [
   'ca-certificates',
   'conntrack',
   'containernetworking-plugins',
+  'coreutils',
+  'ethtool',
+  'findutils',
   'iproute2',
   'ipset',
   'iptables',
+  'kmod',
   'mount',
+  'pigz',
   'runc',
+  'socat',
   'util-linux',
   'util-linux-extra',
 ]
@@ -25,11 +32,8 @@ const UNUSED = [
   'usr/share',
   'usr/lib/x86_64-linux-gnu/gconv',
   'usr/lib/x86_64-linux-gnu/krb5',
-  'usr/lib/x86_64-linux-gnu/libcrypto.so.3',
-  'usr/lib/x86_64-linux-gnu/libssl.so.3',
   'usr/lib/x86_64-linux-gnu/engines-3',
   'usr/lib/x86_64-linux-gnu/ossl-modules',
-  'usr/bin/openssl',
   'var/cache',
   'var/lib/apt',
   'var/lib/dpkg',
@@ -39,7 +43,7 @@ const UNUSED = [
 
 /** The node's file system from Debian packages, without the node's own programs. Resolves with its folder in the cache. */
 export async function buildRootfs(kit: Kit): Promise<string> {
-  const folder = join(kit.cache, `rootfs-${await kit.hash(['scripts/kit/node-rootfs.ts'])}`)
+  const folder = join(kit.cache, `rootfs-${await kit.hash(['scripts/kit/node-rootfs.ts', 'scripts/kit/node-userland.ts'])}`)
   if (existsSync(folder)) return folder
   if (process.getuid?.() !== 0 || !existsSync('/usr/bin/apt-get')) {
     throw new Error('The node image is built from Debian packages: that needs Debian (or a container of it) and root.')
@@ -71,7 +75,7 @@ async function trim(root: string): Promise<void> {
 
 /** What packages would have set up if they had been installed and not just extracted. */
 async function complete(kit: Kit, root: string): Promise<void> {
-  for (const folder of ['etc', 'proc', 'sys', 'run', 'root', 'tmp', 'var/lib', 'var/log', 'usr/local/bin']) {
+  for (const folder of ['etc', 'proc', 'sys', 'run', 'root', 'tmp', 'var/lib', 'var/log']) {
     await mkdir(join(root, folder), { recursive: true })
   }
   await chmod(root, 0o755)
@@ -83,19 +87,5 @@ async function complete(kit: Kit, root: string): Promise<void> {
   await writeFile(join(root, 'etc/nsswitch.conf'), 'passwd: files\ngroup: files\nhosts: files dns\n')
   await writeFile(join(root, 'etc/os-release'), `ID=debian\nPRETTY_NAME="Debian (${SUITE})"\n`)
   await writeFile(join(root, 'etc/crictl.yaml'), 'runtime-endpoint: unix:///run/k3s/containerd/containerd.sock\n')
-  const applets = (await kit.run('chroot', [root, '/bin/busybox', '--list'])).trim().split('\n')
-  for (const applet of applets) {
-    const provided = await Promise.all(['bin', 'sbin', 'usr/bin', 'usr/sbin'].map((folder) => exists(join(root, folder, applet))))
-    if (!provided.includes(true)) await symlink('/bin/busybox', join(root, 'bin', applet))
-  }
-}
-
-async function exists(path: string): Promise<boolean> {
-  try {
-    await lstat(path)
-    return true
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return false
-    throw error
-  }
+  await keepUserland(kit, root)
 }

@@ -58,7 +58,7 @@ async function copyKubectl(kit: Kit, nodeImage: string): Promise<string> {
     const unfinished = await kit.scratch('kubectl')
     const container = (await kit.run('docker', ['create', nodeImage])).trim()
     try {
-      await kit.run('docker', ['cp', `${container}:/usr/local/bin/kube`, join(unfinished, 'kubectl')])
+      await kit.run('docker', ['cp', `${container}:/usr/local/lib/k3s/kube`, join(unfinished, 'kubectl')])
     } finally {
       await kit.run('docker', ['rm', '--volumes', container])
     }

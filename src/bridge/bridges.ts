@@ -8,7 +8,7 @@ import { createJunctions } from './junction/junctions.ts'
 import type { BridgeParts, BridgesOptions } from './parts.ts'
 import type { BridgeFunctions } from './requests.ts'
 import { readClusterNetwork } from './rules/cluster-network.ts'
-import { findIptables } from './rules/pod-scripts.ts'
+import { findIptables } from './rules/node-scripts.ts'
 import type { SharedParts } from './shared-parts.ts'
 import { readEnvOf } from './side/replaced-env.ts'
 

@@ -392,5 +392,5 @@ const ask = (message, answers) => new Promise((resolve, reject) => {
 })`
 
 async function kubectl(cluster: TestCluster, command: readonly string[]): Promise<string> {
-  return execInContainer(await connectDocker(), `k3d-${cluster.name}-server-0`, ['kubectl', ...command])
+  return execInContainer(await connectDocker(), `k3d-${cluster.name}-server-0`, ['kubectl', ...command], { timeout: 60_000 })
 }

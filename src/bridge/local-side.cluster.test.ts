@@ -162,7 +162,9 @@ describe.withCluster('local side', { images: ['node:24-slim'], manifests: [clien
     await cluster.apply({ ...config, data: { ...config.data, 'app.json': '{"color":"red"}' } })
     // kubelet looks at a pod's ConfigMaps once a minute, and at once when the pod changes.
     const kubectl = (command: string[]) =>
-      connectDocker().then((docker) => execInContainer(docker, `k3d-${cluster.name}-server-0`, ['kubectl', ...command]))
+      connectDocker().then((docker) =>
+        execInContainer(docker, `k3d-${cluster.name}-server-0`, ['kubectl', ...command], { timeout: 60_000 }),
+      )
     await kubectl(['annotate', 'pod', '-l', 'app=shop', 'look=again', '--overwrite'])
     await expect
       .poll(async () => (await cluster.exec('deployment/shop', ['cat', '/etc/settings/app.json'])).stdout, {
@@ -484,7 +486,7 @@ describe.withCluster('local side', { images: ['node:24-slim'], manifests: [clien
     await cluster.apply(nodeApp('paired', { sidecars: [sidecar] }))
     const ask = `require('node:http').createServer(async (q, r) => r.end(await fetch('http://127.0.0.1:7011').then((a) => a.text(), (error) => String(error.cause?.code)))).listen(Number(process.env.PORT))`
     const kubectl = (...args: string[]) =>
-      connectDocker().then((docker) => execInContainer(docker, `k3d-${cluster.name}-server-0`, ['kubectl', ...args]))
+      connectDocker().then((docker) => execInContainer(docker, `k3d-${cluster.name}-server-0`, ['kubectl', ...args], { timeout: 60_000 }))
     const hostname = async () => (await cluster.exec('deployment/paired', ['hostname'], { container: 'app' })).stdout.trim()
     const first = await hostname()
 

@@ -237,7 +237,9 @@ describe.withCluster(
       const nodes = await nodesOf(cluster)
       const portals = async (verb: string) => {
         const rule = `-w 5 -t nat ${verb} PREROUTING -m comment --comment "kubernetes service portals" -j KUBE-SERVICES`
-        await Promise.all(nodes.map((name) => execInContainer(docker, name, ['sh', '-c', `iptables ${rule} && ip6tables ${rule}`])))
+        await Promise.all(
+          nodes.map((name) => execInContainer(docker, name, ['sh', '-c', `iptables ${rule} && ip6tables ${rule}`], { timeout: 30_000 })),
+        )
       }
       const ways = await serviceAddresses(cluster, 'peer')
       await portals('-D')
@@ -273,6 +275,7 @@ async function onNode(cluster: TestCluster, command: string): Promise<string> {
     await connectDocker(),
     nodes.find((name) => name.endsWith('server-0'))!,
     ['sh', '-c', command],
+    { timeout: 60_000 },
   )
 }
 

@@ -7,6 +7,7 @@ import { expect } from 'vitest'
 
 import { connectDocker } from '../docker/docker.ts'
 import { describe } from '../suite/describe.ts'
+import { runCommand } from '../support/run-command.ts'
 import { client, fetchInCluster, runInCluster, runInLocal } from '../testing/in-cluster.ts'
 import { nodeApp } from '../testing/node-app.ts'
 import { kubectl, podsOf } from '../testing/nodes.ts'
@@ -123,6 +124,7 @@ const suite = {
   manifests: [
     client,
     ...nodeApp('shop'),
+    ...nodeApp('closing'),
     ...peer,
     external,
     ...nodeApp('set', { kind: 'StatefulSet', replicas: 2, service: { clusterIP: 'None', ports: [{ name: 'http', port: 3000 }] } }),
@@ -135,6 +137,30 @@ const suite = {
 } as const
 
 describe.withCluster('outgoing', suite, (test) => {
+  test('a Service without pods refuses at once, as often as it is asked, whoever asks', async ({ cluster, bridges }) => {
+    await kubectl(cluster, 'scale deploy/closing --replicas=0')
+    await kubectl(cluster, 'wait --for=delete pod -l app=closing --timeout=60s')
+    const script = (url: string) => `const asked = []
+      for (let i = 0; i < 12; i++) {
+        const started = performance.now()
+        const failure = await fetch('${url}', { signal: AbortSignal.timeout(5_000) }).then(() => 'none', (error) => error.cause?.code ?? error.name)
+        asked.push([failure, performance.now() - started < 500])
+      }
+      return asked`
+    const refused = Array(12).fill(['ECONNREFUSED', true])
+    const ask = () => runInCluster(cluster, script('http://closing/'))
+    // kube-proxy refuses from a moment after the last pod has gone.
+    await expect.poll(ask).toEqual(refused)
+    expect(await runInLocal(bridges['deployment/shop']!.container!, script('http://closing/'))).toEqual(refused)
+    // Docker takes the connection before it asks the Service.
+    const onHost = await runCommand(process.execPath, [
+      '--input-type=module',
+      '-e',
+      `console.log(JSON.stringify(await (async () => { ${script(cluster.url('closing'))} })()))`,
+    ])
+    expect(JSON.parse(onHost)).toEqual(Array(12).fill([expect.stringMatching(/^(ECONNREFUSED|ECONNRESET|UND_ERR_SOCKET)$/), true]))
+  })
+
   test('names resolve as in a pod: headless, single pods, ExternalName, SRV, PTR, TXT, absent ones, only IPv6', async ({
     cluster,
     bridges,

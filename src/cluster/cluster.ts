@@ -4,15 +4,14 @@ import { join } from 'node:path'
 import type { Docker } from '../docker/docker.ts'
 import { removeByLabel } from '../docker/remove.ts'
 import { type KubeClient, createKubeClient } from '../kube/client.ts'
-import { ClusterTestError, messageOf } from '../support/errors.ts'
+import { ClusterTestError } from '../support/errors.ts'
 import { type Progress, runStep } from '../support/progress.ts'
 import { cgroupArgs } from './cgroup-args.ts'
 import { checkHostLimits, readHostLimits } from './host-limits.ts'
 import type { K3d } from './k3d.ts'
 import { type IpFamily, clusterRanges } from './network/cluster-ranges.ts'
 import { createDockerNetwork } from './network/docker-network.ts'
-import { enableIPv6 } from './network/enable-ipv6.ts'
-import { dropUntranslated } from './network/untranslated.ts'
+import { watchNodeStarts } from './network/node-starts.ts'
 import { withNodeLogs } from './node-logs.ts'
 import { type KeptCluster, markKept } from './ownership/kept-clusters.ts'
 import { type Owner, clusterLabel, suiteLabel } from './ownership/owner.ts'
@@ -101,8 +100,7 @@ export async function startCluster(options: StartClusterOptions): Promise<Cluste
   cleanup.defer(() => (isKept ? undefined : deleteCluster(docker, name)))
   const ranges = clusterRanges(k3sArgs, ipFamily)
   await createDockerNetwork(docker, { name: network, labels: { ...labels, [suiteLabel]: options.label }, ranges, signal })
-  if (ipFamily === 'dual')
-    cleanup.use(await enableIPv6(docker, name, (error) => progress({ kind: 'note', step: 'cluster', text: messageOf(error) })))
+  using starts = await watchNodeStarts(docker, name, ranges)
 
   return await runStep(progress, 'cluster', `k3d cluster "${name}"`, async () => {
     try {
@@ -123,7 +121,7 @@ export async function startCluster(options: StartClusterOptions): Promise<Cluste
     await writeFile(kubeconfigPath, kubeconfig, { mode: 0o600 })
     cleanup.defer(() => rm(kubeconfigPath, { force: true }))
     const nodes = await readNodes(docker, name)
-    await dropUntranslated(docker, nodes, ranges.services)
+    await starts.ready(nodes)
     const owned = cleanup.move()
     return {
       name,
@@ -155,7 +153,7 @@ export async function deleteCluster(docker: Docker, name: string): Promise<void>
   await removeByLabel(docker, [`k3d.cluster=${name}`, `${clusterLabel}=${name}`])
 }
 
-/** Names of nodes whose containers do not run (any more). */
+/** Names of nodes whose containers do not run (any more), or are paused. */
 export async function stoppedNodes(docker: Docker, { name, nodes }: Cluster): Promise<readonly string[]> {
   const filters = { label: [`k3d.cluster=${name}`], status: ['running'] }
   const running = new Set((await docker.engine.listContainers({ filters })).map(({ Names }) => Names[0]?.slice(1)))

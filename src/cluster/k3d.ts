@@ -4,6 +4,7 @@ import type { Docker } from '../docker/docker.ts'
 import { ClusterTestError } from '../support/errors.ts'
 import { CommandError, type RunCommandOptions, runCommand } from '../support/run-command.ts'
 import { findFreePort } from './network/free-port.ts'
+import { entrypointEnv } from './network/node-starts.ts'
 
 export interface K3dCreateOptions {
   readonly name: string
@@ -62,7 +63,7 @@ export async function findK3d(docker: Pick<Docker, 'env'>, command = 'k3d', onCh
         await run(args, {
           signal,
           input: Readable.from([nodeConfig]),
-          env: { [nodeEnvVariable]: JSON.stringify(envConfig(env, nodes)), TMPDIR: folder },
+          env: { ...entrypointEnv, [nodeEnvVariable]: JSON.stringify(envConfig(env, nodes)), TMPDIR: folder },
         })
       } catch (error) {
         if (!(error instanceof CommandError)) throw error

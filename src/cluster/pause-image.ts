@@ -12,7 +12,7 @@ const config = '/var/lib/rancher/k3s/agent/etc/containerd/config.toml'
  */
 export async function readPauseImage(docker: Docker, { nodes }: Cluster, signal: AbortSignal): Promise<string> {
   const node = nodes[0]!.name
-  const image = parsePauseImage(await execInContainer(docker, node, ['cat', config], { signal }))
+  const image = parsePauseImage(await execInContainer(docker, node, ['cat', config], { timeout: 30_000, signal }))
   if (image) return image
   throw new ClusterTestError(
     'ERR_IMAGE_NOT_FOUND',

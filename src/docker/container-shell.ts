@@ -1,8 +1,11 @@
 import { createInterface } from 'node:readline'
 import { PassThrough } from 'node:stream'
+import { setTimeout as sleep } from 'node:timers/promises'
 
+import { whileWaiting, withDeadline } from '../support/deadline.ts'
 import { ClusterTestError } from '../support/errors.ts'
 import { quote } from '../support/sh.ts'
+import type { ShellScript } from '../support/shell-script.ts'
 import { type Docker, isNotFound } from './docker.ts'
 
 /**
@@ -10,44 +13,84 @@ import { type Docker, isNotFound } from './docker.ts'
  * each, what this one starts takes 1 ms. In a container that was restarted the next script gets a new one.
  */
 export interface ContainerShell extends AsyncDisposable {
-  /** Runs a script of sh and resolves to what it printed. Rejects when its exit code is not 0. */
-  run(script: string): Promise<string>
+  /**
+   * Runs a script of sh and resolves to what it printed. Rejects when its exit code is not 0, when it takes longer than so many
+   * milliseconds, and as soon as its container is seen to be paused.
+   */
+  run(script: ShellScript, options: { readonly timeout: number }): Promise<string>
   /**
    * Starts a script that goes on, and calls back for each line that it prints. It has to be ended by another script;
    * `onLost` is called when the container stops.
    */
-  start(script: string, onLine: (line: string) => void, onLost: (error: unknown) => void): void
-  /** Whether the container runs. */
-  isRunning(): Promise<boolean>
+  start(script: ShellScript, onLine: (line: string) => void, onLost: (error: unknown) => void): void
+  /** Whether the container can do anything: it runs, and is not paused. */
+  isActive(): Promise<boolean>
 }
 
+/** Milliseconds that opening a shell takes at the most. */
+const openTimeout = 30_000
+
+/** Milliseconds without an answer after which the container's state is looked at: one that is paused gives none. */
+const lookInterval = 250
+
 /** @param setup what the shell does first, such as to export variables for all scripts */
-export async function startContainerShell(docker: Docker, container: string, setup: string): Promise<ContainerShell> {
-  let shell = await openShell(docker, container, setup)
+export async function startContainerShell(docker: Docker, container: string, setup: ShellScript): Promise<ContainerShell> {
+  const open = () => {
+    const what = `Opening a shell in container "${container}"`
+    return withDeadline({ limit: openTimeout, code: 'ERR_DOCKER_REQUEST_FAILED', what }, (signal) =>
+      whileWaiting(openShell(docker, container, setup), signal),
+    )
+  }
+  let shell = await open()
   let opening: Promise<Shell> | undefined
   const current = async () => {
     if (!shell.isClosed()) return shell
-    opening ??= openShell(docker, container, setup).finally(() => (opening = undefined))
+    opening ??= open().finally(() => (opening = undefined))
     return (shell = await opening)
   }
+  const isActive = async () => {
+    try {
+      const { Running, Paused } = (await docker.engine.getContainer(container).inspect()).State
+      return Running && !Paused
+    } catch (error) {
+      if (isNotFound(error)) return false
+      throw error
+    }
+  }
+  const whenInactive = async (signal: AbortSignal): Promise<never> => {
+    do await sleep(lookInterval, undefined, { signal })
+    while (await isActive())
+    throw new ClusterTestError('ERR_DOCKER_REQUEST_FAILED', `Container "${container}" is paused or has stopped.`)
+  }
   return {
-    run: async (script) => (await current()).run(script),
+    run: (script, { timeout }) =>
+      withDeadline(
+        {
+          ...{ limit: timeout, code: 'ERR_DOCKER_REQUEST_FAILED', what: `Script "${script.name}" in container "${container}"` },
+          hint: 'Look whether the machine is overloaded: docker stats.',
+        },
+        async (signal) => {
+          const stop = new AbortController()
+          try {
+            const answer = (await current()).run(script)
+            return await whileWaiting(Promise.race([answer, whenInactive(stop.signal)]), signal)
+          } finally {
+            stop.abort()
+          }
+        },
+      ),
     start: (script, onLine, onLost) => void current().then((opened) => opened.start(script, onLine, onLost), onLost),
-    isRunning: async () => {
-      try {
-        return (await docker.engine.getContainer(container).inspect()).State.Running
-      } catch (error) {
-        if (isNotFound(error)) return false
-        throw error
-      }
-    },
+    isActive,
     [Symbol.asyncDispose]: () => shell[Symbol.asyncDispose](),
   }
 }
 
-type Shell = Omit<ContainerShell, 'isRunning'> & { isClosed(): boolean }
+interface Shell extends Pick<ContainerShell, 'start'>, AsyncDisposable {
+  run(script: ShellScript): Promise<string>
+  isClosed(): boolean
+}
 
-async function openShell(docker: Docker, container: string, setup: string): Promise<Shell> {
+async function openShell(docker: Docker, container: string, setup: ShellScript): Promise<Shell> {
   const exec = await docker.engine.getContainer(container).exec({ Cmd: ['sh'], AttachStdin: true, AttachStdout: true, AttachStderr: true })
   const stream = await exec.start({ hijack: true, stdin: true })
   const stdout = new PassThrough()
@@ -83,16 +126,16 @@ async function openShell(docker: Docker, container: string, setup: string): Prom
     } else listener?.line(rest)
   })
 
-  stream.write(`{ ${setup}\n} >/dev/null 2>&1 </dev/null\n`)
+  stream.write(`{ ${setup.text}\n} >/dev/null 2>&1 </dev/null\n`)
   let last = 0
-  const send = (script: string, listener: { line(text: string): void; end(code: number): void; lost(error: Error): void }) => {
+  const send = ({ text }: ShellScript, listener: { line(text: string): void; end(code: number): void; lost(error: Error): void }) => {
     const id = String(++last)
     if (isClosed)
       return listener.lost(new ClusterTestError('ERR_DOCKER_REQUEST_FAILED', `The shell in container "${container}" has ended.`))
     listeners.set(id, listener)
     stream.write(
       // jobs lets go of those that have ended: each would stay a zombie.
-      `jobs >/dev/null 2>&1; { { sh -c ${quote(script)} </dev/null 2>&1; echo "! $?"; } | while IFS= read -r line; do case $line in "! "*) echo "${id}$line" ;; *) echo "${id} $line" ;; esac; done; } &\n`,
+      `jobs >/dev/null 2>&1; { { sh -c ${quote(text)} </dev/null 2>&1; echo "! $?"; } | while IFS= read -r line; do case $line in "! "*) echo "${id}$line" ;; *) echo "${id} $line" ;; esac; done; } &\n`,
     )
   }
 
@@ -108,7 +151,7 @@ async function openShell(docker: Docker, container: string, setup: string): Prom
             reject(
               new ClusterTestError(
                 'ERR_DOCKER_REQUEST_FAILED',
-                `A script in container "${container}" ended with exit code ${code}: ${lines.slice(-5).join('\n') || 'it printed nothing'}`,
+                `Script "${script.name}" in container "${container}" ended with exit code ${code}: ${lines.slice(-5).join('\n') || 'it printed nothing'}`,
               ),
             )
           },

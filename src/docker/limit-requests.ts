@@ -20,7 +20,7 @@ const limited = new WeakSet<object>()
 
 /**
  * Gives a time limit to each request that an engine answers as a whole: dockerode knows none, and an engine that has taken the
- * connection and never answers would hold a run up for good. Streams, uploads and waits take as long as they take.
+ * connection and never answers would hold a run up for good. Streams and waits take as long as they take.
  */
 export function limitRequests({ modem }: Dockerode, limit = 120_000): void {
   const target = modem as Modem
@@ -29,7 +29,8 @@ export function limitRequests({ modem }: Dockerode, limit = 120_000): void {
   const dial = target.dial.bind(target)
   target.dial = (options, callback) => {
     const { method, path, abortSignal } = options
-    if (options.isStream || options.hijack || options.openStdin || options.file || /\/wait\b/.test(path)) return dial(options, callback)
+    if (options.isStream || options.hijack || options.openStdin || isStream(options.file) || /\/wait\b/.test(path))
+      return dial(options, callback)
     const silence = AbortSignal.timeout(limit)
     const signal = abortSignal ? AbortSignal.any([abortSignal, silence]) : silence
     dial({ ...options, abortSignal: signal }, (error, ...answer) => {
@@ -43,6 +44,11 @@ export function limitRequests({ modem }: Dockerode, limit = 120_000): void {
       )
     })
   }
+}
+
+/** What is sent as it comes takes as long as that. */
+function isStream(file: unknown): boolean {
+  return Boolean(file) && !Buffer.isBuffer(file)
 }
 
 /** As DOCKER_HOST has it. */

@@ -1,6 +1,8 @@
+import { execFile } from 'node:child_process'
 import { readFile, readdir, readlink, stat } from 'node:fs/promises'
 import { connect } from 'node:net'
 import { dirname } from 'node:path'
+import { promisify } from 'node:util'
 
 import { afterAll, beforeAll, expect, test } from 'vitest'
 
@@ -8,6 +10,7 @@ import { writeFrame } from '../broker/frames.ts'
 import { pruneLeftovers } from '../cluster/ownership/leftovers.ts'
 import { clusterLabel } from '../cluster/ownership/owner.ts'
 import { connectDocker } from '../docker/docker.ts'
+import { execInContainer } from '../docker/exec.ts'
 import { removeContainer } from '../docker/remove.ts'
 import { type VitestRun, runVitest } from '../testing/run-vitest.ts'
 
@@ -59,9 +62,23 @@ test('no process of vitest listens anywhere but on loopback, and on the gateway 
   const { engine } = await connectDocker()
   const { IPAM } = (await engine.getNetwork(cluster).inspect()) as { IPAM: { Config: { Gateway?: string }[] } }
   const gateways = IPAM.Config.flatMap(({ Gateway }) => Gateway ?? [])
-  const addresses = await listeningAddresses(await groupOf(run.child.pid!))
+  const addresses = (await listeners(await groupOf(run.child.pid!))).map(({ address }) => address)
   expect(addresses).toContain('127.0.0.1')
   expect(addresses.filter((address) => address !== '127.0.0.1' && !gateways.includes(address))).toEqual([])
+})
+
+test('a bridge listens to its cluster alone: neither to other users of this machine, nor to containers of other networks', async () => {
+  const docker = await connectDocker()
+  const own = (await listeners(await groupOf(run.child.pid!))).filter(({ address }) => address !== '127.0.0.1')
+  expect(own).toHaveLength(1)
+  const [{ address, port }] = own as [{ address: string; port: number }]
+  const script = `fetch('http://${address}:${port}/').then(() => 'answered', (error) => error.cause.code).then(console.log)`
+  const asUser = (uid: number) => promisify(execFile)(process.execPath, ['-e', script], { uid, cwd: '/' })
+  // Only root can be others.
+  if (process.getuid!() === 0) expect((await asUser(65_534)).stdout).toMatch(/^(ECONNRESET|UND_ERR_SOCKET)$/m)
+  expect((await asUser(process.getuid!())).stdout).toBe('answered\n')
+  const ask = `wget -q -O - http://${address}:${port}/ 2>&1 || :`
+  expect(await execInContainer(docker, stranger, ['sh', '-c', ask], { timeout: 30_000 })).toMatch(/^wget: .*(reset|closed)/)
 })
 
 test('the kubeconfig is private, and so is its folder', async () => {
@@ -143,7 +160,7 @@ async function groupOf(group: number): Promise<readonly number[]> {
 }
 
 /** By the inodes of a process' sockets in /proc/net/tcp (proc(5)). */
-async function listeningAddresses(processes: readonly number[]): Promise<readonly string[]> {
+async function listeners(processes: readonly number[]): Promise<readonly { readonly address: string; readonly port: number }[]> {
   const inodes = new Set<string>()
   for (const pid of processes) {
     for (const fd of await readdir(`/proc/${pid}/fd`).catch(() => [])) {
@@ -159,7 +176,10 @@ async function listeningAddresses(processes: readonly number[]): Promise<readonl
       .slice(1)
       .map((line) => line.trim().split(/\s+/))
       .filter(([, , , state, , , , , , inode = '']) => state === '0A' && inodes.has(inode))
-      .map(([, local = '']) => addressOf(local.split(':')[0]!)),
+      .map(([, local = '']) => {
+        const [address = '', port = ''] = local.split(':')
+        return { address: addressOf(address), port: Number.parseInt(port, 16) }
+      }),
   )
 }
 

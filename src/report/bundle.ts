@@ -3,7 +3,7 @@ import { dirname, join } from 'node:path'
 
 import { stringify } from 'yaml'
 
-import type { Cluster } from '../cluster/cluster.ts'
+import { type Cluster, stoppedNodes } from '../cluster/cluster.ts'
 import { readNodeLogs } from '../cluster/node-logs.ts'
 import type { Docker } from '../docker/docker.ts'
 import { type Kind, apiPath, workloadKinds } from '../kube/kinds.ts'
@@ -39,8 +39,8 @@ export async function writeBundle(options: BundleOptions): Promise<Bundle | unde
   const { recorder } = options
   const { folder } = recorder
   if (!folder) return undefined
-  const signal = AbortSignal.timeout(15_000)
-  const parts = [reportOf(options), podLogs(options, signal), objectsOf(options, signal), nodeLogs(options), options.outputs()]
+  const signal = await answersFor(options)
+  const parts = [reportOf(options, signal), podLogs(options, signal), objectsOf(options, signal), nodeLogs(options), options.outputs()]
   const [unknown, ...collected] = await Promise.all([readSecrets(options, signal), ...parts])
   const all = [...(unknown ?? collected.flat()), ...recordsOf(options)].toSorted(
     (a, b) => order(a) - order(b) || a.path.localeCompare(b.path),
@@ -56,6 +56,13 @@ export async function writeBundle(options: BundleOptions): Promise<Bundle | unde
     await writeFile(join(folder, path), text)
   }
   return { folder, files }
+}
+
+/** How long the cluster is waited for: not at all when its server does not run, or is paused. */
+async function answersFor({ docker, cluster }: BundleOptions): Promise<AbortSignal> {
+  const [server] = cluster.nodes
+  if (!(await stoppedNodes(docker, cluster)).includes(server!.name)) return AbortSignal.timeout(15_000)
+  return AbortSignal.abort(new Error(`node "${server!.name}" is paused or has stopped`))
 }
 
 const first = ['report.txt', 'events.txt', 'bridges.txt']
@@ -86,8 +93,8 @@ async function readSecrets(
   }
 }
 
-async function reportOf({ cluster, namespaces }: BundleOptions): Promise<readonly BundleFile[]> {
-  return [{ path: 'report.txt', text: `${await describeCluster(cluster.kube, { lines: 30, namespaces: namespaces() })}\n` }]
+async function reportOf({ cluster, namespaces }: BundleOptions, signal: AbortSignal): Promise<readonly BundleFile[]> {
+  return [{ path: 'report.txt', text: `${await describeCluster(cluster.kube, { lines: 30, namespaces: namespaces(), signal })}\n` }]
 }
 
 async function podLogs({ cluster: { kube }, namespaces }: BundleOptions, signal: AbortSignal): Promise<readonly BundleFile[]> {

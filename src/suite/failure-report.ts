@@ -7,6 +7,9 @@ import type { KubeClient } from '../kube/client.ts'
 import type { RequestRecord } from '../report/model.ts'
 import { describeCluster } from '../stack/ready/diagnose.ts'
 
+/** Milliseconds for a cluster that may not answer any more. */
+const patience = 5_000
+
 const artifactType = 'vitest-kubernetes:diagnostics'
 
 /** The state of the cluster when a test failed: pods, what happened last, and last log lines. */
@@ -29,7 +32,7 @@ export function createFailureReport(
   let isPrinted = false
   return async (task) => {
     await testFailed(requests())
-    const report = await describeCluster(kube, { logs: 'all', namespaces })
+    const report = await describeCluster(kube, { logs: 'all', namespaces, signal: AbortSignal.timeout(patience) })
     const more = bundle ? `\nEverything else: ${relative(process.cwd(), bundle)}` : ''
     if (!isPrinted) console.error(`State of the cluster of suite "${suite}" when "${task.name}" failed:\n${report}${more}`)
     isPrinted = true

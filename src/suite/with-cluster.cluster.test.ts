@@ -45,6 +45,19 @@ test('suites that pass, fail, and fail in their set-up, two at a time, leave not
   expect(await userFiles()).toEqual(before)
 })
 
+test('a suite whose server is paused while a bridge is open ends at once, says what it cannot read, and leaves nothing', async () => {
+  const running = runVitest('paused')
+  await running.prints('paused the server')
+  const started = performance.now()
+  const run = await running.ended
+  expect(performance.now() - started).toBeLessThan(20_000)
+  expect(run).toMatchObject({ exitCode: 1, output: expect.stringMatching(/Tests {2}1 failed \(1\)/) })
+  expect(run.output).toContain('AssertionError: expected 1 to be 2')
+  expect(run.output).toMatch(/The cluster cannot be described: /)
+  expect(run.output).not.toMatch(/timed out|took longer than|ERR_CLUSTER_LEFTOVERS/)
+  await expect.poll(() => findTraces(run.output), within10s).toEqual([])
+})
+
 async function networksOf(run: string): Promise<readonly string[]> {
   const { engine } = await connectDocker()
   return (await engine.listNetworks({ filters: { label: [`${runLabel}=${run}`] } })).map(({ Name }) => Name)

@@ -159,9 +159,10 @@ export function withCluster(
       await annotate(running.setup, 'kubernetes.setup')
     })
 
+    // The report has a limit of its own; a hook that runs out of time would be one more failure.
     afterEach(async ({ task }: { task: RunnerTestCase }) => {
       if (task.result?.state === 'fail') await running?.report(task)
-    })
+    }, 0)
 
     const test = base
       .extend('cluster', () => current().cluster)

@@ -18,7 +18,9 @@ done
 /** For the message of a failure that nobody can look into later: pods, events, and what the nodes do with connections. */
 export async function explain(cluster: TestCluster): Promise<string> {
   const docker = await connectDocker()
-  const nodes = (await nodesOf(cluster)).map(async (node) => `${node}:\n${await execInContainer(docker, node, ['sh', '-c', script])}`)
+  const nodes = (await nodesOf(cluster)).map(
+    async (node) => `${node}:\n${await execInContainer(docker, node, ['sh', '-c', script], { timeout: 60_000 })}`,
+  )
   const said = await Promise.all([
     kubectl(cluster, 'get pods,endpointslices -A -o wide'),
     kubectl(cluster, 'get events -A --field-selector type=Warning'),

@@ -13,7 +13,7 @@ export function kubectl(cluster: TestCluster, command: string): Promise<string> 
 
 /** Runs a command on a node: `server-0`, `agent-0`. */
 export async function runOnNode(cluster: TestCluster, node: string, command: readonly string[]): Promise<string> {
-  return execInContainer(await connectDocker(), nodeName(cluster, node), command)
+  return execInContainer(await connectDocker(), nodeName(cluster, node), command, { timeout: 60_000 })
 }
 
 /** Container and Kubernetes Node. */

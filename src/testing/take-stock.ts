@@ -47,7 +47,7 @@ export async function takeStock(cluster: TestCluster) {
         .map((kind) => list(`/api/v1/namespaces/default/${kind}`))
         .concat(list('/apis/apps/v1/deployments')),
     ),
-    nodes: await Promise.all(nodes.map((node) => execInContainer(docker, node, ['sh', '-c', script]))),
+    nodes: await Promise.all(nodes.map((node) => execInContainer(docker, node, ['sh', '-c', script], { timeout: 60_000 }))),
     containers: await namesByLabel(`vitest-kubernetes.cluster=${cluster.name}`),
   }
 }

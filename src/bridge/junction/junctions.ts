@@ -2,6 +2,7 @@ import type { Socket } from 'node:net'
 
 import { ClusterTestError } from '../../support/errors.ts'
 import { randomId } from '../../support/identity.ts'
+import { shellScript } from '../../support/shell-script.ts'
 import { createTurns } from '../../support/turns.ts'
 import type { BridgeParts } from '../parts.ts'
 import type { Endpoint } from '../rules/endpoint.ts'
@@ -111,14 +112,16 @@ async function openJunction(
   }
 }
 
+const connectionNotes = shellScript<'address' | 'port' | 'from'>(import.meta.dirname, 'connection-notes.sh')
+
 /** Which pod a connection came through: its node has given it an address of its own, and remembers. */
 async function podBehind({ cluster, nodes, network }: BridgeParts, socket: Socket): Promise<{ node: string; ip: string } | undefined> {
   const node = cluster.nodes.find(({ address, address6 }) => socket.remoteAddress === address || socket.remoteAddress === address6)
   const shell = nodes.find(({ name }) => name === node?.name)?.shell
   if (!shell) return undefined
   if (socket.remoteFamily === 'IPv6') return undefined
-  const reply = `--reply-src ${network.gateway} --reply-port-src ${socket.localPort} --reply-port-dst ${socket.remotePort}`
-  const found = await shell.run(`conntrack -L -p tcp ${reply} 2>/dev/null; :`)
+  const notes = connectionNotes({ address: network.gateway, port: socket.localPort!, from: socket.remotePort! })
+  const found = await shell.run(notes, { timeout: 10_000 })
   const ip = /\bsrc=(\S+)/.exec(found)?.[1]
   return ip && node ? { node: node.name, ip } : undefined
 }

@@ -2,6 +2,7 @@ import { type AddressInfo, type Server, type Socket, createServer } from 'node:n
 import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises'
 
 import { ClusterTestError, messageOf } from '../../support/errors.ts'
+import { admitCallers } from './callers.ts'
 
 export interface Listeners {
   /** One for each address. */
@@ -20,7 +21,7 @@ const calm = 75
 const patience = 2_000
 
 /**
- * Listens on any port of each address.
+ * Listens on any port of each address, for those who may call there.
  * @throws ClusterTestError `ERR_BRIDGE_HOST_UNREACHABLE`
  */
 export async function listenOn(addresses: readonly string[], accept: (socket: Socket) => void): Promise<Listeners> {
@@ -32,7 +33,10 @@ export async function listenOn(addresses: readonly string[], accept: (socket: So
   }
   const close = () => servers.forEach((server) => server.close())
   try {
-    for (const address of addresses) servers.push(await listen(address, acceptOne))
+    for (const address of addresses) {
+      const admit = admitCallers(address)
+      servers.push(await listen(address, (socket) => admit(socket, () => acceptOne(socket))))
+    }
   } catch (error) {
     close()
     throw error

@@ -1,7 +1,8 @@
 import type { BridgeParts } from '../parts.ts'
 import type { Endpoint } from './endpoint.ts'
-import { restoreScript } from './node-shell.ts'
+import { restoreScript } from './node-scripts.ts'
 import { passageRules, removedPassageRules, startedPassageRules } from './rules.ts'
+import { runWhereActive } from './run-where-active.ts'
 
 /** A pod, as far as its traffic goes. */
 export interface PodAddress {
@@ -19,11 +20,14 @@ const firstPort = 20_000
 const portCount = 10_000
 let used = 0
 
+/** Milliseconds for one change of a node's rules. */
+const timeout = 15_000
+
 export function createPassages({ nodes, cluster }: Pick<BridgeParts, 'nodes' | 'cluster'>, id: string): Passages {
   const ways = new Map<string, Promise<Endpoint>>()
   const started = new Map<string, Promise<unknown>>()
   const find = (name: string) => nodes.find((each) => each.name === name)!
-  const restore = (node: string, rules: string) => find(node).shell.run(restoreScript(rules))
+  const restore = (node: string, rules: string) => find(node).shell.run(restoreScript(rules), { timeout })
 
   const open = async ({ node, ip }: PodAddress, port: number): Promise<Endpoint> => {
     const host = cluster.nodes.find(({ name }) => name === node)!.address
@@ -52,7 +56,9 @@ export function createPassages({ nodes, cluster }: Pick<BridgeParts, 'nodes' | '
     },
     async [Symbol.asyncDispose]() {
       await Promise.allSettled(ways.values())
-      await Promise.all([...started.keys()].map((node) => restore(node, removedPassageRules(id))))
+      await Promise.all(
+        [...started.keys()].map((node) => runWhereActive(find(node).shell, restoreScript(removedPassageRules(id)), { timeout })),
+      )
     },
   }
 }

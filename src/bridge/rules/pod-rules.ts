@@ -3,7 +3,18 @@ import { isConflict } from '../../docker/docker.ts'
 import type { Pod } from '../../kube/types.ts'
 import { ClusterTestError, messageOf } from '../../support/errors.ts'
 import { poll } from '../../support/poll.ts'
-import { type NodeScriptOptions, applyScript, familiesOf, forgetScript, removeScript, resetScript, watchScript } from './node-scripts.ts'
+import type { ShellScript } from '../../support/shell-script.ts'
+import {
+  type NodeScriptOptions,
+  applyScript,
+  containerdAnswers,
+  familiesOf,
+  forgetScript,
+  removeScript,
+  resetScript,
+  watchScript,
+} from './node-scripts.ts'
+import { runWhereActive } from './run-where-active.ts'
 import type { BridgeTarget } from './target.ts'
 
 interface RuledNode {
@@ -18,6 +29,9 @@ export interface PodRulesOptions extends Omit<NodeScriptOptions, 'podCidrs' | 'm
   /** Called when a pod cannot be given its rules while the bridge lives. */
   readonly onProblem: (error: unknown) => void
 }
+
+/** Milliseconds for one script: setting rules in many pods of a busy machine takes some seconds. */
+const timeout = 30_000
 
 /** The rules in all pods of a workload, those to come included. */
 export interface PodRules extends AsyncDisposable {
@@ -42,7 +56,7 @@ export async function startPodRules(options: PodRulesOptions): Promise<PodRules>
   }
   const apply = async ({ name, shell, podCidrs }: RuledNode, uids: readonly string[]) => {
     try {
-      const printed = await shell.run(applyScript({ ...options, podCidrs, match: target.match }, uids))
+      const printed = await shell.run(applyScript({ ...options, podCidrs, match: target.match }, uids), { timeout })
       printed.split('\n').forEach(onLine)
     } catch (error) {
       throw rulesFailed(target.workload, name, error)
@@ -68,7 +82,7 @@ export async function startPodRules(options: PodRulesOptions): Promise<PodRules>
       await poll(() => isBack(node.shell), { interval: 100, signal: stop.signal })
       for (const pod of podsOn(node)) pods.delete(uidOf(pod))
       healed.clear()
-      await node.shell.run(resetScript(options))
+      await node.shell.run(resetScript(options), { timeout })
       await start(node)
       heal()
     } catch (error) {
@@ -77,9 +91,11 @@ export async function startPodRules(options: PodRulesOptions): Promise<PodRules>
   }
 
   let isSet = false
-  const forget = () => onRunning(nodes, (node) => forgetScript(options, familiesOf(node)))
+  const onNodes = async (script: (node: RuledNode) => ShellScript) =>
+    void (await Promise.all(nodes.map((node) => runWhereActive(node.shell, script(node), { timeout }))))
+  const forget = () => onNodes((node) => forgetScript(options, familiesOf(node)))
   cleanup.defer(async () => {
-    await onRunning(nodes, () => removeScript(options))
+    await onNodes(() => removeScript(options))
     if (!isSet) await forget()
   })
   cleanup.defer(async () => {
@@ -112,23 +128,10 @@ export async function startPodRules(options: PodRulesOptions): Promise<PodRules>
   }
 }
 
-/** A node that has stopped has no rules left. */
-async function onRunning(nodes: readonly RuledNode[], script: (node: RuledNode) => string): Promise<void> {
-  await Promise.all(
-    nodes.map(async (node) => {
-      try {
-        await node.shell.run(script(node))
-      } catch (error) {
-        if (await node.shell.isRunning()) throw error
-      }
-    }),
-  )
-}
-
 /** Whether containerd answers, without which there is no event to watch for. */
 async function isBack(shell: ContainerShell): Promise<true | undefined> {
   try {
-    return (await shell.run('ctr -n k8s.io version >/dev/null 2>&1 && echo yes; :')) === 'yes' || undefined
+    return (await shell.run(containerdAnswers, { timeout })) === 'yes' || undefined
   } catch (error) {
     // The container is not running yet.
     if (isConflict(error) || (error instanceof ClusterTestError && error.code === 'ERR_DOCKER_REQUEST_FAILED')) return undefined

@@ -41,7 +41,7 @@ test('sends the ports of a pod to the local side, and lets probes pass', () => {
 
 test('each family has rules for its own addresses, and refuses the ports that only the other has', () => {
   const dual = { ...options, forwards: [...options.forwards, { ...options.forwards[0], address: 'fd00::5', targetPort: 8086 }] }
-  expect(optionsFor('', dual)).toEqual({ ...options, refused: [] })
+  expect(optionsFor('4', dual)).toEqual({ ...options, refused: [] })
   const ipv6 = optionsFor('6', dual)
   expect(podRules(ipv6)).toContain('-j DNAT --to-destination [fd00::5]:8086\n-A VK-abcd-OUT -d fd00::5/128 -p tcp')
   expect(podRules(ipv6)).not.toMatch(/udp.* DNAT/)

@@ -40,8 +40,8 @@ export interface RuleOptions {
   readonly refused?: readonly Pick<Forward, 'protocol' | 'port'>[]
 }
 
-/** What iptables' programs have in their names, and scripts in those of their files: nothing for IPv4. */
-export type Family = '' | '6'
+/** Of IP, as scripts and their files have it. */
+export type Family = '4' | '6'
 
 /** The kernel has a set of rules for each family. */
 export function optionsFor<Options extends RuleOptions>(family: Family, options: Options): Options {

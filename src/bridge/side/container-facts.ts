@@ -2,11 +2,18 @@ import { Readable } from 'node:stream'
 import { buffer } from 'node:stream/consumers'
 
 import type { Docker } from '../../docker/docker.ts'
-import { execForStream } from '../../docker/exec.ts'
+import { type ExecOptions, execForStream } from '../../docker/exec.ts'
 import type { Pod } from '../../kube/types.ts'
 import { ClusterTestError, messageOf } from '../../support/errors.ts'
-import { quote } from '../../support/sh.ts'
+import { type ShellScript, shellScript } from '../../support/shell-script.ts'
 import type { BridgeTarget } from '../rules/target.ts'
+
+const folder = import.meta.dirname
+type OfContainer = 'container' | 'code_if_ended'
+const readEnvironment = shellScript<OfContainer>(folder, 'read-env.sh')
+const measure = shellScript<OfContainer | 'paths'>(folder, 'measure-mounts.sh')
+const readMounts = shellScript<OfContainer | 'paths' | 'projected'>(folder, 'read-files.sh')
+const readVersions = shellScript<OfContainer | 'paths'>(folder, 'read-version.sh')
 
 /** A running container of a pod, as its node sees it. */
 export interface RunningContainer {
@@ -47,9 +54,7 @@ export function findRunning(target: BridgeTarget): RunningContainer | undefined 
  * container.
  */
 export async function readEnv(docker: Docker, container: RunningContainer): Promise<Readonly<Record<string, string>>> {
-  const bytes = await runAtProcess(docker, container, 'cat /proc/$pid/environ')
-  const entries = bytes
-    .toString()
+  const entries = (await runOnNode(docker, container, readEnvironment({ container: container.id, code_if_ended: 3 })))
     .split('\0')
     .filter((entry) => entry.includes('='))
   return Object.fromEntries(entries.map((entry) => [entry.slice(0, entry.indexOf('=')), entry.slice(entry.indexOf('=') + 1)]))
@@ -61,8 +66,9 @@ export async function readEnv(docker: Docker, container: RunningContainer): Prom
  * @param mounts projected ones, or others
  */
 export function streamFiles(docker: Docker, container: RunningContainer, mounts: readonly ContainerMount[], signal: AbortSignal): Readable {
-  const follow = mounts.every(({ isProjected }) => isProjected)
-  return streamFromProcess(docker, container, archiveScript(mounts, { follow }), { signal })
+  const projected = mounts.every(({ isProjected }) => isProjected) ? 'yes' : 'no'
+  const script = readMounts({ container: container.id, code_if_ended: 3, paths: pathsOf(mounts), projected })
+  return streamFromNode(docker, container, script, { timeout: streamTimeout, signal })
 }
 
 /** Bytes of the files in each of these places. */
@@ -71,87 +77,31 @@ export async function measureMounts(
   container: RunningContainer,
   mounts: readonly ContainerMount[],
 ): Promise<readonly number[]> {
-  const paths = mounts.map(({ path }) => quote(path)).join(' ')
-  const sum = `find "$(resolve "$path")" -xdev -type f -exec ls -ln {} + 2>/dev/null | awk '{ sum += $5 } END { printf "%.0f\\n", sum }'`
-  const printed = await runAtProcess(docker, container, `${resolve}\nfor path in ${paths}; do ${sum}; done`)
-  return printed.toString().trim().split('\n').map(Number)
+  const script = measure({ container: container.id, code_if_ended: 3, paths: pathsOf(mounts) })
+  return (await runOnNode(docker, container, script)).trim().split('\n').map(Number)
 }
 
 /** Changes with every update that kubelet makes to the projected volumes. undefined when the container has ended. */
 export async function readVersion(docker: Docker, container: RunningContainer): Promise<string | undefined> {
-  const paths = container.mounts.filter(({ isProjected }) => isProjected).map(({ path }) => quote(path))
-  const script = `${resolve}\necho ${container.id}\nfor path in ${paths.join(' ')}; do readlink $(resolve "$path")/..data; done; :`
-  return (await runAtProcess(docker, container, script, { codeIfEnded: 0 })).toString() || undefined
+  const paths = pathsOf(container.mounts.filter(({ isProjected }) => isProjected))
+  return (await runOnNode(docker, container, readVersions({ container: container.id, code_if_ended: 0, paths }))) || undefined
 }
 
-/**
- * Where a path of the container is on the node. Links have to be followed by hand: an absolute one, as /var/run is in many
- * images, would lead into the node's own root.
- */
-const resolve = `
-resolve() {
-  out= rest=\${1#/}
-  while [ -n "$rest" ]; do
-    part=\${rest%%/*}
-    case $rest in */*) rest=\${rest#*/} ;; *) rest= ;; esac
-    if [ -L "/proc/$pid/root$out/$part" ]; then
-      link=$(readlink "/proc/$pid/root$out/$part")
-      case $link in /*) out= rest=\${link#/}\${rest:+/$rest} ;; *) rest=$link\${rest:+/$rest} ;; esac
-    else
-      out=$out/$part
-    fi
-  done
-  echo "/proc/$pid/root$out"
-}`
-
-/** A folder of links gives the archive the container's own paths; one without entries is two blocks of zeros. `.` at the end of a path keeps tar from storing such a link itself. */
-function archiveScript(mounts: readonly ContainerMount[], { follow }: { readonly follow: boolean }): string {
-  // Of a projected volume only what it shows: the versions behind the links start with two dots.
-  const add = follow
-    ? `if [ -d "$source" ]; then
-    for each in "$source"/* "$source"/.[!.]*; do [ -e "$each" ] && set -- "$@" ".$path/\${each##*/}"; done
-  else set -- "$@" ".$path"; fi`
-    : '[ -d "$source" ] && set -- "$@" ".$path/."'
-  return `${resolve}
-stage=$(mktemp -d)
-set --
-for path in ${mounts.map(({ path }) => quote(path)).join(' ')}; do
-  source=$(resolve "$path")
-  mkdir -p "$stage/\${path%/*}"
-  ln -s "$source" "$stage$path"
-  ${add}
-done
-if [ $# = 0 ]; then dd if=/dev/zero bs=1024 count=1 2>/dev/null; else tar -C "$stage" ${follow ? '-ch' : '-c'} -f - "$@"; fi
-code=$?
-rm -rf "$stage"
-exit $code`
+function pathsOf(mounts: readonly ContainerMount[]): string {
+  return mounts.map(({ path }) => path).join('\n')
 }
 
-/** containerd keeps there what it knows of each running container (io.containerd.runtime.v2, "Bundles"). */
-const tasks = '/run/k3s/containerd/io.containerd.runtime.v2.task/k8s.io'
+/** Milliseconds for a look at a container, and for the files of large volumes. */
+const timeout = 60_000
+const streamTimeout = 1_800_000
 
-interface RunOptions {
-  readonly signal?: AbortSignal
-  /** Exit code where the container has no process any more. @default 3 */
-  readonly codeIfEnded?: number
+async function runOnNode(docker: Docker, container: RunningContainer, script: ShellScript): Promise<string> {
+  return (await buffer(streamFromNode(docker, container, script, { timeout }))).toString()
 }
 
-async function runAtProcess(docker: Docker, container: RunningContainer, script: string, options?: RunOptions): Promise<Buffer> {
-  return buffer(streamFromProcess(docker, container, script, options))
-}
-
-/** What a script prints on the container's node, which finds the process of the container as `$pid`. */
-function streamFromProcess(
-  docker: Docker,
-  { node, id, pod }: RunningContainer,
-  script: string,
-  { signal, codeIfEnded = 3 }: RunOptions = {},
-): Readable {
-  // crictl takes a tenth of a second; the file goes with the container.
-  const find = `{ read -r pid < ${tasks}/${id}/init.pid; } 2>/dev/null || pid=$(crictl inspect --output go-template --template '{{.info.pid}}' ${id} 2>/dev/null)
-[ "\${pid:-0}" -gt 0 ] && [ -e /proc/$pid ] || exit ${codeIfEnded}`
+function streamFromNode(docker: Docker, { node, pod }: RunningContainer, script: ShellScript, options: ExecOptions): Readable {
   const explain = (error: unknown) => {
-    signal?.throwIfAborted()
+    options.signal?.throwIfAborted()
     return new ClusterTestError(
       'ERR_BRIDGE_LOCAL_FAILED',
       `The environment and the files of pod "${pod.metadata!.name}" could not be read on node "${node}": ${messageOf(error)}`,
@@ -160,7 +110,7 @@ function streamFromProcess(
   }
   async function* run(): AsyncGenerator<Buffer> {
     try {
-      yield* await execForStream(docker, node, ['sh', '-c', `${find}\n${script}`], signal && { signal })
+      yield* await execForStream(docker, node, script, options)
     } catch (error) {
       throw explain(error)
     }

@@ -1,5 +1,6 @@
 import { type AddressInfo, type LookupFunction, type Socket, connect, createServer } from 'node:net'
 
+import { admitCallers } from '../junction/callers.ts'
 import { type Source, createSource, reset } from '../junction/source.ts'
 import { splice } from '../junction/splice.ts'
 import type { Endpoint } from '../rules/endpoint.ts'
@@ -9,7 +10,7 @@ export interface Forwarder extends AsyncDisposable {
 }
 
 /**
- * Passes each connection on to another address, and ends and resets as they come.
+ * Passes each connection of those who may call on to another address, and ends and resets as they come.
  * @param own where to listen; port 0 for any
  * @param target asked for each connection
  */
@@ -24,8 +25,10 @@ export async function startForwarder(own: Endpoint, target: () => Endpoint | Pro
     const outside = track(connect({ lookup: bothLoopbacks, ...(await target()), allowHalfOpen: true, noDelay: true }))
     await splice(inside, outside, [])
   }
+  const admit = admitCallers(own.host)
   // Where there is no target, as a port on which nobody listens.
-  const server = createServer({ allowHalfOpen: true, noDelay: true }, (inside) => void pass(track(inside)).catch(() => reset(inside)))
+  const accept = (inside: Socket) => void pass(track(inside)).catch(() => reset(inside))
+  const server = createServer({ allowHalfOpen: true, noDelay: true }, (inside) => admit(inside, () => accept(inside)))
   await new Promise<void>((resolve, reject) => server.once('error', reject).listen({ ...own, exclusive: true }, resolve))
   return {
     port: (server.address() as AddressInfo).port,

@@ -1,4 +1,3 @@
-import { execInContainer } from '../../docker/exec.ts'
 import { ClusterTestError, messageOf } from '../../support/errors.ts'
 import { randomId } from '../../support/identity.ts'
 import type { BridgeParts } from '../parts.ts'
@@ -7,6 +6,7 @@ import { startPodRules } from '../rules/pod-rules.ts'
 import { loopbackJumps, loopbackRules } from '../rules/rules.ts'
 import type { BridgeTarget } from '../rules/target.ts'
 import { startForwarder } from './forwarder.ts'
+import { restoreInHolder } from './member.ts'
 
 export interface FromPodOptions {
   readonly target: BridgeTarget
@@ -44,8 +44,7 @@ async function leadLoopback(
   target: BridgeTarget,
   ports: readonly number[],
 ): Promise<AsyncDisposable> {
-  const restore = (rules: string) =>
-    execInContainer(docker, holder, ['sh', '-c', `iptables-restore -w 5 --noflush <<'RULES'\n${rules}RULES`])
+  const restore = (rules: string) => restoreInHolder(docker, holder, rules)
   let led = runningPod(target)?.ip
   await restore(loopbackRules(ports, led))
   await restore(loopbackJumps())

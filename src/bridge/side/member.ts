@@ -6,7 +6,13 @@ import { execInContainer } from '../../docker/exec.ts'
 import { removeContainer } from '../../docker/remove.ts'
 import { ClusterTestError } from '../../support/errors.ts'
 import { poll } from '../../support/poll.ts'
+import { type ShellScript, shellScript } from '../../support/shell-script.ts'
 import type { ClusterNetwork } from '../rules/cluster-network.ts'
+
+const folder = import.meta.dirname
+const holdNamespace = shellScript<'routes' | 'search' | 'dns'>(folder, 'hold-namespace.sh')
+const readListeners = shellScript(folder, 'read-listeners.sh')
+const restoreRules = shellScript<'rules'>(folder, 'restore-in-holder.sh')
 
 export interface MemberOptions {
   readonly docker: Docker
@@ -38,7 +44,7 @@ export async function startMember({ docker, cluster, network, namespace, publish
   signal.throwIfAborted()
   const container = await createHelper(docker, cluster, {
     role: 'member',
-    script: holderScript(network, namespace),
+    script: [holderScript(network, namespace).text],
     ExposedPorts: Object.fromEntries(publish.map((port) => [`${port}/tcp`, {}])),
     HostConfig: {
       NetworkMode: cluster.network,
@@ -56,10 +62,11 @@ export async function startMember({ docker, cluster, network, namespace, publish
   cleanup.defer(() => removeContainer(docker, container.id))
   await container.start()
   // The resolver's file has to be there before anything that joins reads it.
-  await poll(async () => (await execInContainer(docker, container.id, ['cat', '/etc/resolv.conf'])).includes(network.dns) || undefined, {
-    interval: 10,
-    signal,
-  })
+  const isReady = async () => {
+    const file = await execInContainer(docker, container.id, ['cat', '/etc/resolv.conf'], { timeout: 30_000, signal })
+    return file.includes(network.dns) || undefined
+  }
+  await poll(isReady, { interval: 10, signal })
   const { NetworkSettings } = await container.inspect()
   const owned = cleanup.move()
   return {
@@ -71,15 +78,12 @@ export async function startMember({ docker, cluster, network, namespace, publish
   }
 }
 
-/**
- * Not Docker's own resolver, for which the names of containers win over those of the cluster. Containers that join share
- * the file.
- */
-function holderScript({ routes, dns }: ClusterNetwork, namespace: string): readonly string[] {
-  return [
-    ...routes.map(({ cidr, via }) => `ip route replace ${cidr} via ${via}`),
-    `printf 'search ${namespace}.svc.cluster.local svc.cluster.local cluster.local\\nnameserver ${dns}\\noptions ndots:5\\n' > /etc/resolv.conf`,
-  ]
+function holderScript({ routes, dns }: ClusterNetwork, namespace: string): ShellScript {
+  return holdNamespace({
+    routes: routes.map(({ cidr, via }) => `${cidr},${via}`).join(' '),
+    search: `${namespace}.svc.cluster.local svc.cluster.local cluster.local`,
+    dns,
+  })
 }
 
 interface LocalPort {
@@ -112,12 +116,7 @@ export async function waitForListeners<Port extends LocalPort>(
   const deadline = performance.now() + timeout
   return poll(
     async () => {
-      const tables = await execInContainer(docker, holder, [
-        'sh',
-        '-c',
-        'cd /proc/self/net; for t in tcp tcp6 udp udp6; do echo $t; cat $t 2>/dev/null; done',
-      ])
-      const listening = parseListeners(tables)
+      const listening = parseListeners(await execInContainer(docker, holder, readListeners({}), { timeout: 30_000, signal }))
       const missing = ports.filter(({ local, protocol }) => !listening.some((each) => each.port === local && each.protocol === protocol))
       const isOnLoopback = ({ local, protocol }: Port) =>
         listening.filter((each) => each.port === local && each.protocol === protocol).every(({ isLoopback }) => isLoopback)
@@ -143,7 +142,12 @@ export async function reachLoopback(docker: Docker, holder: string, ports: reado
   const rules = ports.map(
     ({ local, protocol }) => `-A PREROUTING -p ${protocol} --dport ${local} -j DNAT --to-destination 127.0.0.1:${local}`,
   )
-  await execInContainer(docker, holder, ['sh', '-c', `iptables-restore -w 5 --noflush <<'RULES'\n*nat\n${rules.join('\n')}\nCOMMIT\nRULES`])
+  await restoreInHolder(docker, holder, ['*nat', ...rules, 'COMMIT'].join('\n'))
+}
+
+/** Sets rules in the network namespace of a member. */
+export async function restoreInHolder(docker: Docker, holder: string, rules: string): Promise<void> {
+  await execInContainer(docker, holder, restoreRules({ rules }), { timeout: 30_000 })
 }
 
 export interface Listener {

@@ -3,8 +3,11 @@ import { execInContainer } from '../../docker/exec.ts'
 import type { Service } from '../../kube/types.ts'
 import { isIPv6 } from '../../support/ip-range.ts'
 import { poll } from '../../support/poll.ts'
+import { shellScript } from '../../support/shell-script.ts'
 import type { Cluster } from '../cluster.ts'
 import { clusterAddresses } from './gateway.ts'
+
+const serviceRules = shellScript<'families'>(import.meta.dirname, 'service-rules.sh')
 
 /**
  * Waits until every node forwards to the endpoints of these Services. A Service that has a ready endpoint is not
@@ -26,10 +29,8 @@ export async function waitForServiceRules(
       let missing = wanted
       await poll(
         async () => {
-          const save = missing.some(({ address }) => isIPv6(address))
-            ? 'iptables-save -t nat; ip6tables-save -t nat'
-            : 'iptables-save -t nat'
-          const rules = (await execInContainer(docker, name, ['sh', '-c', save], { signal }))
+          const script = serviceRules({ families: missing.some(({ address }) => isIPv6(address)) ? '4 6' : '4' })
+          const rules = (await execInContainer(docker, name, script, { timeout: 30_000, signal }))
             .split('\n')
             .filter((rule) => rule.startsWith('-A KUBE-SERVICES '))
           missing = missing.filter(

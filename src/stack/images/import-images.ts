@@ -38,6 +38,9 @@ export async function importImages(
   return missing
 }
 
+/** Milliseconds for all images of a suite: many gigabytes, on a slow disk. */
+const importTimeout = 1_800_000
+
 /** Gives one archive to several nodes. Exported for its tests: an archive that breaks off is nothing that Docker can be asked for. */
 export async function importArchive(
   docker: Docker,
@@ -75,6 +78,7 @@ async function importInto(
   try {
     output = await execInContainer(docker, node, ['ctr', 'image', 'import', '--local', '--platform', docker.platform, '-'], {
       input: archive,
+      timeout: importTimeout,
       signal,
     })
   } catch (error) {
@@ -112,7 +116,9 @@ async function findLacking(
 
 /** Id by name. */
 async function listImages(docker: Docker, node: string, signal: AbortSignal): Promise<ReadonlyMap<string, string>> {
-  const { images } = JSON.parse(await execInContainer(docker, node, ['crictl', 'images', '--output', 'json'], { signal })) as CrictlImages
+  const { images } = JSON.parse(
+    await execInContainer(docker, node, ['crictl', 'images', '--output', 'json'], { timeout: 60_000, signal }),
+  ) as CrictlImages
   return new Map(images.flatMap(({ id, repoTags }) => repoTags.map((tag) => [tag, id] as const)))
 }
 
@@ -120,7 +126,7 @@ async function listImages(docker: Docker, node: string, signal: AbortSignal): Pr
 async function waitForContainerd(docker: Docker, node: string, signal: AbortSignal): Promise<void> {
   const isUp = async () => {
     try {
-      return await execInContainer(docker, node, ['crictl', 'version'], { signal })
+      return await execInContainer(docker, node, ['crictl', 'version'], { timeout: 30_000, signal })
     } catch (error) {
       if (error instanceof ClusterTestError && error.code === 'ERR_DOCKER_REQUEST_FAILED') return undefined
       throw error

@@ -17,6 +17,8 @@ export interface DescribeOptions {
   readonly logs?: 'unhealthy' | 'all'
   /** Which namespaces. @default all but kube-system */
   readonly namespaces?: readonly string[] | undefined
+  /** @default 10 s */
+  readonly signal?: AbortSignal
 }
 
 /** Changes that are shown: the last ones. */
@@ -28,9 +30,8 @@ const shownChanges = 25
  */
 export async function describeCluster(
   kube: KubeClient,
-  { lines = 10, logs = 'unhealthy', namespaces }: DescribeOptions = {},
+  { lines = 10, logs = 'unhealthy', namespaces, signal = AbortSignal.timeout(10_000) }: DescribeOptions = {},
 ): Promise<string> {
-  const signal = AbortSignal.timeout(10_000)
   const list = async <T>(kind: Kind) => (await kube.request<KubeList<T>>('GET', apiPath(kind), { signal })).items
   try {
     const [secrets, pods, events, nodes, ...workloads] = await Promise.all([
