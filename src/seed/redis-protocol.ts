@@ -1,32 +1,61 @@
 /** The words of a line as redis-cli reads it: `"…"` with \n, \r, \t, \b, \a, \xhh and \", `'…'` with \'. Undefined for a quote that is not closed. */
 export function parseCommand(line: string): Buffer[] | undefined {
   const words: Buffer[] = []
-  let at = 0
-  while (at < line.length) {
-    if (/\s/.test(line[at]!)) {
-      at++
-      continue
-    }
-    const word = /^(?:"((?:\\.|[^"\\])*)"|'((?:\\'|[^'])*)'|([^\s"']\S*))(?=\s|$)/.exec(line.slice(at))
-    if (!word) return undefined
-    const [all, double, single, plain] = word
-    words.push(double === undefined ? Buffer.from(single?.replaceAll(String.raw`\'`, "'") ?? plain!) : unescape(double))
-    at += all.length
+  for (let at = skip(line, 0); at < line.length; at = skip(line, at)) {
+    const quote = line[at]
+    const word = quote === '"' || quote === "'" ? readQuoted(line, at, quote) : readPlain(line, at)
+    if (!word || (word.end < line.length && skip(line, word.end) === word.end)) return undefined
+    words.push(word.value)
+    at = word.end
   }
   return words
 }
 
-function unescape(text: string): Buffer {
-  const escapes: Readonly<Record<string, number>> = { n: 10, r: 13, t: 9, b: 8, a: 7 }
-  const parts = text.split(/(\\x[0-9a-fA-F]{2}|\\.)/)
-  return Buffer.concat(
-    parts.map((part) => {
-      if (!part.startsWith('\\')) return Buffer.from(part)
-      if (part.length === 4) return Buffer.from([Number.parseInt(part.slice(2), 16)])
-      const byte = escapes[part[1]!]
-      return byte !== undefined ? Buffer.from([byte]) : Buffer.from(part.slice(1))
-    }),
-  )
+interface Word {
+  readonly value: Buffer
+  readonly end: number
+}
+
+const blanks = /\s*/y
+const plainRun = /\S+/y
+// One class of characters, and not a group: a group takes room on the stack for each turn.
+const runs = { '"': /[^"\\]*/y, "'": /[^'\\]*/y }
+
+function skip(line: string, at: number): number {
+  return at + match(line, at, blanks).length
+}
+
+function match(line: string, at: number, expression: RegExp): string {
+  expression.lastIndex = at
+  return expression.exec(line)?.[0] ?? ''
+}
+
+function readPlain(line: string, at: number): Word {
+  const value = match(line, at, plainRun)
+  return { value: Buffer.from(value), end: at + value.length }
+}
+
+function readQuoted(line: string, start: number, quote: '"' | "'"): Word | undefined {
+  const parts: Buffer[] = []
+  for (let at = start + 1; at < line.length;) {
+    const run = match(line, at, runs[quote])
+    parts.push(Buffer.from(run))
+    at += run.length
+    if (line[at] === quote) return { value: Buffer.concat(parts), end: at + 1 }
+    const escape = match(line, at, quote === '"' ? /\\(?:x[\da-fA-F]{2}|.)/y : /\\'?/y)
+    if (escape === '') return undefined
+    parts.push(quote === '"' ? unescape(escape) : Buffer.from(escape === String.raw`\'` ? "'" : escape))
+    at += escape.length
+  }
+  return undefined
+}
+
+const escapes: Readonly<Record<string, number>> = { n: 10, r: 13, t: 9, b: 8, a: 7 }
+
+function unescape(escape: string): Buffer {
+  if (escape.length === 4) return Buffer.from([Number.parseInt(escape.slice(2), 16)])
+  const byte = escapes[escape[1]!]
+  return byte === undefined ? Buffer.from(escape.slice(1)) : Buffer.from([byte])
 }
 
 /** A command as an array of bulk strings (RESP). */
