@@ -1,10 +1,12 @@
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { link, mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 
+import { extract } from 'tar-stream'
 import { expect, test } from 'vitest'
 
-import { listContext } from './build-context.ts'
+import { runCommand } from '../support/run-command.ts'
+import { listContext, packContext } from './build-context.ts'
 import { basesOf } from './build-image.ts'
 
 test('lists what .dockerignore leaves, folders included', async () => {
@@ -38,4 +40,30 @@ test('knows the images that a Dockerfile begins with', () => {
   const dockerfile =
     'ARG BASE=x\nFROM --platform=linux/amd64 node:24 AS build\nFROM build\nFROM $BASE\nFROM scratch\nfrom redis:8 as Cache\nFROM cache\nFROM node:24\n'
   expect(basesOf(dockerfile)).toEqual(['node:24', 'redis:8'])
+})
+
+test('hard links, named pipes and links go to the engine as the Docker CLI sends them', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'vitest-kubernetes-test-'))
+  try {
+    await writeFile(join(folder, 'a'), 'content')
+    await link(join(folder, 'a'), join(folder, 'b'))
+    await symlink('a', join(folder, 'c'))
+    await runCommand('mkfifo', [join(folder, 'd')])
+    const found: (string | undefined)[][] = []
+    const tar = extract()
+    ;(await packContext(folder, 'Dockerfile', 'FROM scratch')).pipe(tar)
+    for await (const entry of tar) {
+      const { name, type, linkname, size } = entry.header
+      found.push([name, type!, linkname ?? undefined, String(size)])
+      entry.resume()
+    }
+    expect(found.slice(0, -2).toSorted()).toEqual([
+      ['a', 'file', undefined, '7'],
+      ['b', 'link', 'a', '0'],
+      ['c', 'symlink', 'a', '0'],
+      ['d', 'fifo', undefined, '0'],
+    ])
+  } finally {
+    await rm(folder, { recursive: true })
+  }
 })

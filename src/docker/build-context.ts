@@ -1,9 +1,10 @@
 import { existsSync, readFileSync } from 'node:fs'
-import { readFile, readdir } from 'node:fs/promises'
+import { lstat, readFile, readdir } from 'node:fs/promises'
 import { join, posix, sep } from 'node:path'
 
 import dockerIgnore from '@balena/dockerignore'
 import { pack } from 'tar-fs'
+import type { Header } from 'tar-stream'
 
 /** The Dockerfile travels under a name of its own, since its FROM lines may differ from the file's. */
 export const dockerfileInContext = '.vitest-kubernetes.Dockerfile'
@@ -22,8 +23,12 @@ export async function packContext(
 ): Promise<NodeJS.ReadableStream> {
   const rules = (await readIfThere(join(context, `${dockerfile}.dockerignore`))) ?? (await readIfThere(join(context, '.dockerignore')))
   const entries = await listContext(context, rules ?? '', leftOut)
+  const { plain, special } = await sortOut(
+    context,
+    entries.filter((path) => path !== '.dockerignore'),
+  )
   return pack(context, {
-    entries: entries.filter((path) => path !== '.dockerignore'),
+    entries: plain,
     // tar-fs would add all that a folder has.
     ignore: () => true,
     map: (header) => Object.assign(header, { uid: 0, gid: 0 }),
@@ -31,11 +36,37 @@ export async function packContext(
     finish: (tar) => {
       // The engine takes the files out again that its rules name of these two, so that no COPY gets what is ours.
       const own = rules === undefined || !entries.includes('.dockerignore') ? ['.dockerignore', dockerfileInContext] : [dockerfileInContext]
+      for (const header of special) tar.entry(header)
       tar.entry({ name: '.dockerignore' }, [rules ?? '', ...own, ''].join('\n'))
       tar.entry({ name: dockerfileInContext }, content)
       tar.finalize()
     },
   }) as unknown as NodeJS.ReadableStream
+}
+
+type SpecialHeader = Pick<Header, 'name'> & Partial<Header>
+
+interface SortedOut {
+  readonly plain: string[]
+  readonly special: readonly SpecialHeader[]
+}
+
+/** What tar-fs does not write as the Docker CLI does: files that are one and the same stay so, named pipes come along, sockets do not. */
+async function sortOut(context: string, paths: readonly string[]): Promise<SortedOut> {
+  const plain: string[] = []
+  const special: SpecialHeader[] = []
+  const first = new Map<string, string>()
+  for (const path of paths) {
+    const stats = await lstat(join(context, path))
+    const identity = `${stats.dev} ${stats.ino}`
+    const linkname = stats.isFile() && stats.nlink > 1 ? first.get(identity) : undefined
+    const { mode, mtime } = stats
+    if (stats.isFIFO()) special.push({ name: path, type: 'fifo', mode, mtime })
+    else if (linkname !== undefined) special.push({ name: path, type: 'link', linkname, mode, mtime })
+    else plain.push(path)
+    if (stats.isFile() && stats.nlink > 1 && linkname === undefined) first.set(identity, path)
+  }
+  return { plain, special }
 }
 
 /** Folders and files of a build context, in the order of their names, without what the rules of `.dockerignore` leave out. */

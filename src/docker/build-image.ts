@@ -3,6 +3,7 @@ import { join } from 'node:path'
 
 import { ClusterTestError, messageOf } from '../support/errors.ts'
 import { dockerfileInContext, packContext } from './build-context.ts'
+import { buildCommand, excerpt, plainLines } from './build-failure.ts'
 import type { Docker } from './docker.ts'
 import { type ImageInfo, followStream, inspectImage, pullImage } from './images.ts'
 
@@ -23,6 +24,8 @@ export interface BuildOptions {
   /** Says for each image of a FROM line which one to use. */
   readonly substitute: (image: string) => string
   readonly onLine: (line: string) => void
+  /** Keeps the log of a build that failed. Resolves with where it is. */
+  readonly keepLog?: ((log: string) => Promise<string | undefined>) | undefined
   readonly signal: AbortSignal
 }
 
@@ -31,7 +34,7 @@ export interface BuildOptions {
  * @throws ClusterTestError `ERR_IMAGE_BUILD_FAILED` with the failing step and the last lines of its output
  */
 export async function buildImage(docker: Docker, options: BuildOptions): Promise<ImageInfo> {
-  const { context, dockerfile = 'Dockerfile', target, buildArgs, leftOut, tag, labels, network, substitute, onLine, signal } = options
+  const { context, dockerfile = 'Dockerfile', target, buildArgs, leftOut, tag, labels, network, substitute, onLine, keepLog, signal } = options
   const source = await readDockerfile(context, dockerfile)
   const content = substituteBases(source, substitute)
   const lines: string[] = []
@@ -49,10 +52,7 @@ export async function buildImage(docker: Docker, options: BuildOptions): Promise
       abortSignal: signal,
     })
     await followStream(docker, stream, ({ stream: text, status }) => {
-      for (const line of (text ?? status ?? '')
-        .split('\n')
-        .map((each) => each.trimEnd())
-        .filter(Boolean)) {
+      for (const line of plainLines(text ?? status ?? '')) {
         lines.push(line)
         onLine(line)
       }
@@ -60,14 +60,15 @@ export async function buildImage(docker: Docker, options: BuildOptions): Promise
   } catch (error) {
     signal.throwIfAborted()
     const step = lines.findLast((line) => line.startsWith('Step '))
-    const output = lines.slice(lines.lastIndexOf(step ?? '') + 1).slice(-20)
+    const output = excerpt(lines.slice(lines.lastIndexOf(step ?? '') + 1))
+    const log = await keepLog?.([...lines, messageOf(error), ''].join('\n'))
     const at = step ? ` at "${step.replace(/^Step \S+ : /, '')}"` : ''
     throw new ClusterTestError(
       'ERR_IMAGE_BUILD_FAILED',
-      `Building "${join(context, dockerfile)}" failed${at}: ${messageOf(error)}${output.map((line) => `\n  ${line}`).join('')}`,
+      `Building "${join(context, dockerfile)}" failed${at}: ${messageOf(error)}${output.map((line) => `\n  ${line}`).join('')}${log ? `\nThe whole log: ${log}` : ''}`,
       {
         cause: error,
-        hint: `Try it alone: docker build ${target ? `--target ${target} ` : ''}${context}`,
+        hint: `Try it alone: ${buildCommand({ context, dockerfile: join(context, dockerfile), target, buildArgs, network })}`,
       },
     )
   }
