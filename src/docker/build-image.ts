@@ -34,7 +34,20 @@ export interface BuildOptions {
  * @throws ClusterTestError `ERR_IMAGE_BUILD_FAILED` with the failing step and the last lines of its output
  */
 export async function buildImage(docker: Docker, options: BuildOptions): Promise<ImageInfo> {
-  const { context, dockerfile = 'Dockerfile', target, buildArgs, leftOut, tag, labels, network, substitute, onLine, keepLog, signal } = options
+  const {
+    context,
+    dockerfile = 'Dockerfile',
+    target,
+    buildArgs,
+    leftOut,
+    tag,
+    labels,
+    network,
+    substitute,
+    onLine,
+    keepLog,
+    signal,
+  } = options
   const source = await readDockerfile(context, dockerfile)
   const content = substituteBases(source, substitute)
   const lines: string[] = []

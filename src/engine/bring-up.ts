@@ -38,9 +38,8 @@ export interface BringUpOptions {
 /** What is to run: manifests with their images chosen, Helm releases, and data. */
 export interface StackPart {
   readonly images: readonly LocalImage[]
+  /** Those of the suite's charts are installed by Helm. */
   readonly manifests: readonly Manifest[]
-  /** What the suite's charts render to, with images chosen. @default no releases */
-  readonly rendered?: readonly Manifest[]
   /** @default [] */
   readonly seeds?: SuitePlan['seeds']
 }
@@ -52,11 +51,15 @@ export function createBringUp({ parts, plan, started, space, services, progress,
   const { cluster, importOnce } = started
   let exposing: Promise<void> = Promise.resolve()
 
-  return async ({ images, manifests, rendered, seeds = [] }: StackPart, signal: AbortSignal): Promise<void> => {
-    const releases = rendered && (await releasesOf(rendered, signal))
+  return async ({ images, manifests: all, seeds = [] }: StackPart, signal: AbortSignal): Promise<void> => {
+    const manifests = all.filter(({ chart }) => !chart)
+    const releases = await releasesOf(
+      all.filter(({ chart }) => chart),
+      signal,
+    )
     await importOnce(images, progress, signal)
     if (manifests.length === 0 && !releases) return
-    await space.claim([...manifests, ...(releases ? plan.rendered : [])], signal)
+    await space.claim(all, signal)
     const filled = await fillStandIns(manifests, () => readPauseImage(docker, cluster, signal))
     onApply(filled.map(({ object }) => object))
     const { objects, refused } = await runStep(progress, 'apply', `${manifests.length} objects`, () =>
@@ -90,9 +93,10 @@ export function createBringUp({ parts, plan, started, space, services, progress,
   }
 
   async function releasesOf(prepared: readonly Manifest[], signal: AbortSignal): Promise<Releases | undefined> {
-    if (plan.charts.length === 0) return undefined
+    const charts = plan.charts.filter(({ release }) => prepared.some(({ chart }) => chart?.release === release))
+    if (charts.length === 0) return undefined
     const filled = await fillStandIns(prepared, () => readPauseImage(docker, cluster, signal))
-    return planReleases({ charts: plan.charts, planned: plan.rendered, prepared: filled, cluster, trackChild: parts.trackChild, progress })
+    return planReleases({ charts, manifests: filled, cluster, trackChild: parts.trackChild, progress })
   }
 
   /** One after the other, since seeds of several workloads run at the same time. */

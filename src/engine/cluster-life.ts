@@ -1,5 +1,3 @@
-import { resolve } from 'node:path'
-
 import { type Baseline, takeBaseline } from '../cluster/baseline.ts'
 import { type Cluster, type StartClusterOptions, startCluster } from '../cluster/cluster.ts'
 import { defaultClusterMemory } from '../cluster/host-limits.ts'
@@ -13,7 +11,7 @@ import { type ImportOnce, createImportOnce } from './import-once.ts'
 import { describeKept } from './keep.ts'
 import { type ObjectOwners, createObjectOwners } from './object-owners.ts'
 import type { EngineParts } from './parts.ts'
-import type { LeaseRequest } from './request.ts'
+import { type LeaseRequest, stackFolder } from './request.ts'
 
 /** A cluster that runs, as its suites see it. */
 export interface StartedCluster {
@@ -115,9 +113,9 @@ export function beginCluster(request: LeaseRequest, users: ReadonlySet<Progress>
 }
 
 /** What makes clusters equal. */
-export function clusterOf({ folder, options }: LeaseRequest) {
-  const { nodeImage: image, agents, k3sArgs, ipFamily, nodeEnv, mount } = options
-  return { image, agents, k3sArgs, ipFamily, volumes: nodeVolumes(resolveMounts(mount, resolve(folder, options.folder ?? '.'))), nodeEnv }
+export function clusterOf(request: LeaseRequest) {
+  const { nodeImage: image, agents, k3sArgs, ipFamily, nodeEnv, mount } = request.options
+  return { image, agents, k3sArgs, ipFamily, volumes: nodeVolumes(resolveMounts(mount, stackFolder(request))), nodeEnv }
 }
 
 type StartParts = EngineParts & Pick<StartClusterOptions, 'name' | 'label' | 'progress' | 'signal'>

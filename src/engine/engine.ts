@@ -10,7 +10,6 @@ import { createOwner, folderPrefix } from '../cluster/ownership/owner.ts'
 import { connectDocker } from '../docker/docker.ts'
 import type { Recorder, SuiteRecorder } from '../report/recorder.ts'
 import type { ImageSubstitutes } from '../stack/images/image-names.ts'
-import { checkOptions } from '../stack/options.ts'
 import { withDeadline } from '../support/deadline.ts'
 import { messageOf } from '../support/errors.ts'
 import { formatList } from '../support/format.ts'
@@ -110,7 +109,6 @@ export async function startEngine({
     held: AsyncDisposableStack,
     signal: AbortSignal,
   ): Promise<RunningSuite> {
-    checkOptions(request.options)
     const plan = await planSuite(request, folder, signal)
     const toTerminal = progress(request.suite)
     const report: Progress = (event) => {

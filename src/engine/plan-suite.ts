@@ -1,10 +1,15 @@
 import { resolve } from 'node:path'
 
 import { checkStandIns, planStandIns } from '../bridge/stand-in.ts'
+import { describeObject } from '../kube/kinds.ts'
 import { type PlannedSeed, planSeeds } from '../seed/plan-seeds.ts'
-import { type ChartPlan, namespacesOf, planCharts } from '../stack/charts/charts.ts'
+import { type ChartPlan, definedVersions, namespacesOf, planCharts } from '../stack/charts/charts.ts'
+import { isHook } from '../stack/charts/post-render.ts'
+import { checkImageNames } from '../stack/images/check-image-names.ts'
 import { planImages } from '../stack/images/images.ts'
 import { type HostMount, addMounts, checkMounts, planMounts } from '../stack/images/mounts.ts'
+import { checkSizes } from '../stack/manifests/check-sizes.ts'
+import { checkDuplicates, findDoubleEntries } from '../stack/manifests/duplicates.ts'
 import { renderKustomize } from '../stack/manifests/kustomize.ts'
 import { type Manifest, loadManifests } from '../stack/manifests/manifests.ts'
 import { loadSecrets } from '../stack/manifests/secrets.ts'
@@ -12,12 +17,12 @@ import { checkNames } from '../stack/services/check-services.ts'
 import { serviceManifests } from '../stack/services/service-manifests.ts'
 import type { DecryptOptions } from '../stack/tools/sops.ts'
 import { randomId, slug } from '../support/identity.ts'
-import type { LeaseRequest } from './request.ts'
+import { type LeaseRequest, stackFolder } from './request.ts'
 
 /** @throws ClusterTestError for every path that does not exist and every manifest that cannot be one */
 export async function planSuite(request: LeaseRequest, runFolder: string, signal: AbortSignal): Promise<SuitePlan> {
   const { options, bridged, suite } = request
-  const folder = resolve(request.folder, options.folder ?? '.')
+  const folder = stackFolder(request)
   const namespace = options.cluster === 'shared' ? `${slug(suite, 40)}-${randomId(2)}` : 'default'
   const seeds = await planSeeds(options, folder)
   const images = await planImages(options.images, folder)
@@ -30,7 +35,7 @@ export async function planSuite(request: LeaseRequest, runFolder: string, signal
       renderKustomize(options.kustomize, folder, signal),
     ])
   ).flat()
-  const charts = await planCharts(options.charts, { ...keys, folder, runFolder, namespace })
+  const charts = await planCharts(options.charts, { ...keys, folder, runFolder, namespace, apiVersions: definedVersions(ofFiles) })
   const rendered = charts.flatMap(({ manifests }) => manifests)
   checkNames([...ofFiles, ...rendered], ofServices, namespace)
   const loaded = [...ofServices, ...ofFiles, ...namespacesOf(options.charts, ofFiles)]
@@ -39,11 +44,27 @@ export async function planSuite(request: LeaseRequest, runFolder: string, signal
   checkMounts(mounts, everything)
   checkStandIns(everything, { bridged, namespace })
   const { manifests, notes } = planStandIns(addMounts(everything, mounts), { bridged, images, namespace })
-  return {
-    ...{ request, namespace, seeds, images, mounts, charts, notes },
-    manifests: manifests.slice(0, loaded.length),
-    rendered: manifests.slice(loaded.length),
-  }
+  checkManifests(manifests, { images, namespace })
+  return { request, namespace, seeds, images, mounts, charts, manifests, notes: [...notesOf(everything), ...notes] }
+}
+
+/** @throws ClusterTestError `ERR_MANIFEST_INVALID` for what can be told without a cluster */
+export function checkManifests(manifests: readonly Manifest[], { images, namespace }: Pick<SuitePlan, 'images' | 'namespace'>): void {
+  // Hooks of one name may be several to Helm.
+  checkDuplicates(
+    manifests.filter(({ object }) => !isHook(object)),
+    namespace,
+  )
+  checkSizes(manifests)
+  checkImageNames(manifests, images)
+}
+
+/** What the user has to know of manifests. */
+export function notesOf(manifests: readonly Manifest[]): readonly string[] {
+  return manifests.flatMap(({ object, origin, notes = [] }) => [
+    ...notes,
+    ...findDoubleEntries(object).map((entry) => `${origin}: ${describeObject(object)} has ${entry} twice; the later one counts`),
+  ])
 }
 
 /** What a suite asks for, read and checked before anything is created. */
@@ -51,10 +72,9 @@ export interface SuitePlan {
   readonly request: LeaseRequest
   /** Where objects go that name none. */
   readonly namespace: string
+  /** Those of charts too. */
   readonly manifests: readonly Manifest[]
   readonly charts: readonly ChartPlan[]
-  /** What the charts render to. */
-  readonly rendered: readonly Manifest[]
   readonly images: Awaited<ReturnType<typeof planImages>>
   readonly seeds: readonly (readonly PlannedSeed[])[]
   readonly mounts: readonly HostMount[]
@@ -63,7 +83,7 @@ export interface SuitePlan {
 }
 
 /** Where sops finds its keys. */
-export function keysOf({ folder, options }: LeaseRequest, signal: AbortSignal): DecryptOptions {
-  const ageKeyFile = options.sops?.ageKeyFile
-  return { signal, ...(ageKeyFile === undefined ? {} : { ageKeyFile: resolve(folder, options.folder ?? '.', ageKeyFile) }) }
+export function keysOf(request: LeaseRequest, signal: AbortSignal): DecryptOptions {
+  const ageKeyFile = request.options.sops?.ageKeyFile
+  return { signal, ...(ageKeyFile === undefined ? {} : { ageKeyFile: resolve(stackFolder(request), ageKeyFile) }) }
 }

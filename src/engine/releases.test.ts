@@ -25,10 +25,10 @@ spec: { containers: [{ name: a, image: registry.example.com/proxy:1.0 }] }
 `
 
 test('what is prepared for a chart is what its pods run: stand-ins, and images that were built', () => {
-  const manifests = parseManifests(rendered, 'chart shop').map((manifest) => ({
-    ...manifest,
-    object: { ...manifest.object, metadata: { ...manifest.object.metadata, namespace: 'shops' } },
-  }))
+  const manifests = parseManifests(rendered, 'chart shop').map((manifest) => {
+    const object = { ...manifest.object, metadata: { ...manifest.object.metadata, namespace: 'shops' } }
+    return { ...manifest, object, chart: { release: 'shop', rendered: object } }
+  })
   const images = { builds: [], pulls: [] }
   const bridged = [{ workload: 'deployment/orders', image: 'orders', containerName: 'orders', namespace: 'shops' }]
   const planned = planStandIns(manifests, { bridged, images, namespace: 'default' }).manifests
@@ -41,7 +41,7 @@ test('what is prepared for a chart is what its pods run: stand-ins, and images t
     ),
   }))
 
-  const changes = compareRendered({ namespace: 'shops', manifests }, planned, prepared)
+  const changes = compareRendered('shops', prepared)
 
   const [orders, other] = parseManifests(postRender(rendered, changes), 'post-rendered').map(({ object }) => object)
   expect(orders).toMatchObject({

@@ -13,10 +13,8 @@ import { together } from '../support/together.ts'
 
 export interface ReleasesOptions {
   readonly charts: readonly ChartPlan[]
-  /** What the charts render to, one after the other, with stand-ins in place. */
-  readonly planned: readonly Manifest[]
-  /** The same with images chosen. */
-  readonly prepared: readonly Manifest[]
+  /** What the charts render to, with stand-ins, mounts and images in place. */
+  readonly manifests: readonly Manifest[]
   readonly cluster: Cluster
   readonly trackChild: (event: 'started' | 'ended', pid: number) => void
   readonly progress: Progress
@@ -32,23 +30,20 @@ export interface Releases {
   install(signal: AbortSignal): Promise<void>
 }
 
-export function planReleases({ charts, planned, prepared, cluster, trackChild, progress }: ReleasesOptions): Releases {
+export function planReleases({ charts, manifests, cluster, trackChild, progress }: ReleasesOptions): Releases {
   const unfinished = new Set(charts)
-  const partOf = (chart: ChartPlan, list: readonly Manifest[]) => {
-    const first = charts.slice(0, charts.indexOf(chart)).flatMap(({ manifests }) => manifests).length
-    return list.slice(first, first + chart.manifests.length)
-  }
-  const objectsOf = (manifests: readonly Manifest[]) =>
-    manifests.map(({ object }) => object).filter((object) => (isWorkload(object) || kindOf(object) === 'Service') && !isHook(object))
+  const partOf = ({ release }: ChartPlan) => manifests.filter(({ chart }) => chart?.release === release)
+  const objectsOf = (list: readonly Manifest[]) =>
+    list.map(({ object }) => object).filter((object) => (isWorkload(object) || kindOf(object) === 'Service') && !isHook(object))
   return {
-    objects: objectsOf(prepared),
-    work: () => [...unfinished].map((chart) => ({ after: chart.options.wait === false ? [] : objectsOf(partOf(chart, prepared)) })),
+    objects: objectsOf(manifests),
+    work: () => [...unfinished].map((chart) => ({ after: chart.options.wait === false ? [] : objectsOf(partOf(chart)) })),
     async install(signal) {
       await together(
         signal,
         charts.map((chart) => async (abort: AbortSignal) => {
           const onNote = (text: string) => progress({ kind: 'note', step: 'chart', text })
-          const postRender = compareRendered(chart, partOf(chart, planned), partOf(chart, prepared))
+          const postRender = compareRendered(chart.namespace, partOf(chart))
           const options = { ...cluster, postRender, onNote, onChild: trackChild, signal: abort }
           await runStep(progress, 'chart', `release "${chart.release}"`, () => installChart(chart, options))
           unfinished.delete(chart)
@@ -59,26 +54,28 @@ export function planReleases({ charts, planned, prepared, cluster, trackChild, p
 }
 
 /** What the preparation has changed, as the post-renderer can do it to whatever Helm renders in the end. */
-export function compareRendered(
-  { namespace, manifests }: Pick<ChartPlan, 'namespace' | 'manifests'>,
-  planned: readonly Manifest[],
-  prepared: readonly Manifest[],
-): PostRender {
+export function compareRendered(namespace: string, manifests: readonly Manifest[]): PostRender {
   const images: Record<string, PostRender['images'][string]> = {}
   const podSpecs: Record<string, unknown> = {}
-  for (const [index, { object }] of manifests.entries()) {
-    const after = prepared[index]!.object
-    if (JSON.stringify(object) !== JSON.stringify(planned[index]!.object)) podSpecs[objectKey(object, namespace)] = podTemplate(after)?.spec
+  for (const { object, chart } of manifests) {
+    const rendered = chart?.rendered ?? object
+    if (JSON.stringify(withoutImages(object)) !== JSON.stringify(withoutImages(rendered)))
+      podSpecs[objectKey(rendered, namespace)] = podTemplate(object)?.spec
     else {
-      const from = containersOf(object)
-      for (const [each, { image, imagePullPolicy }] of containersOf(after).entries()) {
-        const original = from[each]!
-        const policy = original.imagePullPolicy === undefined && imagePullPolicy !== undefined ? { imagePullPolicy } : {}
-        if (original.image !== image || 'imagePullPolicy' in policy) images[original.image] = { image, ...policy }
+      const from = containersOf(rendered)
+      for (const [index, { image, imagePullPolicy }] of containersOf(object).entries()) {
+        const original = from[index]!
+        const policy = original.imagePullPolicy !== imagePullPolicy ? { imagePullPolicy } : {}
+        if (original.image !== image || 'imagePullPolicy' in policy)
+          images[original.image] = { ...images[original.image], image, ...policy }
       }
     }
   }
   return { namespace, images, podSpecs }
+}
+
+function withoutImages(object: KubeObject): KubeObject {
+  return mapContainers(object, ({ imagePullPolicy: _, ...container }) => ({ ...container, image: '' }) as Container)
 }
 
 function containersOf(object: KubeObject): readonly Container[] {

@@ -1,3 +1,5 @@
+import { resolve } from 'node:path'
+
 import type { BridgedWorkload } from '../bridge/stand-in.ts'
 import type { SuiteClusterOptions } from '../stack/options.ts'
 
@@ -15,4 +17,9 @@ export interface LeaseRequest {
   readonly sources: readonly string[]
   /** What is bridged with the suite: its image may not exist yet. */
   readonly bridged: readonly BridgedWorkload[]
+}
+
+/** What the paths of a suite's stack are relative to. */
+export function stackFolder({ folder, options }: Pick<LeaseRequest, 'folder' | 'options'>): string {
+  return resolve(folder, options.folder ?? '.')
 }

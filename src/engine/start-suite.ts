@@ -7,6 +7,7 @@ import type { ServiceAddress } from '../cluster/network/gateway.ts'
 import { secretValues } from '../kube/secrets.ts'
 import type { KubeObject } from '../kube/types.ts'
 import { startDiagnosis } from '../report/diagnosis.ts'
+import { keepBuildLog } from '../report/keep-build-log.ts'
 import type { RequestRecord } from '../report/model.ts'
 import { type RecordedBridges, recordBridges } from '../report/record-bridges.ts'
 import type { SuiteRecorder } from '../report/recorder.ts'
@@ -21,7 +22,7 @@ import type { Progress } from '../support/progress.ts'
 import { together } from '../support/together.ts'
 import { createBringUp } from './bring-up.ts'
 import type { EngineParts } from './parts.ts'
-import { type SuitePlan, keysOf } from './plan-suite.ts'
+import { type SuitePlan, checkManifests, keysOf, notesOf } from './plan-suite.ts'
 import type { Reservation } from './reservation.ts'
 import { shareCluster } from './share-cluster.ts'
 import { wholeCluster } from './suite-space.ts'
@@ -61,11 +62,12 @@ export async function startSuite(
   const { docker } = parts
   const { namespace, request } = plan
   tell(plan.notes)
+  const keepLog = (name: string, log: string) => keepBuildLog(recorder, name, log)
   await using cleanup = new AsyncDisposableStack()
 
   const [started, stack] = await together(signal, [
     (abort) => reservation.enter(abort),
-    (abort) => prepareImages({ ...parts, plan: plan.images, manifests: [...plan.manifests, ...plan.rendered], progress, signal: abort }),
+    (abort) => prepareImages({ ...parts, plan: plan.images, manifests: plan.manifests, keepLog, progress, signal: abort }),
   ])
   const { cluster, importOnce } = started
   const { kube } = cluster
@@ -81,9 +83,7 @@ export async function startSuite(
   const addresses = () => services.addresses
 
   const bringUp = createBringUp({ parts, plan, started, space, services, progress, onApply: note })
-  const manifests = stack.manifests.slice(0, plan.manifests.length)
-  const rendered = stack.manifests.slice(plan.manifests.length)
-  await bringUp({ images: stack.images, manifests, rendered, seeds: plan.seeds }, signal)
+  await bringUp({ ...stack, seeds: plan.seeds }, signal)
   await waitForChecks(request.options.ready ?? {}, { kube, namespace, addresses, progress, signal })
   await saveStores(resettable(request.options), { kube, namespace, signal })
 
@@ -106,9 +106,10 @@ export async function startSuite(
       const loaded = await loadManifests(sources, request.folder, keysOf(request, abort))
       const { bridged } = request
       const planned = planStandIns(addMounts(loaded, plan.mounts), { bridged, images: plan.images, namespace })
-      tell(planned.notes)
+      checkManifests(planned.manifests, plan)
+      tell([...notesOf(loaded), ...planned.notes])
       const { imported } = importOnce
-      const more = { ...parts, plan: plan.images, manifests: planned.manifests, imported, progress, signal: abort }
+      const more = { ...parts, plan: plan.images, manifests: planned.manifests, imported, keepLog, progress, signal: abort }
       await bringUp(await prepareImages(more), abort)
     },
     testFailed(requests) {
@@ -125,7 +126,7 @@ export async function startSuite(
   }
 
   function tell(notes: readonly string[]): void {
-    for (const text of notes) progress({ kind: 'note', step: 'bridge', text })
+    for (const text of notes) progress({ kind: 'note', step: 'apply', text })
   }
 
   function note(objects: readonly KubeObject[]): void {
@@ -136,7 +137,7 @@ export async function startSuite(
 
   async function prepareLocalImage(image: string | ImageBuild, abort: AbortSignal): Promise<string> {
     const images = await planImages(typeof image === 'string' ? [image] : { 'local-container': image }, request.folder)
-    const prepared = await prepareImages({ ...parts, plan: images, manifests: [], progress, signal: abort })
+    const prepared = await prepareImages({ ...parts, plan: images, manifests: [], keepLog, progress, signal: abort })
     return prepared.images[0]!.reference
   }
 }

@@ -38,6 +38,15 @@ test('knows what to watch for a suite', () => {
   ])
 })
 
+test('a stack of another folder is watched there, and what the test names beside the test', () => {
+  const options = { folder: '/stack', manifests: './k8s', seed: { db: './rows.sql' }, images: ['./orders'] }
+  expect(
+    createWatchedPaths()
+      .add({ ...request, options })
+      .paths.toSorted(),
+  ).toEqual(['/shop/worker', '/stack/k8s', '/stack/orders', '/stack/rows.sql'])
+})
+
 test('finds the tests of a file', () => {
   const watched = createWatchedPaths()
   watched.add(request)

@@ -1,7 +1,7 @@
 import { isAbsolute, matchesGlob, relative, resolve } from 'node:path'
 
 import { isIgnored } from '../docker/build-context.ts'
-import type { LeaseRequest } from '../engine/request.ts'
+import { type LeaseRequest, stackFolder } from '../engine/request.ts'
 import { type SeedStep, declaredSeeds } from '../stack/seed-options.ts'
 
 /** Which test files have to run again when a file changes that no test imports: manifests, seeds, folders of images. */
@@ -35,7 +35,8 @@ interface Pattern {
   readonly dockerfile?: string | undefined
 }
 
-function patternsOf({ folder, options, sources }: Parameters<WatchedPaths['add']>[0]): readonly Pattern[] {
+function patternsOf(request: Parameters<WatchedPaths['add']>[0]): readonly Pattern[] {
+  const { folder, options, sources } = request
   const { images = [], manifests = [], kustomize = [], charts = {}, secrets = [], seed } = options
   const builds = Object.values(images).map((image) => (typeof image === 'string' ? { build: localOnly(image) } : image))
   const releases = Object.values(charts).flatMap((chart) =>
@@ -44,14 +45,16 @@ function patternsOf({ folder, options, sources }: Parameters<WatchedPaths['add']
   const files = [manifests].flat().map((each) => (typeof each === 'string' ? each : undefined))
   const encrypted = [secrets].flat().flatMap((each) => (typeof each === 'string' ? each : Object.values(each)))
   const seeds = declaredSeeds(seed).flatMap((stage) => Object.values(stage).flat().map(fileOf))
-  const paths = [...releases, ...files, ...encrypted, ...[kustomize].flat(), ...seeds, ...sources]
+  const stack = stackFolder(request)
+  const paths = [...releases, ...files, ...encrypted, ...[kustomize].flat(), ...seeds].filter((path) => path !== undefined)
   return [
-    ...builds.map(({ build, dockerfile = 'Dockerfile' }: { build?: string | undefined; dockerfile?: string | undefined }) => ({
-      path: build,
-      dockerfile,
-    })),
-    ...paths.map((path) => ({ path, dockerfile: undefined })),
-  ].flatMap(({ path, dockerfile }) => (path === undefined ? [] : [{ path: resolve(folder, path), dockerfile }]))
+    ...builds.flatMap(({ build, dockerfile = 'Dockerfile' }: { build?: string | undefined; dockerfile?: string | undefined }) =>
+      build === undefined ? [] : [{ path: resolve(stack, build), dockerfile }],
+    ),
+    ...paths.map((path) => ({ path: resolve(stack, path) })),
+    // What a test itself names is relative to its file.
+    ...sources.map((path) => ({ path: resolve(folder, path) })),
+  ]
 }
 
 function fileOf(step: SeedStep): string | undefined {

@@ -30,6 +30,7 @@ const chartKeys = allKeys<ChartOptions>({
   version: true,
   values: true,
   valuesFiles: true,
+  apiVersions: true,
   namespace: true,
   wait: true,
   timeout: true,
@@ -48,6 +49,7 @@ function checkChart(release: string, chart: unknown): void {
   checkOption(`${option}.values`, 'an object', chart['values'], isRecord)
   checkValue(`${option}.values`, chart['values'])
   checkOption(`${option}.valuesFiles`, 'a path, or an array of such', chart['valuesFiles'], isPaths)
+  checkOption(`${option}.apiVersions`, 'an array of "group/version" and "group/version/Kind"', chart['apiVersions'], isVersions)
   checkOption(`${option}.wait`, 'true or false', chart['wait'], (value) => typeof value === 'boolean')
   checkOption(`${option}.timeout`, 'a positive number of milliseconds below 2 ** 31', chart['timeout'], isDuration)
 }
@@ -61,5 +63,6 @@ function checkValue(option: string, value: unknown): void {
 }
 
 const isPaths = (value: unknown) => isText(value) || isTextArray(value)
+const isVersions = (value: unknown) => isTextArray(value) && (value as readonly string[]).every((each) => /^[^-,\s][^,\s]*$/.test(each))
 /** Nothing that Helm would take for an option. */
 const isChart = (value: unknown) => isText(value) && !value.startsWith('-')

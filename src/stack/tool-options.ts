@@ -43,6 +43,12 @@ export interface ChartOptions {
   readonly values?: Readonly<Record<string, unknown>> | undefined
   /** Files of values, each on top of those before it. Those that sops has encrypted are decrypted in memory. @default [] */
   readonly valuesFiles?: string | readonly string[] | undefined
+  /**
+   * What templates find in `.Capabilities.APIVersions` besides Kubernetes' own and the CustomResourceDefinitions of the suite, when
+   * they are rendered before there is a cluster. `group/version`, and with a kind `group/version/Kind`.
+   * @default []
+   */
+  readonly apiVersions?: readonly string[] | undefined
   /** Made if it is not there. @default 'default' */
   readonly namespace?: string | undefined
   /**

@@ -57,6 +57,10 @@ describe.withCluster('charts', options, (test) => {
     expect(JSON.parse(data['values.json']!)).toMatchObject({ number: 356136738, extras: { colour: 'red' } })
   })
 
+  test('a variable that stands twice in a chart has the later value', async ({ cluster }) => {
+    expect((await cluster.exec('deployment/shop-api', ['sh', '-c', 'echo $MODE'])).stdout).toBe('override\n')
+  })
+
   test('an overlay of Kustomize gets the image that was built, and a file of sops becomes a Secret', async ({ cluster }) => {
     const { stdout } = await cluster.exec('deployment/test-worker', ['sh', '-c', 'echo $QUOTED $COLOUR'])
     expect(stdout).toBe('no blue\n')

@@ -33,6 +33,8 @@ export interface PlanChartsOptions extends DecryptOptions {
   readonly runFolder: string
   /** Of releases that name none. */
   readonly namespace: string
+  /** What the cluster will have besides Kubernetes' own: `group/version` and `group/version/Kind`. @default [] */
+  readonly apiVersions?: readonly string[]
 }
 
 /**
@@ -54,14 +56,40 @@ async function planChart(release: string, chart: ChartOptions, helm: Helm, optio
   const path = isLocal(chart.chart) ? await findLocal(release, chart.chart, folder) : await download(release, chart, helm, options)
   const namespace = chart.namespace ?? defaultNamespace
   const args = ['template', release, path, '--namespace', namespace, '--values', '-', '--skip-tests']
+  for (const each of [...(options.apiVersions ?? []), ...(chart.apiVersions ?? [])]) args.push('--api-versions', each)
   const rendered = await helm.run(args, { input: values.json, signal }).catch((error: unknown) => {
-    throw explainHelm(error, `Chart "${chart.chart}" of release "${release}" could not be rendered`, values)
+    throw explainRendering(error, `Chart "${chart.chart}" of release "${release}" could not be rendered`, values)
   })
-  const manifests = parseManifests(rendered, `chart ${release}`).map((manifest) => ({
-    ...manifest,
-    object: place(manifest.object, namespace),
-  }))
+  const manifests = parseManifests(rendered, `chart ${release}`).map((manifest) => {
+    const object = place(manifest.object, namespace)
+    return { ...manifest, object, chart: { release, rendered: object } }
+  })
   return { release, namespace, options: chart, path, values, manifests, helm }
+}
+
+/** What CustomResourceDefinitions bring, as `.Capabilities.APIVersions` has it. */
+export function definedVersions(manifests: readonly Manifest[]): readonly string[] {
+  const definitions = manifests.map(({ object }) => object).filter((object) => kindOf(object) === 'CustomResourceDefinition')
+  const versions = definitions.flatMap((definition) => {
+    const { group, names, versions: all = [] } = (definition['spec'] ?? {}) as DefinitionSpec
+    return all.filter(({ served }) => served).flatMap(({ name }) => [`${group}/${name}`, `${group}/${name}/${names?.kind}`])
+  })
+  return [...new Set(versions)]
+}
+
+interface DefinitionSpec {
+  readonly group?: string
+  readonly names?: { readonly kind?: string }
+  readonly versions?: readonly { readonly name: string; readonly served?: boolean }[]
+}
+
+/** What a template itself refuses may only be there once there is a cluster. */
+function explainRendering(error: unknown, what: string, values: ChartValues): unknown {
+  const explained = explainHelm(error, what, values)
+  if (!(explained instanceof ClusterTestError) || explained.hint || !/execution error at/.test(explained.message)) return explained
+  return new ClusterTestError('ERR_HELM_FAILED', explained.message, {
+    hint: 'Charts are rendered before there is a cluster: `.Capabilities.APIVersions` has what Kubernetes and the CustomResourceDefinitions of the suite define, and `lookup` finds nothing. Name what else the chart asks for in its option `apiVersions`.',
+  })
 }
 
 /** The namespaces of releases that nothing else declares: applied like manifests, they are there for Secrets too, and go with the suite. */

@@ -138,6 +138,22 @@ test.for([
   await expect(render(options)).rejects.toMatchObject({ code, message: expect.stringMatching(message) })
 })
 
+test('a template may ask for what the suite defines, and for what its options name', async () => {
+  const chart = join(folder, 'chart')
+  await mkdir(join(chart, 'templates'), { recursive: true })
+  await writeFile(join(chart, 'Chart.yaml'), 'apiVersion: v2\nname: asks\nversion: 0.1.0\n')
+  const asks = (version: string) =>
+    `{{- if not (.Capabilities.APIVersions.Has "${version}") }}{{ fail "install ${version} first" }}{{ end }}`
+  await writeFile(join(chart, 'templates/shop.yaml'), `${asks('a.example.com/v1')}\n${asks('b.example.com/v1/Thing')}\n${valuesTemplate}`)
+  await expect(render({ chart })).rejects.toMatchObject({
+    code: 'ERR_HELM_FAILED',
+    message: expect.stringMatching(
+      /install a\.example\.com\/v1 first.*\nHint: Charts are rendered before there is a cluster: .*`apiVersions`/s,
+    ),
+  })
+  await render({ chart, apiVersions: ['a.example.com/v1', 'b.example.com/v1/Thing'] })
+})
+
 test('names the charts that a chart depends on and that are not there', async () => {
   await writeFile(
     join(folder, 'Chart.yaml'),

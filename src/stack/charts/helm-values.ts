@@ -3,6 +3,7 @@ import { relative, resolve } from 'node:path'
 
 import { ClusterTestError } from '../../support/errors.ts'
 import { parseYaml } from '../manifests/parse-yaml.ts'
+import { refuseUrl } from '../manifests/refuse-url.ts'
 import type { ChartOptions } from '../tool-options.ts'
 import { type DecryptOptions, decryptFile, isEncrypted } from '../tools/sops.ts'
 
@@ -42,6 +43,7 @@ export function mergeValues(under: Values, over: Values): Values {
 }
 
 async function readFileOfValues(source: string, folder: string, keys: DecryptOptions): Promise<{ values: Values; isSecret: boolean }> {
+  refuseUrl(source, 'valuesFiles')
   const file = resolve(folder, source)
   const shown = relative(folder, file)
   const text = await readFile(file, 'utf8').catch((cause: unknown) => {

@@ -2,6 +2,7 @@ import type { KubeClient } from '../../kube/client.ts'
 import { isLate } from '../../support/deadline.ts'
 import { ClusterTestError } from '../../support/errors.ts'
 import { CommandError, type RunCommandOptions } from '../../support/run-command.ts'
+import { findDoubleEntries } from '../manifests/duplicates.ts'
 import { describeCluster } from '../ready/diagnose.ts'
 import { type ChartPlan, explainHelm } from './charts.ts'
 import { postRenderer } from './helm.ts'
@@ -28,6 +29,8 @@ export async function installChart(plan: ChartPlan, options: InstallChartOptions
   await recover(plan, options)
   const args = ['upgrade', '--install', release, path, '--namespace', namespace, '--create-namespace', '--kubeconfig', kubeconfigPath]
   args.push('--values', '-', '--hide-notes', '--post-renderer', postRenderer, '--timeout', `${Math.ceil(chart.timeout ?? longest)}ms`)
+  // Server-side apply refuses what stands twice in a list, which Kubernetes takes.
+  if (plan.manifests.some(({ object }) => findDoubleEntries(object).length > 0)) args.push('--server-side=false')
   if (chart.wait ?? true) args.push('--wait', '--wait-for-jobs')
   try {
     await helm.run(args, { input: values.json, postRender, signal, ...(onChild && { onChild }) })

@@ -36,7 +36,8 @@ export function postRender(yaml: string, { namespace, images, podSpecs }: PostRe
     return keepFailed(
       mapContainers(replaced, (container) => {
         const { image, imagePullPolicy } = images[container.image] ?? {}
-        return image === undefined ? container : { ...(imagePullPolicy === undefined ? {} : { imagePullPolicy }), ...container, image }
+        const isFree = imagePullPolicy !== undefined && container.imagePullPolicy !== 'Never'
+        return image === undefined ? container : { ...container, image, ...(isFree ? { imagePullPolicy } : {}) }
       }),
     )
   }

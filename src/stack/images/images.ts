@@ -72,6 +72,8 @@ export interface PrepareImagesOptions {
   readonly outputs?: readonly string[]
   /** What the nodes have got before: id by name. */
   readonly imported?: ReadonlyMap<string, string>
+  /** Keeps the log of a build that failed. Resolves with where it is. @default it is not kept */
+  readonly keepLog?: ((name: string, log: string) => Promise<string | undefined>) | undefined
   readonly progress: Progress
   readonly signal: AbortSignal
 }
@@ -128,7 +130,7 @@ export async function prepareImages(
     manifests: rewritten.map((manifest) => ({
       ...manifest,
       object: mapContainers(manifest.object, (container) =>
-        keepFromPulling({ ...container, image: renamed.get(container.image) ?? container.image }, local, manifest),
+        keepFromPulling({ ...container, image: renamed.get(container.image) ?? container.image }, local),
       ),
     })),
   }
@@ -138,9 +140,10 @@ export async function prepareImages(
 async function buildOne(
   { name, build, context, dockerfile, target, buildArgs, maxSize }: ImagePlan['builds'][number],
   substitute: (image: string) => string,
-  { docker, buildNetwork: network, outputs: leftOut, progress, signal }: PrepareImagesOptions,
+  { docker, buildNetwork: network, outputs: leftOut, keepLog: keep, progress, signal }: PrepareImagesOptions,
 ): Promise<string> {
-  const options = { context, dockerfile, target, buildArgs, network, leftOut, substitute, signal }
+  const keepLog = keep && ((log: string) => keep(name, log))
+  const options = { context, dockerfile, target, buildArgs, network, leftOut, substitute, keepLog, signal }
   const { reference } = await runStep(
     progress,
     'image',
@@ -171,17 +174,8 @@ async function checkSize(
   )
 }
 
-/** A node that has the image must not ask a registry for it: Kubernetes does so for `:latest` unless told otherwise. */
-function keepFromPulling(container: Container, local: ReadonlySet<string>, { origin }: Manifest): Container {
-  if (!local.has(container.image)) return container
-  if (container.imagePullPolicy === 'Always') {
-    throw new ClusterTestError(
-      'ERR_MANIFEST_INVALID',
-      `Manifest ${origin} sets imagePullPolicy "Always" for image "${container.image}", which comes from this machine: the node would ask a registry for it.`,
-      {
-        hint: 'Leave imagePullPolicy out, or set it to IfNotPresent.',
-      },
-    )
-  }
-  return { imagePullPolicy: 'IfNotPresent', ...container }
+/** A node that has the image must not ask a registry for it: Kubernetes does so for `:latest` unless told otherwise, and for `Always`. */
+function keepFromPulling(container: Container, local: ReadonlySet<string>): Container {
+  if (!local.has(container.image) || container.imagePullPolicy === 'Never') return container
+  return { ...container, imagePullPolicy: 'IfNotPresent' }
 }

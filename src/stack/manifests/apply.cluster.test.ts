@@ -77,6 +77,30 @@ describe.concurrent.withCluster('apply and wait', { images: ['busybox:1.37'], ag
       .toBe('kept\n')
   })
 
+  test('a webhook configuration behind its own workload refuses none of its pods', async ({ cluster }) => {
+    await cluster.apply('../../../fixtures/manifests/webhook-last.yaml')
+    expect(await cluster.get('deployment/gate', { namespace: 'gate' })).toMatchObject({ status: { readyReplicas: 2 } })
+  })
+
+  test('a variable that stands twice has the later value, also after a change; imagePullPolicy "Always" does not ask a registry', async ({
+    cluster,
+  }) => {
+    const twice = (value: string) => {
+      const env = [
+        { name: 'MODE', value: 'base' },
+        { name: 'MODE', value },
+      ]
+      return deployment(
+        'twice',
+        app('busybox:1.37', { env, command: ['sleep', '1000'], imagePullPolicy: 'Always' }, { terminationGracePeriodSeconds: 0 }),
+      )
+    }
+    for (const value of ['override', 'changed']) {
+      await cluster.apply(twice(value) as never)
+      expect((await cluster.exec('deployment/twice', ['sh', '-c', 'echo $MODE'])).stdout).toBe(`${value}\n`)
+    }
+  })
+
   const failures: [string, object[], string, RegExp][] = [
     [
       'an image that no registry gives',
@@ -223,6 +247,33 @@ describe.concurrent.withCluster('apply and wait', { images: ['busybox:1.37'], ag
       [{ apiVersion: 'example.com/v1', kind: 'Gadget', metadata: { name: 'x' } }],
       'ERR_MANIFEST_REJECTED',
       /Gadget "x" is of a kind that the cluster does not know: example\.com\/v1 Gadget/,
+    ],
+    [
+      'an apiVersion that was removed',
+      [{ apiVersion: 'policy/v1beta1', kind: 'PodDisruptionBudget', metadata: { name: 'x' } }],
+      'ERR_MANIFEST_REJECTED',
+      /PodDisruptionBudget "x" is of a kind that the cluster does not know: policy\/v1beta1 .*\nHint: The cluster has PodDisruptionBudget in "policy\/v1"\./,
+    ],
+    [
+      'an apiVersion of another group',
+      [{ apiVersion: 'extensions/v1beta1', kind: 'Ingress', metadata: { name: 'x' } }],
+      'ERR_MANIFEST_REJECTED',
+      /Hint: The cluster has Ingress in "networking\.k8s\.io\/v1"\./,
+    ],
+    [
+      'an object that stands twice with different content',
+      [
+        { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'twice' }, data: { a: '1' } },
+        { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'twice' }, data: { a: '2' } },
+      ],
+      'ERR_MANIFEST_INVALID',
+      /ConfigMap "twice" stands twice with different content: in object 1 of "manifests" and in object 2 of "manifests"\./,
+    ],
+    [
+      'an image name with a placeholder',
+      [deployment('placeholder', app('registry.example.com/app:${TAG}'))],
+      'ERR_MANIFEST_INVALID',
+      /container "app" of deployment\/placeholder has the image "registry\.example\.com\/app:\$\{TAG\}": "\$\{TAG\}" is a placeholder/,
     ],
     [
       'a Namespace that is not there',

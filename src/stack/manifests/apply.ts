@@ -1,9 +1,13 @@
 import { type KubeClient, KubeStatusError } from '../../kube/client.ts'
-import { apiPath, kindOf, templatePath } from '../../kube/kinds.ts'
+import { type Kind, apiPath } from '../../kube/kinds.ts'
 import type { KubeObject } from '../../kube/types.ts'
 import { ClusterTestError } from '../../support/errors.ts'
+import { formatList } from '../../support/format.ts'
 import { poll } from '../../support/poll.ts'
+import { planOrder } from './apply-order.ts'
+import { findDoubleEntries } from './duplicates.ts'
 import type { Manifest } from './manifests.ts'
+import { findVersions } from './other-versions.ts'
 import { type Refused, refusedForNow } from './refused.ts'
 import { hintForChange, shortenValues } from './server-words.ts'
 
@@ -17,8 +21,7 @@ export interface Applied {
 }
 
 /**
- * Applies objects on the server's side and resolves to what it made of them. Namespaces and CustomResourceDefinitions
- * come first, workloads last, so that a pod finds its configuration, its ServiceAccount and its Service variables.
+ * Applies objects on the server's side, one after the other in the order of `planOrder`, and resolves to what it made of them.
  * @throws ClusterTestError `ERR_MANIFEST_REJECTED` with the server's message, file and document
  */
 export async function applyManifests(
@@ -39,23 +42,15 @@ export async function applyManifests(
       return []
     }
   }
-  for (const phase of phases) {
-    const members = manifests.filter(({ object }) => phaseOf(object) === phase)
-    if (phase === 'workloads') await waitForServiceAccounts(kube, members, namespace, signal)
-    const objects = (await Promise.all(members.map(attempt))).flat()
-    if (phase === 'definitions') await Promise.all(objects.map((object) => waitForDefinition(kube, object, signal)))
+  for (const { kind, manifests: members, backends } of planOrder(manifests, namespace)) {
+    if (kind === 'workloads') await waitForServiceAccounts(kube, members, namespace, signal)
+    if (kind === 'webhooks') await waitForPods(kube, backends, namespace, signal)
+    const objects: KubeObject[] = []
+    for (const manifest of members) objects.push(...(await attempt(manifest)))
+    if (kind === 'definitions') await Promise.all(objects.map((object) => waitForDefinition(kube, object, signal)))
     applied.push(...objects)
   }
   return { objects: applied, refused }
-}
-
-const phases = ['namespaces', 'definitions', 'rest', 'workloads'] as const
-
-function phaseOf(object: KubeObject): (typeof phases)[number] {
-  const kind = kindOf(object)
-  if (kind === 'Namespace') return 'namespaces'
-  if (kind === 'CustomResourceDefinition') return 'definitions'
-  return templatePath(object) ? 'workloads' : 'rest'
 }
 
 /** @throws ClusterTestError `ERR_MANIFEST_REJECTED` */
@@ -70,21 +65,24 @@ export async function applyOne(
   const what = `Manifest ${origin}: ${kind} "${metadata.name ?? metadata['generateName']}"`
   if (!resource) {
     throw new ClusterTestError('ERR_MANIFEST_REJECTED', `${what} is of a kind that the cluster does not know: ${apiVersion} ${kind}.`, {
-      hint: 'Check apiVersion and kind, or add the CustomResourceDefinition to "manifests".',
+      hint: await hintForKind(kube, object, signal),
     })
   }
   const namespace = resource.namespaced ? (metadata.namespace ?? defaultNamespace) : undefined
   const query = { fieldManager, fieldValidation: 'Strict' }
   try {
-    const result = metadata.name
-      ? await kube.request<KubeObject>('PATCH', resource.path(namespace, metadata.name), {
-          query: { ...query, force: true },
-          body: object,
-          contentType: 'application/apply-patch+yaml',
-          signal,
-        })
+    if (metadata.name && findDoubleEntries(object).length === 0) {
+      const path = resource.path(namespace, metadata.name)
+      const contentType = 'application/apply-patch+yaml'
+      const applied = await kube.request<KubeObject>('PATCH', path, { query: { ...query, force: true }, body: object, contentType, signal })
+      return { ...applied, apiVersion, kind }
+    }
+    // Server-side apply refuses entries that stand twice, which kubectl takes.
+    const present = metadata.name && (await kube.find<KubeObject>(resource.path(namespace, metadata.name), { signal }))
+    const written = present
+      ? await kube.request<KubeObject>('PUT', resource.path(namespace, metadata.name), { query, body: succeed(object, present), signal })
       : await kube.request<KubeObject>('POST', resource.path(namespace), { query, body: object, signal })
-    return { ...result, apiVersion, kind }
+    return { ...written, apiVersion, kind }
   } catch (error) {
     if (!(error instanceof KubeStatusError)) throw error
     throw new ClusterTestError('ERR_MANIFEST_REJECTED', `${what} was refused by the API server: ${shortenValues(error.serverMessage)}`, {
@@ -94,9 +92,21 @@ export async function applyOne(
   }
 }
 
+function succeed(object: KubeObject, { metadata }: KubeObject): KubeObject {
+  return { ...object, metadata: { ...object.metadata, resourceVersion: metadata['resourceVersion'] } }
+}
+
 function hintFor({ reason, serverMessage }: KubeStatusError, namespace: string | undefined): string | undefined {
   if (reason === 'NotFound' && /namespaces? ".*" not found/.test(serverMessage)) return `Add the Namespace "${namespace}" to "manifests".`
+  if (/duplicate entries for key/.test(serverMessage)) return 'Remove one of the entries that stand twice.'
   return undefined
+}
+
+async function hintForKind(kube: KubeClient, { apiVersion, kind }: KubeObject, signal: AbortSignal): Promise<string> {
+  const versions = await findVersions(kube, apiVersion, kind, signal)
+  return versions.length > 0
+    ? `The cluster has ${kind} in ${formatList(versions)}.`
+    : 'Check apiVersion and kind, or add the CustomResourceDefinition to "manifests".'
 }
 
 async function waitForDefinition(kube: KubeClient, definition: KubeObject, signal: AbortSignal): Promise<void> {
@@ -134,6 +144,37 @@ async function waitForServiceAccounts(
       (await kube.find(`${path}/serviceaccounts/default`, { signal })) ?? ((await kube.find(path, { signal })) ? undefined : 'nowhere')
     await poll(hasAccount, { interval: 50, signal })
   }
+}
+
+/**
+ * Until the pods that answer a webhook are made: it would refuse them. Not for long, since what keeps them from being made is
+ * reported by whoever waits for the workload.
+ */
+async function waitForPods(kube: KubeClient, workloads: readonly Manifest[], defaultNamespace: string, signal: AbortSignal): Promise<void> {
+  const end = Date.now() + 10_000
+  for (const { object } of workloads) {
+    const { kind, metadata } = object
+    const path = apiPath(kind as Kind, metadata.namespace ?? defaultNamespace, metadata.name)
+    await poll(async () => hasPods(await kube.find<KubeObject & WithStatus>(path, { signal })) || Date.now() > end || undefined, {
+      interval: 50,
+      signal,
+    })
+  }
+}
+
+/** A StatefulSet makes its next pod when the one before is ready. */
+function hasPods(workload: (KubeObject & WithStatus) | undefined): boolean {
+  const { spec, status } = workload ?? {}
+  if (workload?.kind === 'DaemonSet') return (status?.currentNumberScheduled ?? 0) > 0
+  return (
+    !('replicas' in (spec ?? {})) ||
+    (status?.replicas ?? 0) >= (workload?.kind === 'StatefulSet' ? Math.min(1, spec!.replicas!) : spec!.replicas!)
+  )
+}
+
+interface WithStatus {
+  readonly spec?: { readonly replicas?: number }
+  readonly status?: { readonly replicas?: number; readonly currentNumberScheduled?: number }
 }
 
 type PodObject = KubeObject & { readonly spec?: { readonly serviceAccountName?: string } }

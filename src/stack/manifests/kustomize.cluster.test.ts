@@ -22,7 +22,7 @@ test('renders overlays: names, generated ConfigMaps, images', async () => {
     object: {
       spec: { template: { spec: { containers: [{ image: 'registry.example.com/shop/hello:2.0', env: [{ value: 'no' }, {}] }] } } },
     },
-    origin: '"kustomize ../../fixtures/kustomize/overlays/test", document 2 (line 8)',
+    origin: '"kustomize ../../../fixtures/kustomize/overlays/test", document 2 (line 8)',
   })
 })
 

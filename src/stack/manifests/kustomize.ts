@@ -4,7 +4,9 @@ import { resolve } from 'node:path'
 import { ClusterTestError } from '../../support/errors.ts'
 import { CommandError } from '../../support/run-command.ts'
 import { runTool } from '../tools/run-tool.ts'
+import { noteDanglingNames } from './dangling-names.ts'
 import { type Manifest, parseManifests } from './manifests.ts'
+import { refuseUrl } from './refuse-url.ts'
 
 /**
  * Renders overlays by `kubectl kustomize`.
@@ -20,6 +22,7 @@ export async function renderKustomize(
 }
 
 async function render(overlay: string, folder: string, signal: AbortSignal | undefined): Promise<readonly Manifest[]> {
+  refuseUrl(overlay, 'kustomize')
   const path = resolve(folder, overlay)
   const isFolder = await stat(path).then(
     (stats) => stats.isDirectory(),
@@ -34,7 +37,8 @@ async function render(overlay: string, folder: string, signal: AbortSignal | und
       },
     )
   try {
-    return parseManifests(await runTool('kubectl', ['kustomize', path], 'option `kustomize`', { signal }), `kustomize ${overlay}`)
+    const yaml = await runTool('kubectl', ['kustomize', path], 'option `kustomize`', { signal })
+    return noteDanglingNames(parseManifests(yaml, `kustomize ${overlay}`))
   } catch (error) {
     if (!(error instanceof CommandError)) throw error
     throw new ClusterTestError(

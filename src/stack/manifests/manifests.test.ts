@@ -150,9 +150,29 @@ describe('paths', () => {
     ])
   })
 
+  test('a kustomization is known by its name, its kind and its apiVersion, and a chart by its files', async () => {
+    const files = {
+      'kustomization.yaml': 'resources: [a.yaml]',
+      'a.yaml': 'apiVersion: kustomize.config.k8s.io/v1alpha1\nkind: Component',
+      'Chart.yaml': 'apiVersion: v2\nname: shop',
+    }
+    for (const [name, text] of Object.entries(files)) {
+      await writeFile(join(folder, 'empty', name), text)
+      const hint =
+        name === 'Chart.yaml' ? 'A chart is not applied as it is: name its folder in "charts".' : /^A kustomization is not applied/
+      await expect(namesOf(`./empty/${name}`)).rejects.toMatchObject({ code: 'ERR_MANIFEST_INVALID', hint: expect.stringMatching(hint) })
+    }
+  })
+
+  test('a file that is not in UTF-8 is named', async () => {
+    await writeFile(join(folder, 'empty/a.yaml'), Buffer.from([0x61, 0x3a, 0x20, 0xff]))
+    await expect(namesOf('./empty/a.yaml')).rejects.toThrow('Manifest "empty/a.yaml" is no text in UTF-8.')
+  })
+
   test.for([
     ['./k8s/missing.yaml', 'Manifest "./k8s/missing.yaml" does not exist'],
     ['./nowhere/*.yaml', 'Manifest "./nowhere/*.yaml" does not exist'],
+    ['https://example.com/app.yaml', '"https://example.com/app.yaml" of option `manifests` is a URL, and only files are read'],
     ['./empty', 'Folder "./empty" has no .yaml, .yml or .json file'],
   ] as const)('%s is refused', async ([source, message]) => {
     await expect(namesOf(source)).rejects.toMatchObject({ code: 'ERR_MANIFEST_NOT_FOUND', message: expect.stringContaining(message) })

@@ -6,6 +6,7 @@ import { ClusterTestError, messageOf } from '../../support/errors.ts'
 import { formatList } from '../../support/format.ts'
 import { type DecryptOptions, decryptFile, isEncrypted } from '../tools/sops.ts'
 import { parseYaml } from './parse-yaml.ts'
+import { refuseUrl } from './refuse-url.ts'
 
 /** One object to apply, and where it stands. */
 export interface Manifest {
@@ -16,6 +17,8 @@ export interface Manifest {
   readonly lineOf?: (path: ManifestPath) => number
   /** What the user has to know of it. */
   readonly notes?: readonly string[]
+  /** The Helm release that it comes from, and the object as Helm renders it. */
+  readonly chart?: { readonly release: string; readonly rendered: KubeObject }
 }
 
 /** Keys and indices from an object's root to a value. */
@@ -42,11 +45,23 @@ export async function loadManifests(
 }
 
 async function readManifests(file: string, shown: string, keys: DecryptOptions): Promise<readonly Manifest[]> {
-  const text = await readFile(file, 'utf8')
+  const text = decode(await readFile(file), shown)
   return parseManifests(isEncrypted(text) ? await decryptFile(file, text, shown, keys) : text, shown)
 }
 
+function decode(bytes: Uint8Array, shown: string): string {
+  try {
+    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes)
+  } catch (error) {
+    throw new ClusterTestError('ERR_MANIFEST_INVALID', `Manifest "${shown}" is no text in UTF-8.`, {
+      cause: error,
+      hint: 'Convert it, or take it out of the folder.',
+    })
+  }
+}
+
 async function listFiles(source: string, folder: string): Promise<readonly string[]> {
+  refuseUrl(source, 'manifests')
   const path = resolve(folder, source)
   try {
     const isFolder = (await stat(path)).isDirectory()
@@ -90,18 +105,27 @@ function expand(value: unknown, origin: string, lineOf?: Manifest['lineOf']): re
   if (typeof (object['sops'] as { mac?: unknown } | undefined)?.mac === 'string')
     throw invalid(origin, 'is encrypted by sops', 'Name its file in "secrets" or "manifests": only whole files can be decrypted.')
   for (const key of ['apiVersion', 'kind'] as const) {
-    if (typeof object[key] !== 'string') throw invalid(origin, `has no "${key}"`, `It has the keys ${formatList(Object.keys(object))}.`)
+    if (typeof object[key] !== 'string')
+      throw invalid(origin, `has no "${key}"`, whatElse(object, origin) ?? `It has the keys ${formatList(Object.keys(object))}.`)
   }
   const metadata = object.metadata as { name?: unknown; generateName?: unknown } | undefined
   if (typeof metadata?.name !== 'string' && typeof metadata?.generateName !== 'string') {
-    const kind = object.kind === 'Kustomization' ? 'A kustomization is not applied as it is: name its folder in "kustomize".' : undefined
     throw invalid(
       origin,
       `(${object.kind}) has no "metadata.name"${metadata?.name === undefined ? '' : ` that is a string: it is ${messageOf(metadata.name)}`}`,
-      kind,
+      whatElse(object, origin),
     )
   }
   return [{ object: object as KubeObject, origin, ...(lineOf && { lineOf }) }]
+}
+
+/** What to do with a file that is for another program, which its name or its content tells. */
+function whatElse({ apiVersion = '', kind }: Partial<KubeObject>, origin: string): string | undefined {
+  const [, name = ''] = /([^/"]*)"/.exec(origin.slice(1)) ?? []
+  if (/^kustomization(?:\.ya?ml)?$/i.test(name) || kind === 'Kustomization' || /^kustomize\.config\.k8s\.io\//.test(String(apiVersion)))
+    return 'A kustomization is not applied as it is: name its folder in "kustomize".'
+  if (/^(?:Chart|values.*)\.ya?ml$/.test(name)) return 'A chart is not applied as it is: name its folder in "charts".'
+  return undefined
 }
 
 function invalid(origin: string, why: string, hint?: string): ClusterTestError {

@@ -5,6 +5,8 @@ import { ClusterTestError } from '../../support/errors.ts'
 import type { StackOptions } from '../options.ts'
 import { type DecryptOptions, decryptFile, isEncrypted } from '../tools/sops.ts'
 import { type Manifest, loadManifests } from './manifests.ts'
+import { parseYaml } from './parse-yaml.ts'
+import { refuseUrl } from './refuse-url.ts'
 
 /**
  * Reads the option `secrets`: encrypted manifests as they are, and files of keys and values as Secrets of the name they stand under.
@@ -27,6 +29,7 @@ export async function loadSecrets(
 }
 
 async function readSecret(name: string, source: string, folder: string, keys: DecryptOptions): Promise<Manifest> {
+  refuseUrl(source, 'secrets')
   const file = resolve(folder, source)
   const shown = relative(folder, file)
   if (!['.env', '.json', '.yaml', '.yml'].includes(extname(file)))
@@ -43,12 +46,22 @@ async function readSecret(name: string, source: string, folder: string, keys: De
     throw new ClusterTestError('ERR_SOPS_FAILED', `"${shown}" of option \`secrets\` is not encrypted by sops.`, {
       hint: `Encrypt it: "sops encrypt --in-place ${shown}".`,
     })
+  if (['.yaml', '.yml'].includes(extname(file))) refuseSeveral(text, shown, name)
   const values = parseValues(await decryptFile(file, text, shown, { ...keys, output: 'json' }))
   const data = Object.entries(values).map(([key, value]) => [key, toBase64(value, `"${key}" in "${shown}"`)])
   return {
     object: { apiVersion: 'v1', kind: 'Secret', metadata: { name }, type: 'Opaque', data: Object.fromEntries(data) as unknown },
     origin: `"${shown}" (Secret "${name}")`,
   }
+}
+
+/** sops writes the first document of several as JSON, and drops the others. */
+function refuseSeveral(text: string, shown: string, name: string): void {
+  const [, second] = parseYaml(text, `"${shown}"`, 'File').filter(({ value }) => value !== null && value !== undefined)
+  if (!second) return
+  throw new ClusterTestError('ERR_MANIFEST_INVALID', `Secret "${name}" is made of one document, and there is another: ${second.origin}.`, {
+    hint: 'Put each into a file of its own. Encrypted manifests of several documents are named without a name of a Secret.',
+  })
 }
 
 /** Numbers as they are written: a Secret holds text. */
