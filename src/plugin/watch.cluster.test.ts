@@ -107,7 +107,7 @@ test(
   },
 )
 
-test('a vitest that stays, as an editor keeps it, has no cluster when it has been idle', { timeout: 180_000 }, async () => {
+test('a vitest that stays, as an editor keeps it, has no cluster when it has been idle', { timeout: 300_000 }, async () => {
   const files = { 'a.test.ts': suite('first'), 'settings.yaml': settings('one') }
   await using project = await createTempProject(files, { plugin: { idleTimeout: 2_000 } })
   const run = watchVitest(project.folder)
