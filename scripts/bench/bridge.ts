@@ -4,6 +4,7 @@ import { Agent, type IncomingMessage, request as httpRequest } from 'node:http'
 import { cpus, loadavg } from 'node:os'
 
 import type { BridgeOptions } from '../../src/bridge/options.ts'
+import { readAddresses } from '../../src/bridge/side/read-addresses.ts'
 import { startBroker } from '../../src/broker/broker.ts'
 import { leaseCluster } from '../../src/broker/client.ts'
 import { createTestBridges } from '../../src/client/test-bridges.ts'
@@ -48,7 +49,7 @@ const bridges = createTestBridges(held, import.meta.dirname)
 const docker = await connectDocker()
 const node = `k3d-${held.lease.name}-server-0`
 const kubectl = (...args: string[]) => execInContainer(docker, node, ['kubectl', ...args], { timeout: 60_000 })
-const { host, hostPort } = held.lease.addresses.find(({ service }) => service === 'shop')!
+const { host, hostPort } = readAddresses(held.lease.addressesFile)().find(({ service }) => service === 'shop')!
 const direct = `http://${host}:${hostPort}`
 
 console.log(`${cpus().length} processors, Node.js ${process.version}, load ${loadavg()[0]!.toFixed(1)} at the start`)

@@ -10,7 +10,9 @@ import type { SharedParts } from './shared-parts.ts'
 import { findRunning } from './side/container-facts.ts'
 import { copyFiles, putInto } from './side/copy-files.ts'
 import { createMember, findSource } from './side/create-member.ts'
+import { noteEnds } from './side/note-ends.ts'
 import { keepFilesCurrent } from './side/refresh-files.ts'
+import { replaceInContainer } from './side/replace-in-container.ts'
 import { readSelectedEnv } from './side/replaced-env.ts'
 import { startSide } from './side/start-side.ts'
 
@@ -32,7 +34,7 @@ export interface OpenedBridge extends AsyncDisposable {
   /** What a process on the host has printed. */
   output(): string
   /** What went wrong since it was set. */
-  readonly problems: readonly string[]
+  readonly problems: string[]
 }
 
 interface OpenOptions<Request> {
@@ -63,6 +65,7 @@ export async function openBridge(
   const env = readSelectedEnv(parts, request.side, source)
   env.catch(() => 'whoever asks for it is told')
   const side = await startSide(parts, { id, request, target, ports, namespace, source, env, cleanup, signal })
+  const watched = new AsyncDisposableStack()
   const owned = cleanup.move()
   return {
     id,
@@ -70,12 +73,18 @@ export async function openBridge(
     bringFiles: (container, abort) => side.bringFiles(container, abort),
     async set(started, abort) {
       const forwards = await side.listen(started, owned, abort)
+      const containers = side.containers(started)
+      if (containers) watched.use(await noteEnds(parts, workload, containers))
       // A single server is for one port, which is known when it listens.
       claim.ports = ports.filter(({ port, protocol }) => forwards.some((forward) => forward.port === port && forward.protocol === protocol))
       await diversion.set(forwards, abort)
       owned.use(noteOtherPorts(target, ports, parts.onProblem))
     },
-    unset: () => diversion.unset(),
+    async unset() {
+      // Before the local side is ended by us.
+      await watched.disposeAsync()
+      await diversion.unset()
+    },
     pods: () => target.pods().flatMap(({ metadata }) => (diversion.pods().has(metadata!.uid!) ? [metadata!.uid!] : [])),
     env: () => env,
     output: () => side.output(),
@@ -85,6 +94,7 @@ export async function openBridge(
       await using ends = new AsyncDisposableStack()
       ends.defer(() => diversion.forget())
       ends.use(owned)
+      await watched.disposeAsync()
       await diversion.unset()
     },
   }
@@ -108,7 +118,8 @@ export async function openMember(
     member,
     bringFiles: (container, abort) => copyFiles(parts, source, request.files, putInto(parts.docker, container), abort),
     async set({ container }) {
-      if (source && request.files && container) owned.use(keepFilesCurrent(parts, source, putInto(parts.docker, container)))
+      if (source && request.files && container)
+        owned.use(keepFilesCurrent(parts, source, replaceInContainer(parts.docker, parts.cluster, container)))
     },
     unset: async () => {},
     pods: () => [],
@@ -120,7 +131,7 @@ export async function openMember(
 }
 
 /** Problems of one bridge, for whoever asks it; the terminal shows those of all. */
-function noteProblems(shared: SharedParts): { readonly parts: SharedParts; readonly problems: readonly string[] } {
+function noteProblems(shared: SharedParts): { readonly parts: SharedParts; readonly problems: string[] } {
   const problems: string[] = []
   const onProblem = (error: unknown) => {
     problems.push(messageOf(error))

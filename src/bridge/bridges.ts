@@ -13,7 +13,10 @@ import type { SharedParts } from './shared-parts.ts'
 import { readEnvOf } from './side/replaced-env.ts'
 
 /** All bridges of a cluster. Disposal ends them, the last one first. */
-export interface Bridges extends BridgeFunctions, AsyncDisposable {}
+export interface Bridges extends BridgeFunctions, AsyncDisposable {
+  /** Lets each of them know of a problem that is none of theirs. */
+  tell(error: unknown): void
+}
 
 export function createBridges(options: BridgesOptions): Bridges {
   const owned = new AsyncDisposableStack()
@@ -55,6 +58,7 @@ export function createBridges(options: BridgesOptions): Bridges {
     replacedEnv: async (id) => find(id).env(),
     bridgedPods: async (id) => [...find(id).pods()],
     bridgeOutput: async (id) => find(id).output(),
+    tell: (error) => open.forEach(({ problems }) => void problems.push(messageOf(error))),
     bridgeProblems: async (id) => find(id).problems,
     async [Symbol.asyncDispose]() {
       await using ends = owned

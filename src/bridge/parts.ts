@@ -1,5 +1,5 @@
 import type { Cluster } from '../cluster/cluster.ts'
-import type { ServiceAddress } from '../cluster/network/gateway.ts'
+import type { ServiceAddress } from '../cluster/network/service-address.ts'
 import type { ContainerShell } from '../docker/container-shell.ts'
 import type { Docker } from '../docker/docker.ts'
 import type { Progress } from '../support/progress.ts'
@@ -14,6 +14,8 @@ export interface BridgesOptions {
   readonly folder: string
   /** Services as the host reaches them. */
   readonly addresses: () => readonly ServiceAddress[]
+  /** The same for other processes. */
+  readonly addressesFile: string
   /** Builds or finds the image of a local container and resolves to the name that Docker has it under. */
   readonly prepareImage: (image: (BridgeRequest['side'] & { kind: 'member' })['image'], signal: AbortSignal) => Promise<string>
   /** Told of every process on the host, so that none outlives the run. */

@@ -1,5 +1,4 @@
 import type { BridgeFunctions } from '../bridge/requests.ts'
-import type { ServiceAddress } from '../cluster/network/gateway.ts'
 import type { LeaseRequest } from '../engine/request.ts'
 import type { KubeObject } from '../kube/types.ts'
 import type { RequestRecord } from '../report/model.ts'
@@ -22,7 +21,8 @@ export interface Lease {
   /** Whether other suites are in the cluster too. */
   readonly isShared: boolean
   readonly kubeconfigPath: string
-  readonly addresses: readonly ServiceAddress[]
+  /** Where the addresses of its Services are at every moment. */
+  readonly addressesFile: string
   /** Where the bundle of the suite is written when a test fails; undefined when no reports are written. */
   readonly bundle: string | undefined
   /** What the set-up took: `create 9.5 s, import 1.0 s`. */

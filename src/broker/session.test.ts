@@ -18,9 +18,9 @@ const request = { suite: 'orders' } as LeaseRequest
 test('a lease is brought up to date by apply, and gone when it is released', async () => {
   const { port, events } = await start()
   const held = await leaseCluster({ port, token }, request)
-  expect(held.lease).toMatchObject({ name: 'vk-orders', addresses: [] })
+  expect(held.lease.bundle).toBeUndefined()
   await held.apply('./more.yaml', 1_000)
-  expect(held.lease.addresses).toHaveLength(1)
+  expect(held.lease.bundle).toBe('/tmp/bundle')
   held.fail()
   held.remember([{ at: 1, workload: 'w', method: 'GET', url: '/' }])
   await held[Symbol.asyncDispose]()
@@ -104,7 +104,7 @@ async function start() {
 
 /** A suite without a cluster: it takes down what is asked of it. */
 function createSuite(events: string[]): RunningSuite {
-  const addresses: object[] = []
+  let bundle: string | undefined
   const bridges: Partial<BridgeFunctions> = {
     openBridge: (_, signal) =>
       new Promise((__, reject) => {
@@ -119,14 +119,16 @@ function createSuite(events: string[]): RunningSuite {
     cluster: { name: 'vk-orders', kubeconfigPath: '/tmp/kubeconfig' },
     namespace: 'default',
     isShared: false,
-    addresses,
-    bundle: undefined,
+    addressesFile: '/tmp/addresses.json',
+    get bundle() {
+      return bundle
+    },
     setup: '',
     bridges,
     async apply(sources: string, signal: AbortSignal) {
       if (sources === 'wait') await new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason as Error)))
       events.push(`apply ${sources}`)
-      addresses.push({})
+      bundle = '/tmp/bundle'
     },
     testFailed: () => {},
     finish: async (failed: boolean, requests: readonly unknown[]) => void events.push(`finish ${failed} ${requests.length}`),

@@ -81,6 +81,6 @@ function createRunning() {
   }
 }
 
-function leaseOf({ cluster: { name, kubeconfigPath }, namespace, isShared, addresses, bundle, setup }: RunningSuite): Lease {
-  return { name, kubeconfigPath, namespace, isShared, addresses, bundle, setup }
+function leaseOf({ cluster: { name, kubeconfigPath }, namespace, isShared, addressesFile, bundle, setup }: RunningSuite): Lease {
+  return { name, kubeconfigPath, namespace, isShared, addressesFile, bundle, setup }
 }

@@ -1,4 +1,4 @@
-import type { ServiceAddress } from '../cluster/network/gateway.ts'
+import type { ServiceAddress } from '../cluster/network/service-address.ts'
 import { type ServiceConnections, clusterAddress, describeConnection } from '../stack/services/connection.ts'
 import type { ServiceDefinition } from '../stack/services/definition.ts'
 

@@ -5,7 +5,7 @@ import { checkEnv } from '../bridge/side/check-env.ts'
 import type { EnvOptions } from '../bridge/side/env.ts'
 import type { HeldLease } from '../broker/client.ts'
 import { chooseAddress } from '../cluster/network/choose-address.ts'
-import type { ServiceAddress } from '../cluster/network/gateway.ts'
+import type { ServiceAddress } from '../cluster/network/service-address.ts'
 import { containerOf } from '../kube/choose-container.ts'
 import { type KubeClient } from '../kube/client.ts'
 import { type ExecResult, execInPod } from '../kube/exec.ts'
@@ -138,15 +138,19 @@ export type RequestService = (service: string, port?: number | string) => Agent
 
 const raiseTimeout = 'Raise its option "timeout".'
 
-export function createTestCluster<Seeded extends string>(
-  held: HeldLease,
-  kube: KubeClient,
-  bridges: TestBridges,
-  stack: StackOptions = {},
-): TestCluster<Seeded> {
+export interface TestClusterParts {
+  readonly held: HeldLease
+  readonly kube: KubeClient
+  readonly bridges: TestBridges
+  /** Of Services, at this moment. */
+  readonly addresses: () => readonly ServiceAddress[]
+  readonly stack: StackOptions
+}
+
+export function createTestCluster<Seeded extends string>({ held, kube, bridges, addresses, stack }: TestClusterParts): TestCluster<Seeded> {
   const { name, namespace: suiteNamespace, kubeconfigPath } = held.lease
   const { services = {} } = stack
-  const find = (service: string, port?: number | string) => findAddress(held.lease.addresses, suiteNamespace, service, port)
+  const find = (service: string, port?: number | string) => findAddress(addresses(), suiteNamespace, service, port)
 
   return {
     name,
@@ -170,7 +174,7 @@ export function createTestCluster<Seeded extends string>(
     ) {
       const deadline = { limit: 30_000, code: 'ERR_SEED_FAILED', what: `To connect to the database of "${workload}"` } as const
       await using client = await withDeadline(deadline, async (signal) => {
-        const options = { kube, namespace, addresses: held.lease.addresses, signal }
+        const options = { kube, namespace, addresses: addresses(), signal }
         return connectDatabase(await findDatabase(workloadOf(workload, services), options), signal)
       })
       return (await client.query<Row & Record<string, unknown>>(statement, [...values])).rows

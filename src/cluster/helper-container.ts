@@ -2,7 +2,7 @@ import type { Container, ContainerCreateOptions, Docker } from '../docker/docker
 import { randomId } from '../support/identity.ts'
 import type { Cluster } from './cluster.ts'
 
-interface HelperOptions extends Pick<ContainerCreateOptions, 'Tty' | 'ExposedPorts'> {
+interface HelperOptions extends Pick<ContainerCreateOptions, 'Tty' | 'ExposedPorts' | 'Hostname' | 'Domainname'> {
   /** A part of its name. */
   readonly role: string
   /** In sh. What it starts with; then it stays. */

@@ -1,7 +1,7 @@
 import { fillStandIns } from '../bridge/stand-in.ts'
 import type { ExposedServices } from '../cluster/network/exposed-services.ts'
-import { listServices } from '../cluster/network/gateway.ts'
 import { waitForServiceRules } from '../cluster/network/service-rules.ts'
+import { listServices } from '../cluster/network/service-targets.ts'
 import { readPauseImage } from '../cluster/pause-image.ts'
 import { describeObject, isWorkload } from '../kube/kinds.ts'
 import type { KubeObject, Service } from '../kube/types.ts'
@@ -49,7 +49,6 @@ export function createBringUp({ parts, plan, started, space, services, progress,
   const { docker } = parts
   const { namespace } = plan
   const { cluster, importOnce } = started
-  let exposing: Promise<void> = Promise.resolve()
 
   return async ({ images, manifests: all, seeds = [] }: StackPart, signal: AbortSignal): Promise<void> => {
     const manifests = all.filter(({ chart }) => !chart)
@@ -58,7 +57,7 @@ export function createBringUp({ parts, plan, started, space, services, progress,
       signal,
     )
     await importOnce(images, progress, signal)
-    if (manifests.length === 0 && !releases) return
+    if (manifests.length === 0 && !releases) return services.update(signal)
     await space.claim(all, signal)
     const filled = await fillStandIns(manifests, () => readPauseImage(docker, cluster, signal))
     onApply(filled.map(({ object }) => object))
@@ -89,7 +88,7 @@ export function createBringUp({ parts, plan, started, space, services, progress,
       },
     ])
     await waitForRules(expected, (service) => expectsEndpoints(service, expected), signal)
-    await expose(signal)
+    await services.update(signal)
   }
 
   async function releasesOf(prepared: readonly Manifest[], signal: AbortSignal): Promise<Releases | undefined> {
@@ -97,12 +96,6 @@ export function createBringUp({ parts, plan, started, space, services, progress,
     if (charts.length === 0) return undefined
     const filled = await fillStandIns(prepared, () => readPauseImage(docker, cluster, signal))
     return planReleases({ charts, manifests: filled, cluster, trackChild: parts.trackChild, progress })
-  }
-
-  /** One after the other, since seeds of several workloads run at the same time. */
-  function expose(signal: AbortSignal): Promise<void> {
-    exposing = exposing.catch(() => undefined).then(() => services.update(signal))
-    return exposing
   }
 
   async function waitForRules(expected: readonly KubeObject[], isMeant: (service: Service) => boolean, signal: AbortSignal): Promise<void> {
@@ -129,7 +122,7 @@ export function createBringUp({ parts, plan, started, space, services, progress,
     // Whether it ever will be is for the wait for all of them to say.
     if (object) await waitForReady(cluster.kube, [object], { signal, work: () => [{ after: [] }], namespaces: () => space.namespaces })
     await waitForRules(expected, (service) => object !== undefined && selects(service, object), signal)
-    await expose(signal)
+    await services.update(signal)
     await runSeed(planned, { kube: cluster.kube, namespace, addresses: services.addresses, applyJob, progress, signal })
   }
 

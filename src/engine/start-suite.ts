@@ -1,9 +1,10 @@
+import { join } from 'node:path'
+
 import { createBridges } from '../bridge/bridges.ts'
 import type { BridgeFunctions } from '../bridge/requests.ts'
 import { planStandIns } from '../bridge/stand-in.ts'
 import type { Cluster } from '../cluster/cluster.ts'
 import { exposeServices } from '../cluster/network/exposed-services.ts'
-import type { ServiceAddress } from '../cluster/network/gateway.ts'
 import { secretValues } from '../kube/secrets.ts'
 import type { KubeObject } from '../kube/types.ts'
 import { startDiagnosis } from '../report/diagnosis.ts'
@@ -18,6 +19,8 @@ import { addMounts } from '../stack/images/mounts.ts'
 import { loadManifests } from '../stack/manifests/manifests.ts'
 import type { ImageBuild } from '../stack/options.ts'
 import { waitForChecks } from '../stack/ready/ready-checks.ts'
+import { messageOf } from '../support/errors.ts'
+import { randomId } from '../support/identity.ts'
 import type { Progress } from '../support/progress.ts'
 import { together } from '../support/together.ts'
 import { createBringUp } from './bring-up.ts'
@@ -33,8 +36,8 @@ export interface RunningSuite extends AsyncDisposable {
   readonly namespace: string
   /** Whether other suites are in the cluster too. */
   readonly isShared: boolean
-  /** Of all Services that were there after the last apply. */
-  readonly addresses: readonly ServiceAddress[]
+  /** Where the addresses of its Services are at every moment. */
+  readonly addressesFile: string
   readonly bridges: BridgeFunctions
   /** Folder of the suite's bundle, once something has failed. */
   readonly bundle: string | undefined
@@ -78,8 +81,13 @@ export async function startSuite(
   const outputs = async () => (await recorded?.outputs()) ?? []
   const namespaces = () => space.namespaces
   const diagnosis = cleanup.use(await startDiagnosis({ docker, cluster, recorder, namespaces, manifests: written, outputs }, signal))
-  const services = exposeServices(docker, cluster, (service) => space.isOwn(service))
-  cleanup.defer(() => (reservation.isKept ? reservation.leave(services) : services[Symbol.asyncDispose]()))
+  const onProblem = (error: unknown) => {
+    progress({ kind: 'note', step: 'services', text: messageOf(error) })
+    recorded?.tell(error)
+  }
+  const file = join(parts.folder, `addresses-${randomId(4)}.json`)
+  const services = exposeServices(docker, cluster, { isOwn: (service) => space.isOwn(service), file, onProblem })
+  cleanup.defer(async () => (reservation.isKept ? reservation.leave(await services.release()) : services[Symbol.asyncDispose]()))
   const addresses = () => services.addresses
 
   const bringUp = createBringUp({ parts, plan, started, space, services, progress, onApply: note })
@@ -88,7 +96,9 @@ export async function startSuite(
   await saveStores(resettable(request.options), { kube, namespace, signal })
 
   // The last one in: bridges end before what they lead to.
-  const bridges = cleanup.use(createBridges({ ...parts, cluster, namespace, addresses, prepareImage: prepareLocalImage, progress }))
+  const bridges = cleanup.use(
+    createBridges({ ...parts, cluster, namespace, addresses, addressesFile: file, prepareImage: prepareLocalImage, progress }),
+  )
   recorded = recordBridges(bridges, recorder)
   const owned = cleanup.move()
   recorder.record.ready = Date.now()
@@ -99,9 +109,7 @@ export async function startSuite(
     bridges: recorded.functions,
     bundle: recorder.folder,
     setup: formatTimes(recorder.record),
-    get addresses() {
-      return services.addresses
-    },
+    addressesFile: file,
     async apply(sources, abort) {
       const loaded = await loadManifests(sources, request.folder, keysOf(request, abort))
       const { bridged } = request

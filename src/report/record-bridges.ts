@@ -1,3 +1,4 @@
+import type { Bridges } from '../bridge/bridges.ts'
 import type { BridgeFunctions } from '../bridge/requests.ts'
 import { messageOf } from '../support/errors.ts'
 import type { BundleFile } from './model.ts'
@@ -6,11 +7,12 @@ import type { SuiteRecorder } from './recorder.ts'
 /** The bridges of a cluster, noted down while they are set. */
 export interface RecordedBridges {
   readonly functions: BridgeFunctions
+  tell(error: unknown): void
   /** What the processes on the host have printed. */
   outputs(): Promise<readonly BundleFile[]>
 }
 
-export function recordBridges(bridges: BridgeFunctions, recorder: SuiteRecorder): RecordedBridges {
+export function recordBridges(bridges: Bridges, recorder: SuiteRecorder): RecordedBridges {
   const open = new Map<string, { readonly workload: string; readonly side: string }>()
   const end = (id: string) => {
     recorder.bridgeEnded(id)
@@ -45,6 +47,7 @@ export function recordBridges(bridges: BridgeFunctions, recorder: SuiteRecorder)
         end(id)
       },
     },
+    tell: (error) => bridges.tell(error),
     outputs: () =>
       Promise.all(
         [...open]

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 
 import { Client } from 'pg'
 
-import type { ServiceAddress } from '../cluster/network/gateway.ts'
+import type { ServiceAddress } from '../cluster/network/service-address.ts'
 import type { KubeClient } from '../kube/client.ts'
 import { selectorFits } from '../kube/labels.ts'
 import type { KubeList, Pod, Service } from '../kube/types.ts'

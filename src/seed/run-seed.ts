@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises'
 
-import type { ServiceAddress } from '../cluster/network/gateway.ts'
+import type { ServiceAddress } from '../cluster/network/service-address.ts'
 import { containerOf } from '../kube/choose-container.ts'
 import type { KubeClient } from '../kube/client.ts'
 import { execInPod } from '../kube/exec.ts'

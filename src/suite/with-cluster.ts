@@ -15,6 +15,7 @@ import {
 
 import type { Bridge } from '../bridge/options.ts'
 import { installClusterNames, namesOf } from '../bridge/side/host-names.ts'
+import { readAddresses } from '../bridge/side/read-addresses.ts'
 import { leaseCluster } from '../broker/client.ts'
 import type { BrokerAddress, Lease } from '../broker/lease.ts'
 import { type SuiteBridges, checkSuiteBridges, describeBridged, sourcesOf } from '../client/bridge-option.ts'
@@ -113,17 +114,18 @@ export function withCluster(
         options: { ...clusterOptions, seed: declaredSeeds(clusterOptions.seed) },
         sources: sourcesOf({ bridge }),
       }
-      const bypass = ({ addresses, namespace }: Lease) => direct.update(namesOf(addresses, namespace))
+      const bypass = ({ addressesFile, namespace }: Lease) => direct.update(namesOf(readAddresses(addressesFile)(), namespace))
       const held = await leaseCluster(brokerAddress(), request, bypass).catch((error: unknown) => {
         throw locate(error, callSite)
       })
+      const addresses = readAddresses(held.lease.addressesFile)
       // The names go last, and before what they lead to go the connections to it.
-      const names = owned.use(installClusterNames(() => held.lease.addresses, held.lease.namespace))
+      const names = owned.use(installClusterNames(addresses, held.lease.namespace))
       owned.use(held)
       owned.defer(() => names.endConnections())
       const kube = createKubeClient(await readFile(held.lease.kubeconfigPath, 'utf8'))
       const testBridges = owned.use(createTestBridges(held, folder))
-      const cluster = createTestCluster(held, kube, testBridges, clusterOptions)
+      const cluster = createTestCluster({ held, kube, bridges: testBridges, addresses, stack: clusterOptions })
       const bridges: Record<string, Bridge> = {}
       for (const [workload, { standIn: _, ...side }] of Object.entries(bridge)) bridges[workload] = await testBridges.bridge(workload, side)
       await runSeedFunctions(clusterOptions, cluster, kube)

@@ -21,6 +21,8 @@ export interface BridgeTarget extends PodChoice, Disposable {
   readonly namespace: string
   readonly container: PodSpec['containers'][number]
   readonly ports: readonly ContainerPort[]
+  /** Of the workload's pods. */
+  readonly spec: PodSpec
   /** With those on their way out, to which requests may still come. */
   allPods(): readonly Pod[]
   /** Calls back whenever the pods of the namespace change, until it is disposed. */
@@ -71,6 +73,7 @@ export async function findTarget({ kube, namespace, workload, container: wanted,
     workload,
     namespace,
     container,
+    spec,
     ports: listPorts(
       container,
       spec.containers,

@@ -1,3 +1,4 @@
+import { posix } from 'node:path'
 import { Readable } from 'node:stream'
 import { buffer } from 'node:stream/consumers'
 
@@ -5,15 +6,17 @@ import type { Docker } from '../../docker/docker.ts'
 import { type ExecOptions, execForStream } from '../../docker/exec.ts'
 import type { Pod } from '../../kube/types.ts'
 import { ClusterTestError, messageOf } from '../../support/errors.ts'
+import { formatList } from '../../support/format.ts'
 import { type ShellScript, shellScript } from '../../support/shell-script.ts'
+import type { BridgeParts } from '../parts.ts'
 import type { BridgeTarget } from '../rules/target.ts'
+import { parseEnviron } from './env.ts'
 
 const folder = import.meta.dirname
-type OfContainer = 'container' | 'code_if_ended'
+/** The values of every script that looks at one. */
+export type OfContainer = 'container' | 'code_if_ended'
 const readEnvironment = shellScript<OfContainer>(folder, 'read-env.sh')
-const measure = shellScript<OfContainer | 'paths'>(folder, 'measure-mounts.sh')
-const readMounts = shellScript<OfContainer | 'paths' | 'projected'>(folder, 'read-files.sh')
-const readVersions = shellScript<OfContainer | 'paths'>(folder, 'read-version.sh')
+const readResolver = shellScript<OfContainer>(folder, 'read-resolv-conf.sh')
 
 /** A running container of a pod, as its node sees it. */
 export interface RunningContainer {
@@ -28,8 +31,11 @@ export interface RunningContainer {
 
 export interface ContainerMount {
   readonly path: string
-  /** Kept up to date by kubelet: ConfigMap, Secret, token, downward API. They hold links that are swapped, see volumes/util/atomic_writer.go of Kubernetes. */
-  readonly isProjected: boolean
+  /**
+   * `projected`: kept up to date by kubelet, as folders of links that are swapped (ConfigMap, Secret, token, downward API; see
+   * volumes/util/atomic_writer.go of Kubernetes). `fixed`: a part of one (subPath), which stays as it was when the pod began.
+   */
+  readonly kind: 'projected' | 'fixed' | 'other'
 }
 
 /** The container that is replaced, in a pod where it runs. undefined when it runs in none. */
@@ -39,10 +45,14 @@ export function findRunning(target: BridgeTarget): RunningContainer | undefined 
     if (!status?.state?.running || !status.containerID) continue
     const spec = pod.spec!.containers.find(({ name }) => name === target.container.name)!
     const volumes = pod.spec!.volumes ?? []
-    const mounts = (spec.volumeMounts ?? []).map(({ mountPath, name }) => {
+    const mounts = (spec.volumeMounts ?? []).map(({ mountPath, name, subPath, subPathExpr }): ContainerMount => {
       const volume = volumes.find((each) => each.name === name)
-      return { path: mountPath, isProjected: Boolean(volume?.configMap ?? volume?.secret ?? volume?.projected ?? volume?.downwardAPI) }
+      const isProjected = volume?.configMap ?? volume?.secret ?? volume?.projected ?? volume?.downwardAPI
+      // Without a slash at its end, which Kubernetes allows.
+      return { path: posix.resolve(mountPath), kind: isProjected ? (subPath || subPathExpr ? 'fixed' : 'projected') : 'other' }
     })
+    // Those below others last.
+    mounts.sort((a, b) => a.path.length - b.path.length)
     const latest = () => findRunning(target)
     return { pod, node: pod.spec!.nodeName!, id: status.containerID.replace(/^\w+:\/\//, ''), mounts, latest }
   }
@@ -53,53 +63,29 @@ export function findRunning(target: BridgeTarget): RunningContainer | undefined 
  * The environment of the container's first process, byte for byte: read from the node, so that nothing has to run in the
  * container.
  */
-export async function readEnv(docker: Docker, container: RunningContainer): Promise<Readonly<Record<string, string>>> {
-  const entries = (await runOnNode(docker, container, readEnvironment({ container: container.id, code_if_ended: 3 })))
-    .split('\0')
-    .filter((entry) => entry.includes('='))
-  return Object.fromEntries(entries.map((entry) => [entry.slice(0, entry.indexOf('=')), entry.slice(entry.indexOf('=') + 1)]))
-}
-
-/**
- * What is mounted into the container at these places, as a tar archive with the container's own paths. Links of projected volumes
- * are followed.
- * @param mounts projected ones, or others
- */
-export function streamFiles(docker: Docker, container: RunningContainer, mounts: readonly ContainerMount[], signal: AbortSignal): Readable {
-  const projected = mounts.every(({ isProjected }) => isProjected) ? 'yes' : 'no'
-  const script = readMounts({ container: container.id, code_if_ended: 3, paths: pathsOf(mounts), projected })
-  return streamFromNode(docker, container, script, { timeout: streamTimeout, signal })
-}
-
-/** Bytes of the files in each of these places. */
-export async function measureMounts(
-  docker: Docker,
+export async function readEnv(
+  { docker, onProblem }: Pick<BridgeParts, 'docker' | 'onProblem'>,
   container: RunningContainer,
-  mounts: readonly ContainerMount[],
-): Promise<readonly number[]> {
-  const script = measure({ container: container.id, code_if_ended: 3, paths: pathsOf(mounts) })
-  return (await runOnNode(docker, container, script)).trim().split('\n').map(Number)
+): Promise<Readonly<Record<string, string>>> {
+  const bytes = await runOnNode(docker, container, readEnvironment({ container: container.id, code_if_ended: 3 }))
+  const { env, broken } = parseEnviron(bytes)
+  if (broken.length > 0) onProblem(noText(container, broken))
+  return env
 }
 
-/** Changes with every update that kubelet makes to the projected volumes. undefined when the container has ended. */
-export async function readVersion(docker: Docker, container: RunningContainer): Promise<string | undefined> {
-  const paths = pathsOf(container.mounts.filter(({ isProjected }) => isProjected))
-  return (await runOnNode(docker, container, readVersions({ container: container.id, code_if_ended: 0, paths }))) || undefined
+/** How it finds others by name. undefined when it has ended. */
+export async function readResolvConf(docker: Docker, container: RunningContainer): Promise<string | undefined> {
+  return (await runOnNode(docker, container, readResolver({ container: container.id, code_if_ended: 0 }))).toString() || undefined
 }
 
-function pathsOf(mounts: readonly ContainerMount[]): string {
-  return mounts.map(({ path }) => path).join('\n')
-}
-
-/** Milliseconds for a look at a container, and for the files of large volumes. */
+/** Milliseconds for a look at a container. */
 const timeout = 60_000
-const streamTimeout = 1_800_000
 
-async function runOnNode(docker: Docker, container: RunningContainer, script: ShellScript): Promise<string> {
-  return (await buffer(streamFromNode(docker, container, script, { timeout }))).toString()
+export async function runOnNode(docker: Docker, container: RunningContainer, script: ShellScript): Promise<Buffer> {
+  return buffer(streamFromNode(docker, container, script, { timeout }))
 }
 
-function streamFromNode(docker: Docker, { node, pod }: RunningContainer, script: ShellScript, options: ExecOptions): Readable {
+export function streamFromNode(docker: Docker, { node, pod }: RunningContainer, script: ShellScript, options: ExecOptions): Readable {
   const explain = (error: unknown) => {
     options.signal?.throwIfAborted()
     return new ClusterTestError(
@@ -116,4 +102,12 @@ function streamFromNode(docker: Docker, { node, pod }: RunningContainer, script:
     }
   }
   return Readable.from(run())
+}
+
+function noText({ pod }: RunningContainer, names: readonly string[]): ClusterTestError {
+  return new ClusterTestError(
+    'ERR_BRIDGE_LOCAL_FAILED',
+    `Of the environment of pod "${pod.metadata!.name}" ${formatList(names)} is left out: the value is no UTF-8, and Docker takes text alone.`,
+    { hint: 'Set it yourself, or leave it out, with env: { set: … }.' },
+  )
 }

@@ -4,7 +4,8 @@ import type { Docker } from '../../docker/docker.ts'
 import { formatBytes } from '../../support/format.ts'
 import type { BridgeParts } from '../parts.ts'
 import type { FilesOption } from '../requests.ts'
-import { type ContainerMount, type RunningContainer, measureMounts, streamFiles } from './container-facts.ts'
+import type { ContainerMount, RunningContainer } from './container-facts.ts'
+import { followed, measureMounts, streamFiles } from './container-files.ts'
 
 /** Takes a tar archive with a container's own paths. */
 export type PutArchive = (archive: Readable) => Promise<unknown>
@@ -22,22 +23,6 @@ export async function copyFiles(
 ): Promise<void> {
   if (!source || !files) return
   await copyMounts(parts.docker, source, files === 'all' ? source.mounts : await leaveLargeOut(parts, source), put, signal)
-}
-
-/** Copies the ConfigMaps, Secrets and tokens alone, which kubelet changes. */
-export async function copyProjected(
-  { docker }: BridgeParts,
-  source: RunningContainer,
-  put: PutArchive,
-  signal: AbortSignal,
-): Promise<void> {
-  await copyMounts(
-    docker,
-    source,
-    source.mounts.filter(({ isProjected }) => isProjected),
-    put,
-    signal,
-  )
 }
 
 /** Into a container, whether it runs or not, and whatever is in it. */
@@ -62,14 +47,13 @@ async function copyMounts(
   put: PutArchive,
   signal: AbortSignal,
 ): Promise<void> {
-  for (const isProjected of [true, false]) {
-    const alike = mounts.filter((each) => each.isProjected === isProjected)
+  // In this order: what is mounted below another volume is in the archive of that one too.
+  for (const alike of [mounts.filter(({ kind }) => kind === 'other'), followed(mounts)])
     if (alike.length > 0) await put(streamFiles(docker, source, alike, signal))
-  }
 }
 
 async function leaveLargeOut(parts: BridgeParts, source: RunningContainer): Promise<readonly ContainerMount[]> {
-  const volumes = source.mounts.filter(({ isProjected }) => !isProjected)
+  const volumes = source.mounts.filter(({ kind }) => kind === 'other')
   if (volumes.length === 0) return source.mounts
   const sizes = await measureMounts(parts.docker, source, volumes)
   const isLarge = (mount: ContainerMount) => (sizes[volumes.indexOf(mount)] ?? 0) > volumeLimit

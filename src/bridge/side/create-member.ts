@@ -3,8 +3,9 @@ import type { BridgeParts } from '../parts.ts'
 import type { MemberRequest, OpenMember } from '../requests.ts'
 import { takePodAddress } from '../rules/pod-address.ts'
 import { type BridgeTarget, findTarget } from '../rules/target.ts'
-import { type RunningContainer, findRunning } from './container-facts.ts'
+import { type RunningContainer, findRunning, readResolvConf } from './container-facts.ts'
 import { startMember } from './member.ts'
+import { type PodNames, podNames } from './pod-names.ts'
 
 /** Where the environment and the files come from: nothing runs yet when the workload is scaled to none. */
 export async function findSource(
@@ -26,12 +27,15 @@ export async function createMember(
   {
     cleanup,
     namespace,
+    target,
     source,
     env,
     signal,
   }: {
     cleanup: AsyncDisposableStack
     namespace: string
+    /** What it replaces, if it does: it is called as a pod of that is. */
+    target?: BridgeTarget
     source: RunningContainer | undefined
     env: Promise<OpenMember['env']>
     signal: AbortSignal
@@ -41,7 +45,10 @@ export async function createMember(
   const { publish } = request
   const [image, member, selected] = await together(signal, [
     (abort) => parts.prepareImage(request.image, abort),
-    async (abort) => cleanup.use(await startMember({ docker, cluster, network, namespace, publish, signal: abort })),
+    async (abort) => {
+      const names = await namesOf(parts, namespace, target)
+      return cleanup.use(await startMember({ docker, cluster, network, names, publish, signal: abort }))
+    },
     () => env,
   ])
   const podAddress = Object.values(selected).find((value) => value === source?.pod.status?.podIP)
@@ -56,4 +63,11 @@ export async function createMember(
     env: selected,
     labels: cluster.labels,
   }
+}
+
+async function namesOf({ docker, network: { dns } }: BridgeParts, namespace: string, target: BridgeTarget | undefined): Promise<PodNames> {
+  const running = target && findRunning(target)
+  if (!running) return podNames({ spec: target?.spec, namespace, dns })
+  const { spec, metadata } = running.pod
+  return podNames({ spec, podName: metadata!.name, resolvConf: await readResolvConf(docker, running), namespace, dns })
 }

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 
-import { selectEnv } from './env.ts'
+import { parseEnviron, selectEnv } from './env.ts'
 import { namesForProcess, rewriteNames } from './host-env.ts'
 import { findService } from './host-names.ts'
 import { parseListeners } from './member.ts'
@@ -49,9 +49,10 @@ test('rewrites a host together with its port', () => {
 })
 
 test('Node.js keeps the names and gets a module that knows them', () => {
-  const result = namesForProcess(['/usr/bin/node', 'server.ts'], { URL: 'http://api' }, addresses, 'default')
+  const names = { addresses: () => addresses, addressesFile: '/run/addresses.json' }
+  const result = namesForProcess(['/usr/bin/node', 'server.ts'], { URL: 'http://api' }, names, 'default')
   expect(result).toMatchObject({ URL: 'http://api', NODE_OPTIONS: expect.stringMatching(/--import=file:.*host-names-preload/) })
-  expect(JSON.parse(result['VITEST_KUBERNETES_NAMES']!)).toEqual({ addresses, namespace: 'default' })
+  expect(JSON.parse(result['VITEST_KUBERNETES_NAMES']!)).toEqual({ file: '/run/addresses.json', namespace: 'default' })
 })
 
 test.for([
@@ -86,4 +87,13 @@ udp
     { protocol: 'tcp', port: 9092, isLoopback: false, isIPv6: false },
     { protocol: 'udp', port: 5353, isLoopback: false, isIPv6: false },
   ])
+})
+
+test('an environment is read byte for byte, and what is no text is named', () => {
+  const text = ['PLAIN=a', 'EMPTY=', 'LINES=one\ntwo\n', 'SIGNS=a$b"c\'d = x', 'WORD=grün 🚀', 'no entry', ''].join('\0')
+  const bytes = Buffer.concat([Buffer.from(text), Buffer.from('BYTES='), Buffer.from([0xff, 0xfe, 0])])
+  expect(parseEnviron(bytes)).toEqual({
+    env: { PLAIN: 'a', EMPTY: '', LINES: 'one\ntwo\n', SIGNS: 'a$b"c\'d = x', WORD: 'grün 🚀' },
+    broken: ['BYTES'],
+  })
 })

@@ -1,3 +1,5 @@
+import { isUtf8 } from 'node:buffer'
+
 /** Which variables of the replaced container the local side gets. */
 export interface EnvOptions {
   /** Workload to take the variables from; false for none. @default the bridged one */
@@ -25,4 +27,25 @@ export function selectEnv(
 
 function matchesAny(name: string, patterns: readonly string[]): boolean {
   return patterns.some((pattern) => (pattern.endsWith('*') ? name.startsWith(pattern.slice(0, -1)) : name === pattern))
+}
+
+interface Environ {
+  readonly env: Readonly<Record<string, string>>
+  /** Names of variables whose value is no text: nothing can be started with them but by the system call itself. */
+  readonly broken: readonly string[]
+}
+
+/** proc_pid_environ(5) */
+export function parseEnviron(bytes: Buffer): Environ {
+  const env: Record<string, string> = {}
+  const broken: string[] = []
+  for (const entry of bytes.toString('latin1').split('\0')) {
+    const end = entry.indexOf('=')
+    if (end < 0) continue
+    const whole = Buffer.from(entry, 'latin1')
+    const name = whole.subarray(0, end).toString()
+    if (isUtf8(whole)) env[name] = whole.subarray(end + 1).toString()
+    else broken.push(name)
+  }
+  return { env, broken }
 }

@@ -1,11 +1,13 @@
 import { basename } from 'node:path'
 
-import type { ServiceAddress } from '../../cluster/network/gateway.ts'
+import type { ServiceAddress } from '../../cluster/network/service-address.ts'
 import { noProxyEnv } from '../../support/bypass-proxy.ts'
 import { bracketed } from '../../support/ip-range.ts'
+import type { BridgeParts } from '../parts.ts'
 import { findService, namesOf } from './host-names.ts'
 
 type Env = Readonly<Record<string, string>>
+type Names = Pick<BridgeParts, 'addresses' | 'addressesFile'>
 
 /** Programs that are Node.js, or start it with the environment that they were given. */
 const nodePrograms = ['node', 'npm', 'npx', 'pnpm', 'yarn', 'tsx', 'nodemon']
@@ -14,16 +16,16 @@ const nodePrograms = ['node', 'npm', 'npx', 'pnpm', 'yarn', 'tsx', 'nodemon']
  * The environment of a process on the host, in which the cluster's names lead somewhere: Node.js gets a module that knows
  * them, all others get values that name a Service rewritten to its address on this machine.
  */
-export function namesForProcess(command: readonly string[], env: Env, addresses: readonly ServiceAddress[], namespace: string): Env {
-  const direct = noProxyEnv({ ...process.env, ...env }, namesOf(addresses, namespace))
+export function namesForProcess(command: readonly string[], env: Env, { addresses, addressesFile: file }: Names, namespace: string): Env {
+  const direct = noProxyEnv({ ...process.env, ...env }, namesOf(addresses(), namespace))
   const program = basename(command[0] ?? '').replace(/\.(?:exe|cmd)$/, '')
-  if (!nodePrograms.includes(program)) return { ...rewriteNames(env, addresses, namespace), ...direct }
+  if (!nodePrograms.includes(program)) return { ...rewriteNames(env, addresses(), namespace), ...direct }
   const preload = new URL(`./host-names-preload${import.meta.url.endsWith('.ts') ? '.ts' : '.js'}`, import.meta.url)
   return {
     ...env,
     ...direct,
     NODE_OPTIONS: [env['NODE_OPTIONS'] ?? process.env['NODE_OPTIONS'], `--import=${preload.href}`].filter(Boolean).join(' '),
-    VITEST_KUBERNETES_NAMES: JSON.stringify({ addresses, namespace }),
+    VITEST_KUBERNETES_NAMES: JSON.stringify({ file, namespace }),
   }
 }
 

@@ -6,7 +6,7 @@ import { ClusterTestError, messageOf } from '../../support/errors.ts'
 import { extractArchive } from '../../support/extract-archive.ts'
 import type { BridgeParts } from '../parts.ts'
 import type { FilesOption } from '../requests.ts'
-import type { RunningContainer } from './container-facts.ts'
+import type { ContainerMount, RunningContainer } from './container-facts.ts'
 import { copyFiles } from './copy-files.ts'
 import { keepFilesCurrent } from './refresh-files.ts'
 
@@ -31,13 +31,22 @@ export async function startHostFiles(parts: BridgeParts, { id, source, files, si
   await mkdir(root, { mode: 0o700 })
   cleanup.defer(() => rm(root, { recursive: true, force: true }))
   await copyFiles(parts, source, files, put, signal)
-  if (source) cleanup.use(keepFilesCurrent(parts, source, put))
+  if (source) cleanup.use(keepFilesCurrent(parts, source, replace))
   const owned = cleanup.move()
   return { root, [Symbol.asyncDispose]: () => owned.disposeAsync() }
 
-  async function put(archive: Readable): Promise<void> {
+  async function replace(archive: Readable, mounts: readonly ContainerMount[]): Promise<boolean> {
+    const volumes = mounts.filter(({ kind }) => kind === 'projected')
+    await put(
+      archive,
+      volumes.map(({ path }) => path),
+    )
+    return true
+  }
+
+  async function put(archive: Readable, volumes?: readonly string[]): Promise<void> {
     try {
-      await extractArchive(archive, root)
+      await extractArchive(archive, root, volumes)
     } catch (error) {
       throw new ClusterTestError(
         'ERR_BRIDGE_LOCAL_FAILED',

@@ -1,8 +1,12 @@
 // Loaded with `node --import` into processes on the host that stand in for a workload.
-import { type NamedAddress, installClusterNames } from './host-names.ts'
+import { installClusterNames } from './host-names.ts'
+import { readAddresses } from './read-addresses.ts'
 
-const { addresses, namespace } = JSON.parse(process.env['VITEST_KUBERNETES_NAMES'] ?? '{"addresses":[],"namespace":"default"}') as {
-  addresses: readonly NamedAddress[]
+const { file, namespace } = JSON.parse(process.env['VITEST_KUBERNETES_NAMES'] ?? '{"file":"","namespace":"default"}') as {
+  file: string
   namespace: string
 }
-installClusterNames(() => addresses, namespace)
+const addresses = readAddresses(file)
+// Now, since the program may give up the right to.
+addresses()
+installClusterNames(addresses, namespace)

@@ -91,7 +91,7 @@ interface Program extends AsyncDisposable {
 function startProgram(parts: BridgeParts, { command, cwd, env, namespace }: HostProcessOptions): Program {
   const child = spawn(command[0]!, command.slice(1), {
     cwd,
-    env: { ...process.env, ...namesForProcess(command, env, parts.addresses(), namespace) },
+    env: { ...process.env, ...namesForProcess(command, env, parts, namespace) },
     stdio: ['ignore', 'pipe', 'pipe'],
     // A group of its own: npm and watchers start further processes.
     detached: true,

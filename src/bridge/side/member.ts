@@ -8,9 +8,10 @@ import { ClusterTestError } from '../../support/errors.ts'
 import { poll } from '../../support/poll.ts'
 import { type ShellScript, shellScript } from '../../support/shell-script.ts'
 import type { ClusterNetwork } from '../rules/cluster-network.ts'
+import type { PodNames } from './pod-names.ts'
 
 const folder = import.meta.dirname
-const holdNamespace = shellScript<'routes' | 'search' | 'dns'>(folder, 'hold-namespace.sh')
+const holdNamespace = shellScript<'routes' | 'resolv_conf'>(folder, 'hold-namespace.sh')
 const readListeners = shellScript(folder, 'read-listeners.sh')
 const restoreRules = shellScript<'rules'>(folder, 'restore-in-holder.sh')
 
@@ -18,8 +19,7 @@ export interface MemberOptions {
   readonly docker: Docker
   readonly cluster: Cluster
   readonly network: ClusterNetwork
-  /** For the DNS search list. */
-  readonly namespace: string
+  readonly names: PodNames
   /** TCP ports to publish on loopback of the host. */
   readonly publish: readonly number[]
   readonly signal: AbortSignal
@@ -40,15 +40,19 @@ export interface Member extends AsyncDisposable {
   readonly published: Readonly<Record<number, number>>
 }
 
-export async function startMember({ docker, cluster, network, namespace, publish, signal }: MemberOptions): Promise<Member> {
+export async function startMember({ docker, cluster, network, names, publish, signal }: MemberOptions): Promise<Member> {
   signal.throwIfAborted()
   const container = await createHelper(docker, cluster, {
     role: 'member',
-    script: [holderScript(network, namespace).text],
+    script: [holderScript(network, names).text],
+    // Containers that join share these, and the files that have them.
+    ...(names.hostname && { Hostname: names.hostname }),
+    ...(names.domainname && { Domainname: names.domainname }),
     ExposedPorts: Object.fromEntries(publish.map((port) => [`${port}/tcp`, {}])),
     HostConfig: {
       NetworkMode: cluster.network,
       CapAdd: ['NET_ADMIN'],
+      ExtraHosts: [...names.extraHosts],
       Sysctls: {
         // So that what listens on loopback only can be reached, see reachLoopback.
         'net.ipv4.conf.all.route_localnet': '1',
@@ -64,7 +68,7 @@ export async function startMember({ docker, cluster, network, namespace, publish
   // The resolver's file has to be there before anything that joins reads it.
   const isReady = async () => {
     const file = await execInContainer(docker, container.id, ['cat', '/etc/resolv.conf'], { timeout: 30_000, signal })
-    return file.includes(network.dns) || undefined
+    return file === names.resolvConf || undefined
   }
   await poll(isReady, { interval: 10, signal })
   const { NetworkSettings } = await container.inspect()
@@ -78,12 +82,8 @@ export async function startMember({ docker, cluster, network, namespace, publish
   }
 }
 
-function holderScript({ routes, dns }: ClusterNetwork, namespace: string): ShellScript {
-  return holdNamespace({
-    routes: routes.map(({ cidr, via }) => `${cidr},${via}`).join(' '),
-    search: `${namespace}.svc.cluster.local svc.cluster.local cluster.local`,
-    dns,
-  })
+function holderScript({ routes }: ClusterNetwork, { resolvConf }: PodNames): ShellScript {
+  return holdNamespace({ routes: routes.map(({ cidr, via }) => `${cidr},${via}`).join(' '), resolv_conf: resolvConf })
 }
 
 interface LocalPort {

@@ -9,11 +9,11 @@ type Env = Readonly<Record<string, string>>
 
 /** The environment of the replaced container, as the options select it. */
 export async function readSelectedEnv(
-  { docker }: BridgeParts,
+  parts: BridgeParts,
   { env }: { readonly env: EnvOptions },
   source: RunningContainer | undefined,
 ): Promise<Env> {
-  return selectEnv(source ? await readEnv(docker, source) : {}, env)
+  return selectEnv(source ? await readEnv(parts, source) : {}, env)
 }
 
 /** The environment of any container. */
@@ -24,7 +24,7 @@ export async function readEnvOf(
 ): Promise<Env> {
   using target = await findTarget({ kube: parts.cluster.kube, namespace, workload, container: containerName, signal })
   const source = findRunning(target)
-  if (source) return selectEnv(await readEnv(parts.docker, source), env)
+  if (source) return selectEnv(await readEnv(parts, source), env)
   throw new ClusterTestError('ERR_BRIDGE_NO_PODS', `No pod of "${workload}" runs, so there is no environment to read.`, {
     hint: 'It may be scaled to none, or its container may be waiting or restarting.',
   })

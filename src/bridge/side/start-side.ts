@@ -12,7 +12,10 @@ import { startHostFiles } from './host-files.ts'
 import { checkHostPath, startHostProcess } from './host-process.ts'
 import { joinContainer } from './join-container.ts'
 import { reachLoopback, waitForListeners } from './member.ts'
+import type { LocalContainers } from './note-ends.ts'
+import { noteOwnNames } from './note-own-names.ts'
 import { keepFilesCurrent } from './refresh-files.ts'
+import { replaceInContainer } from './replace-in-container.ts'
 
 /** What answers in place of the pods, as far as the owner of the cluster has to do with it. */
 export interface Side {
@@ -24,6 +27,8 @@ export interface Side {
   bringFiles(container: string, signal: AbortSignal): Promise<void>
   /** Resolves when it listens, to where each port leads. What belongs to the bridge from then on goes into `owned`. */
   listen(started: StartedSide, owned: AsyncDisposableStack, signal: AbortSignal): Promise<readonly Forward[]>
+  /** Those whose end is a problem while they are bridged. */
+  containers(started: StartedSide): LocalContainers | undefined
   /** What a process on the host has printed. */
   output(): string
 }
@@ -50,6 +55,7 @@ export async function startSide(parts: BridgeParts, options: SideOptions): Promi
   const { side } = request
   // A junction is in this process too.
   if (side.kind === 'server' || side.kind === 'command' || request.match || request.mirror) await checkHostPath(parts, signal)
+  if (side.kind !== 'member') noteOwnNames(parts, options.target)
   switch (side.kind) {
     case 'member':
       return startContainerSide(parts, side, options)
@@ -63,7 +69,7 @@ export async function startSide(parts: BridgeParts, options: SideOptions): Promi
 }
 
 /** Nothing to copy into, and nothing that prints. */
-const noContainer = { bringFiles: async () => {}, output: () => '' }
+const noContainer = { bringFiles: async () => {}, containers: () => undefined, output: () => '' }
 
 async function startContainerSide(parts: BridgeParts, side: Kind<'member'>, options: SideOptions): Promise<Side> {
   const { docker } = parts
@@ -80,9 +86,10 @@ async function startContainerSide(parts: BridgeParts, side: Kind<'member'>, opti
       await reachLoopback(docker, holder, onLoopback)
       const tcp = ports.filter(({ protocol }) => protocol === 'tcp').map(({ local }) => local)
       if (podAddress) await reachPodAddress(docker, holder, podAddress, tcp)
-      if (source && side.files) owned.use(keepFilesCurrent(parts, source, putInto(docker, container)))
+      if (source && side.files) owned.use(keepFilesCurrent(parts, source, replaceInContainer(docker, parts.cluster, container)))
       return forwardTo(parts, member, ports)
     },
+    containers: ({ container }) => (container === undefined ? undefined : { container, holder }),
     output: () => '',
   }
 }
@@ -102,7 +109,7 @@ async function joinRunningSide(
   { request, ports, cleanup, signal }: SideOptions,
 ): Promise<Side> {
   const joined = cleanup.use(await joinContainer(parts, side.id, ports, request.timeout, signal))
-  return { ...noContainer, listen: async () => forwardTo(parts, joined, ports) }
+  return { ...noContainer, containers: () => ({ container: side.id }), listen: async () => forwardTo(parts, joined, ports) }
 }
 
 async function startServerSide(parts: BridgeParts, side: Kind<'server'>, options: SideOptions): Promise<Side> {

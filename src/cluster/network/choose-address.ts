@@ -1,4 +1,4 @@
-import type { ServiceAddress } from './gateway.ts'
+import type { ServiceAddress } from './service-address.ts'
 
 /** The one of a Service's addresses that is meant: by its port's number or name, or else the only one, or the one named `http`. */
 export function chooseAddress(own: readonly ServiceAddress[], port: number | string | undefined): ServiceAddress | undefined {

@@ -1,36 +1,93 @@
+import { rm } from 'node:fs/promises'
+
 import type { Docker } from '../../docker/docker.ts'
 import type { Service } from '../../kube/types.ts'
 import type { Cluster } from '../cluster.ts'
-import { type ServiceAddress, type ServiceTarget, listTargets, startGateway } from './gateway.ts'
+import { followTargets } from './follow-targets.ts'
+import { type Gateway, startGateway } from './gateway.ts'
+import { type ServiceAddress, writeAddresses } from './service-address.ts'
+import { type ServiceTarget, listTargets } from './service-targets.ts'
 
-/** The Services that the host can reach, growing as Services come. */
-export interface ExposedServices extends AsyncDisposable {
-  /** As of the last update. */
-  readonly addresses: readonly ServiceAddress[]
-  /** Gives a host address to every port that is new or leads elsewhere than before, and forgets those that are gone. */
-  update(signal: AbortSignal): Promise<void>
+export interface ExposeOptions {
+  /** Which Services of the cluster they are. */
+  readonly isOwn: (service: Service) => boolean
+  /** Where other processes find the addresses. */
+  readonly file: string
+  readonly onProblem: (error: unknown) => void
 }
 
-/** @param isOwn which Services of the cluster they are */
-export function exposeServices(docker: Docker, cluster: Cluster, isOwn: (service: Service) => boolean = () => true): ExposedServices {
+/** The Services that the host can reach, as they come, change and go, whoever makes them. */
+export interface ExposedServices extends AsyncDisposable {
+  readonly addresses: readonly ServiceAddress[]
+  readonly file: string
+  /** Gives a host address to every port that is there now, and forgets those that are gone. From the first time on, changes are followed. */
+  update(signal: AbortSignal): Promise<void>
+  /** Follows no more changes, and leaves the addresses as they are to whoever disposes what this resolves to. */
+  release(): Promise<AsyncDisposable>
+}
+
+export function exposeServices(docker: Docker, cluster: Cluster, { isOwn, file, onProblem }: ExposeOptions): ExposedServices {
   const gateways = new AsyncDisposableStack()
-  let exposed = new Map<string, ServiceAddress>()
+  const following = new AsyncDisposableStack()
+  const open: { readonly gateway: Gateway; readonly keys: readonly string[] }[] = []
+  /** A port of this machine stays that of its Service, also while that is away. */
+  const places = new Map<string, Pick<ServiceAddress, 'host' | 'hostPort'>>()
+  let addresses: readonly ServiceAddress[] = []
+  let turn: Promise<unknown> = Promise.resolve()
+
+  const bring = async (signal: AbortSignal): Promise<readonly ServiceTarget[]> => {
+    signal.throwIfAborted()
+    const targets = await listTargets(cluster, isOwn, signal)
+    const missing = targets.filter((target) => !places.has(keyOf(target)))
+    if (missing.length > 0) await add(missing, signal)
+    const leads = new Map(targets.map((target) => [keyOf(target), target.lead]))
+    await Promise.all(open.map(({ gateway, keys }) => gateway.lead(keys.map((key) => leads.get(key)))))
+    addresses = targets.map(({ namespace, service, portName, port, ...target }) => {
+      return { namespace, service, portName, port, ...places.get(keyOf({ namespace, service, port, ...target }))! }
+    })
+    await writeAddresses(file, addresses)
+    return targets
+  }
+  /** A gateway's ports are fixed when its container is made, so that new ones get a gateway of their own. */
+  const add = async (targets: readonly ServiceTarget[], signal: AbortSignal) => {
+    const hosts = targets.map(({ isIPv6 }) => (isIPv6 ? '::1' : '127.0.0.1'))
+    const gateway = gateways.use(await startGateway(docker, cluster, { hosts, leads: targets.map(({ lead }) => lead), onProblem, signal }))
+    const keys = targets.map(keyOf)
+    open.push({ gateway, keys })
+    for (const [index, key] of keys.entries()) places.set(key, { host: hosts[index]!, hostPort: gateway.ports[index]! })
+  }
+  /** One after the other: seeds of several workloads run at the same time. */
+  const inTurn = (signal: AbortSignal) => {
+    const done = turn.then(() => bring(signal))
+    turn = done.catch(() => undefined)
+    return done
+  }
+  let isFollowing = false
   return {
+    file,
     get addresses() {
-      return [...exposed.values()]
+      return addresses
     },
     async update(signal) {
-      const targets = await listTargets(cluster, isOwn, signal)
-      const missing = targets.filter((target) => !exposed.has(keyOf(target)))
-      // A gateway's ports are fixed when its container is made, so that new ones get a gateway of their own.
-      const { addresses } = gateways.use(await startGateway(docker, cluster, missing, signal))
-      const added = new Map(missing.map((target, index) => [keyOf(target), addresses[index]!]))
-      exposed = new Map(targets.map((target) => [keyOf(target), exposed.get(keyOf(target)) ?? added.get(keyOf(target))!]))
+      const seen = await inTurn(signal)
+      if (isFollowing) return
+      isFollowing = true
+      following.use(followTargets(cluster, { isOwn, seen, bring: inTurn, onProblem }))
     },
-    [Symbol.asyncDispose]: () => gateways.disposeAsync(),
+    async release() {
+      await following.disposeAsync()
+      return gateways
+    },
+    async [Symbol.asyncDispose]() {
+      await using ends = new AsyncDisposableStack()
+      ends.defer(() => rm(file, { force: true }))
+      ends.use(gateways)
+      await following.disposeAsync()
+      await turn
+    },
   }
 }
 
-function keyOf({ namespace, service, portName, port, address, targetPort }: ServiceTarget): string {
-  return [namespace, service, portName, port, address, targetPort].join(' ')
+function keyOf({ namespace, service, port, isIPv6 }: Pick<ServiceTarget, 'namespace' | 'service' | 'port' | 'isIPv6'>): string {
+  return `${namespace}/${service} ${port} ${isIPv6}`
 }

@@ -1,27 +1,30 @@
 import { type Readable, addAbortSignal } from 'node:stream'
 
+import { readContainerState } from '../../docker/container-log.ts'
 import type { Docker } from '../../docker/docker.ts'
+import { execInContainer } from '../../docker/exec.ts'
 import { removeContainer } from '../../docker/remove.ts'
-import type { EndpointSlice, KubeList, Service } from '../../kube/types.ts'
+import { watchContainer } from '../../docker/watch-container.ts'
 import { ClusterTestError } from '../../support/errors.ts'
-import { bracketed, isIPv6 } from '../../support/ip-range.ts'
-import type { Cluster, ClusterNode } from '../cluster.ts'
+import type { Cluster } from '../cluster.ts'
 import { createHelper } from '../helper-container.ts'
+import { type Leads, firstPort, leadScript, readyWord, startScript } from './gateway-scripts.ts'
 
-/** A TCP port of a Service as the host reaches it. */
-export interface ServiceAddress {
-  readonly namespace: string
-  readonly service: string
-  /** Name of the Service's port; empty where it has none. */
-  readonly portName: string
-  readonly port: number
-  /** 127.0.0.1, or ::1 for a Service of IPv6 alone. */
-  readonly host: string
-  readonly hostPort: number
+export interface GatewayOptions {
+  /** For each port: the loopback address of this machine on which it is published. */
+  readonly hosts: readonly string[]
+  /** Where each port leads. */
+  readonly leads: Leads
+  /** Told when the container was ended from outside; it runs again then, at the same ports. */
+  readonly onProblem: (error: unknown) => void
+  readonly signal: AbortSignal
 }
 
 export interface Gateway extends AsyncDisposable {
-  readonly addresses: readonly ServiceAddress[]
+  /** Of this machine, in the order of the options. */
+  readonly ports: readonly number[]
+  /** Lets the ports lead elsewhere. What leads nowhere is refused. */
+  lead(leads: Leads): Promise<void>
 }
 
 /**
@@ -29,172 +32,131 @@ export interface Gateway extends AsyncDisposable {
  * them by NAT to the Services' own addresses, so every connection takes the way that a pod's takes (kube-proxy, endpoints)
  * and no process stands in between, unlike with a port-forward.
  */
-export async function startGateway(
-  docker: Docker,
-  cluster: Cluster,
-  targets: readonly ServiceTarget[],
-  signal: AbortSignal,
-): Promise<Gateway> {
-  if (targets.length === 0) return { addresses: [], [Symbol.asyncDispose]: async () => {} }
-  signal.throwIfAborted()
+export async function startGateway(docker: Docker, cluster: Cluster, options: GatewayOptions): Promise<Gateway> {
+  const { hosts, onProblem, signal } = options
+  let { leads } = options
+  const stop = new AbortController()
+  let current = await runContainer(docker, cluster, { hosts, leads, signal })
+  const { ports } = current
+  let turn: Promise<unknown> = Promise.resolve()
+  /** One after the other, whatever has become of those before. */
+  const inTurn = (work: () => Promise<void>): Promise<void> => {
+    const done = turn.then(work)
+    turn = done.catch(() => undefined)
+    return done
+  }
+  const isRunning = async () => (await readContainerState(docker.engine.getContainer(current.id))).isRunning
+  /** Whoever has ended it may do so once more, while it starts. */
+  const runAgain = async (tries = 3): Promise<GatewayContainer> => {
+    try {
+      return await runContainer(docker, cluster, { hosts, leads, ports, signal: stop.signal })
+    } catch (error) {
+      if (tries === 1 || stop.signal.aborted) throw error
+      onProblem(error)
+      return runAgain(tries - 1)
+    }
+  }
+  const revive = async () => {
+    if (stop.signal.aborted || (await isRunning())) return
+    onProblem(gatewayEnded(cluster.name, current.name))
+    await current[Symbol.asyncDispose]()
+    current = await runAgain()
+    watch()
+  }
+  const watch = () => current.watch(() => void inTurn(revive).catch((error: unknown) => stop.signal.aborted || onProblem(error)))
+  watch()
+  return {
+    ports,
+    lead: (wanted) =>
+      inTurn(async () => {
+        if (JSON.stringify(wanted) === JSON.stringify(leads)) return revive()
+        leads = wanted
+        try {
+          await execInContainer(docker, current.id, ['sh', '-ec', leadScript(cluster.nodes[0]!, leads)], { timeout: 30_000 })
+        } catch (error) {
+          if (await isRunning()) throw error
+          await revive()
+        }
+      }),
+    async [Symbol.asyncDispose]() {
+      stop.abort(new Error('The gateway is not needed any more.'))
+      await turn
+      await current[Symbol.asyncDispose]()
+    },
+  }
+}
 
-  const ports = targets.map((target, index) => ({
-    ...target,
-    inside: `${firstPort + index}/tcp`,
-    host: isIPv6(target.address) ? '::1' : '127.0.0.1',
-  }))
+interface RunOptions extends Pick<GatewayOptions, 'hosts' | 'leads' | 'signal'> {
+  /** Of this machine. @default Docker's choice */
+  readonly ports?: readonly number[]
+}
+
+interface GatewayContainer extends AsyncDisposable {
+  readonly id: string
+  readonly name: string
+  readonly ports: readonly number[]
+  watch(onEnded: () => void): void
+}
+
+async function runContainer(docker: Docker, cluster: Cluster, { hosts, leads, ports, signal }: RunOptions): Promise<GatewayContainer> {
+  signal.throwIfAborted()
+  const inside = hosts.map((_, index) => `${firstPort + index}/tcp`)
   const container = await createHelper(docker, cluster, {
     role: 'gateway',
-    script: gatewayScript(cluster.nodes[0]!, targets),
+    script: startScript(cluster.nodes[0]!, leads),
     Tty: true,
-    ExposedPorts: Object.fromEntries(ports.map(({ inside }) => [inside, {}])),
+    ExposedPorts: Object.fromEntries(inside.map((each) => [each, {}])),
     HostConfig: {
       NetworkMode: cluster.network,
       CapAdd: ['NET_ADMIN'],
       Sysctls: {
         'net.ipv4.ip_forward': '1',
-        ...(targets.some(({ address }) => isIPv6(address)) && { 'net.ipv6.conf.all.forwarding': '1' }),
+        ...(cluster.nodes[0]!.address6 && { 'net.ipv6.conf.all.forwarding': '1' }),
       },
-      PortBindings: Object.fromEntries(ports.map(({ inside, host }) => [inside, [{ HostIp: host, HostPort: '' }]])),
+      PortBindings: Object.fromEntries(
+        inside.map((each, index) => [each, [{ HostIp: hosts[index]!, HostPort: String(ports?.[index] ?? '') }]]),
+      ),
     },
   })
-  const remove = () => removeContainer(docker, container.id)
-  try {
-    const output = await container.attach({ stream: true, stdout: true, stderr: true })
-    await container.start()
-    await waitForRules(output, cluster.name, signal)
-    const { NetworkSettings } = await container.inspect()
-    const addresses = ports.map(({ inside, address: _address, targetPort: _targetPort, ...target }) => {
-      const bound = NetworkSettings.Ports[inside]?.[0]
-      if (!bound)
-        throw new ClusterTestError(
-          'ERR_DOCKER_REQUEST_FAILED',
-          `Docker published no port for Service "${target.service}" port ${target.port}.`,
-        )
-      return { ...target, hostPort: Number(bound.HostPort) }
-    })
-    return { addresses, [Symbol.asyncDispose]: remove }
-  } catch (error) {
-    await remove()
-    throw error
+  await using cleanup = new AsyncDisposableStack()
+  cleanup.defer(() => removeContainer(docker, container.id))
+  const output = await container.attach({ stream: true, stdout: true, stderr: true })
+  await container.start()
+  const name = (await container.inspect()).Name.slice(1)
+  await waitForRules(output, name, signal)
+  const { NetworkSettings } = await container.inspect()
+  const published = inside.map((each) => {
+    const bound = NetworkSettings.Ports[each]?.[0]
+    if (bound) return Number(bound.HostPort)
+    throw new ClusterTestError('ERR_DOCKER_REQUEST_FAILED', `Docker published no port for ${each} of container "${name}".`)
+  })
+  const owned = cleanup.move()
+  return {
+    id: container.id,
+    name,
+    ports: published,
+    watch: (onEnded) => void owned.use(watchContainer(docker, container.id, onEnded)),
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
   }
 }
 
-/** All Services of the cluster but those of kube-system. */
-export async function listServices(cluster: Cluster, signal?: AbortSignal): Promise<readonly Service[]> {
-  const { items } = await cluster.kube.request<KubeList<Service>>('GET', '/api/v1/services', { signal })
-  return items.filter(
-    ({ metadata }) => metadata?.namespace !== 'kube-system' && !(metadata?.namespace === 'default' && metadata.name === 'kubernetes'),
-  )
-}
-
-const firstPort = 20_000
-
-/** A port of a Service, and where it leads in the cluster at this moment. */
-export interface ServiceTarget {
-  readonly namespace: string
-  readonly service: string
-  readonly portName: string
-  readonly port: number
-  /** Where the gateway forwards to: the Service's own address and port, or a pod's. */
-  readonly address: string
-  readonly targetPort: number
-}
-
-/** Where Services of the cluster lead now. A headless one without a ready pod leads nowhere yet. */
-export async function listTargets(
-  cluster: Cluster,
-  isOwn: (service: Service) => boolean,
-  signal: AbortSignal,
-): Promise<readonly ServiceTarget[]> {
-  const services = (await listServices(cluster, signal)).filter(isOwn)
-  const slices = services.some(isHeadless) ? await listEndpointSlices(cluster, signal) : []
-  return services.flatMap((service) => (isHeadless(service) ? podTargets(service, slices) : serviceTargets(service)))
-}
-
-/** A Service's own addresses, the first one of the family that it prefers. */
-export function clusterAddresses(spec: Service['spec']): readonly string[] {
-  const { clusterIP, clusterIPs = clusterIP ? [clusterIP] : [] } = spec ?? {}
-  return clusterIPs.filter((address) => address !== 'None' && address !== '')
-}
-
-/** From the host, a Service of both families is reached over IPv4: its containers may listen on that alone. */
-function preferIPv4(addresses: readonly string[]): string | undefined {
-  return addresses.find((address) => !isIPv6(address)) ?? addresses[0]
-}
-
-function isHeadless({ spec }: Service): boolean {
-  return spec?.clusterIP === 'None'
-}
-
-function serviceTargets({ metadata, spec }: Service): readonly ServiceTarget[] {
-  const address = preferIPv4(clusterAddresses(spec))
-  if (!address) return []
-  return tcpPorts(spec?.ports).map(({ name = '', port }) => ({
-    namespace: metadata!.namespace!,
-    service: metadata!.name!,
-    portName: name,
-    port,
-    address,
-    targetPort: port,
-  }))
-}
-
-/** A headless Service has no address of its own: the one of a ready pod stands in, until that pod goes. */
-function podTargets({ metadata, spec }: Service, slices: readonly EndpointSlice[]): readonly ServiceTarget[] {
-  const own = slices.filter(
-    (slice) => slice.metadata.namespace === metadata?.namespace && slice.metadata.labels?.['kubernetes.io/service-name'] === metadata?.name,
-  )
-  const ready = own.flatMap(({ endpoints }) => endpoints ?? []).filter(({ conditions }) => conditions?.ready !== false)
-  const address = preferIPv4(ready.flatMap(({ addresses }) => addresses.slice(0, 1)))
-  if (!address) return []
-  return tcpPorts(spec?.ports).flatMap(({ name = '', port }) => {
-    const targetPort = own.flatMap(({ ports }) => ports ?? []).find((each) => (each.name ?? '') === name)?.port
-    return targetPort ? [{ namespace: metadata!.namespace!, service: metadata!.name!, portName: name, port, address, targetPort }] : []
-  })
-}
-
-function tcpPorts(ports: NonNullable<Service['spec']>['ports'] = []) {
-  return ports.filter(({ protocol = 'TCP' }) => protocol === 'TCP')
-}
-
-async function listEndpointSlices(cluster: Cluster, signal: AbortSignal): Promise<readonly EndpointSlice[]> {
-  return (await cluster.kube.request<KubeList<EndpointSlice>>('GET', '/apis/discovery.k8s.io/v1/endpointslices', { signal })).items
-}
-
-const readyWord = 'gateway-ready'
-
 /** A port that Docker publishes takes connections before anything listens behind it. */
-async function waitForRules(output: NodeJS.ReadableStream, cluster: string, signal: AbortSignal): Promise<void> {
+async function waitForRules(output: NodeJS.ReadableStream, container: string, signal: AbortSignal): Promise<void> {
   addAbortSignal(signal, output as Readable)
   let text = ''
   for await (const chunk of output) {
     text += String(chunk)
     if (text.includes(readyWord)) return
   }
-  throw new ClusterTestError('ERR_DOCKER_REQUEST_FAILED', `The gateway of cluster "${cluster}" ended: ${text.trim()}`)
+  throw new ClusterTestError(
+    'ERR_DOCKER_REQUEST_FAILED',
+    `Container "${container}", the gateway to Services, ended while it started: ${text.trim() || 'it printed nothing'}`,
+  )
 }
 
-function gatewayScript({ address, address6 }: ClusterNode, targets: readonly ServiceTarget[]): readonly string[] {
-  // A host's IPv6 connection can only go on over IPv6, and the other way round.
-  const families = [
-    { iptables: 'iptables-restore', bits: 32, via: address, isOwn: (target: ServiceTarget) => !isIPv6(target.address) },
-    { iptables: 'ip6tables-restore', bits: 128, via: address6, isOwn: (target: ServiceTarget) => isIPv6(target.address) },
-  ]
-  return [
-    ...families.flatMap(({ iptables, bits, via, isOwn }) => {
-      const own = targets.map((target, index) => ({ ...target, index })).filter(isOwn)
-      if (own.length === 0) return []
-      const rules = own.map(
-        ({ index, ...target }) =>
-          `-A PREROUTING -p tcp --dport ${firstPort + index} -j DNAT --to-destination ${bracketed(target.address)}:${target.targetPort}`,
-      )
-      return [
-        ...new Set(own.map((target) => `ip route replace ${target.address}/${bits} via ${via}`)),
-        // One restore for all rules: a single iptables call takes some 10 ms each.
-        `${iptables} --noflush <<'RULES'\n*nat\n${rules.join('\n')}\n-A POSTROUTING -j MASQUERADE\nCOMMIT\nRULES`,
-      ]
-    }),
-    `echo ${readyWord}`,
-  ]
+function gatewayEnded(cluster: string, container: string): ClusterTestError {
+  return new ClusterTestError(
+    'ERR_DOCKER_REQUEST_FAILED',
+    `Container "${container}", through which this machine reaches the Services of cluster "${cluster}", was ended. Another one takes its place, at the same ports.`,
+  )
 }

@@ -5,7 +5,7 @@ import { isIPv6 } from '../../support/ip-range.ts'
 import { poll } from '../../support/poll.ts'
 import { shellScript } from '../../support/shell-script.ts'
 import type { Cluster } from '../cluster.ts'
-import { clusterAddresses } from './gateway.ts'
+import { clusterAddresses } from './service-targets.ts'
 
 const serviceRules = shellScript<'families'>(import.meta.dirname, 'service-rules.sh')
 

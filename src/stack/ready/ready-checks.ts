@@ -2,7 +2,7 @@ import { connect } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 
 import { chooseAddress } from '../../cluster/network/choose-address.ts'
-import type { ServiceAddress } from '../../cluster/network/gateway.ts'
+import type { ServiceAddress } from '../../cluster/network/service-address.ts'
 import type { KubeClient } from '../../kube/client.ts'
 import type { KubeList, KubeObject, Service } from '../../kube/types.ts'
 import { isLate } from '../../support/deadline.ts'

@@ -1,0 +1,54 @@
+import { bracketed, isIPv6 } from '../../support/ip-range.ts'
+import type { ClusterNode } from '../cluster.ts'
+import type { Lead } from './service-targets.ts'
+
+/** Where each port of a gateway leads; what is undefined is refused. */
+export type Leads = readonly (Lead | undefined)[]
+
+/** Of the container, for the first of its ports. */
+export const firstPort = 20_000
+
+/** What the container prints once its ports lead somewhere. */
+export const readyWord = 'gateway-ready'
+
+type Node = Pick<ClusterNode, 'address' | 'address6'>
+
+export function startScript(node: Node, leads: Leads): readonly string[] {
+  return [
+    ...familiesOf(node).map(
+      ({ restore }) => `${restore}\n*nat\n:${chain} - [0:0]\n-A PREROUTING -j ${chain}\n-A POSTROUTING -j MASQUERADE\nCOMMIT\nRULES`,
+    ),
+    leadScript(node, leads),
+    `echo ${readyWord}`,
+  ]
+}
+
+/** Replaces all that was there before, at once. */
+export function leadScript(node: Node, leads: Leads): string {
+  const all = leads.flatMap((lead, index) => (lead ? [{ ...lead, inside: firstPort + index }] : []))
+  return [
+    ...familiesOf(node).flatMap(({ restore, bits, via, isOwn }) => {
+      const own = all.filter(({ address }) => isOwn(address))
+      const rules = own.map(
+        ({ address, port, inside }) => `-A ${chain} -p tcp --dport ${inside} -j DNAT --to-destination ${bracketed(address)}:${port}\n`,
+      )
+      return [
+        ...new Set(own.map(({ address }) => `ip route replace ${address}/${bits} via ${via}`)),
+        // One restore for all rules: a single iptables call takes some 10 ms each.
+        `${restore}\n*nat\n:${chain} - [0:0]\n${rules.join('')}COMMIT\nRULES`,
+      ]
+    }),
+    // Connections that nobody has answered yet: what is sent again goes the new way.
+    'conntrack -D -p tcp --state SYN_SENT >/dev/null 2>&1 || :',
+  ].join('\n')
+}
+
+const chain = 'GATEWAY'
+
+/** A host's IPv6 connection can only go on over IPv6, and the other way round. */
+function familiesOf({ address, address6 }: Node) {
+  const restore = (program: string) => `${program} -w 5 --noflush <<'RULES'`
+  const ipv4 = { restore: restore('iptables-restore'), bits: 32, via: address, isOwn: (each: string) => !isIPv6(each) }
+  const ipv6 = { restore: restore('ip6tables-restore'), bits: 128, via: address6, isOwn: isIPv6 }
+  return address6 ? [ipv4, ipv6] : [ipv4]
+}
