@@ -355,7 +355,7 @@ describe.withCluster('bridge', suite, (test) => {
         await expect(cluster.bridge(second, { server: answer('second') }), `${first}, then ${second}`).rejects.toMatchObject({
           code: 'ERR_BRIDGE_ALREADY_BRIDGED',
           message: expect.stringContaining(
-            `Workload "${second}" is bridged already: bridge "${bridge.id}" has port 3000 of its pods, for "${first}" and every request.`,
+            `Workload "${second}" is already bridged: bridge "${bridge.id}" has port 3000 of its pods, for "${first}" and every request.`,
           ),
         })
       expect(new Set(await fetchInCluster(cluster, `http://${pod!.status!.podIP}:3000/`, 3))).toEqual(new Set([first]))

@@ -56,15 +56,15 @@ function refuseConflict({ target, ports, match, mirror }: Claim, others: readonl
   const held = holder.ports.map(({ port }) => port).join(', ')
   throw new ClusterTestError(
     'ERR_BRIDGE_ALREADY_BRIDGED',
-    `Workload "${target.workload}" is bridged already: bridge "${holder.id}" has port ${held} of its pods, for "${holder.target.workload}" and ${describeMatch(holder.match)}.`,
+    `Workload "${target.workload}" is already bridged: bridge "${holder.id}" has port ${held} of its pods, for "${holder.target.workload}" and ${describeMatch(holder.match)}.`,
     { hint: hintFor(target, match, holder) },
   )
 }
 
 function hintFor(target: BridgeTarget, match: Claim['match'], holder: Claim): string {
   if (!isSame(target, holder.target))
-    return `Dispose the first bridge, or name workload and container as it does: "${holder.target.workload}".`
+    return `Dispose of the first bridge, or name the workload and container as it does: "${holder.target.workload}".`
   if (match && holder.match)
-    return 'A request could fit both. Give one header, path or method other texts in each of the two; of two patterns nobody can tell.'
-  return 'Dispose the first bridge, give the two different ports, or give both a `match`, so that they share the port.'
+    return 'A request could match both. Give a header, path or method a different exact text in each; two patterns cannot be checked for overlap.'
+  return 'Dispose of the first bridge, give them different ports, or give both a `match` so that they can share the port.'
 }

@@ -344,7 +344,7 @@ describe.withCluster('host side', { images: ['node:24-slim'], manifests: [client
     }
     await expect(
       cluster.bridge('deployment/shop', { command: listen(23_113), ports: { echo: 23_113 }, containerName: 'app' }),
-    ).rejects.toMatchObject({ code: 'ERR_BRIDGE_NOT_LISTENING', message: expect.stringContaining('port 23113 on loopback only') })
+    ).rejects.toMatchObject({ code: 'ERR_BRIDGE_NOT_LISTENING', message: expect.stringContaining('port 23113 only on loopback') })
   })
 
   test('an image that nobody has is reported, and nothing that was started beside it is left', async ({ cluster }) => {

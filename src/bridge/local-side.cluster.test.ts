@@ -278,7 +278,7 @@ describe.withCluster('local side', { images: ['node:24-slim'], manifests: [clien
     expect(exitCode).toBe(0)
     await expect(cluster.bridge('deployment/shop', { container, ports: { http: 8081 } })).rejects.toMatchObject({
       code: 'ERR_BRIDGE_NOT_LISTENING',
-      message: `Container "${container.getName().slice(1)}" listens on port 8081 on loopback only.\nHint: Let it bind to 0.0.0.0. In a container of your own nothing can lead there; in one that the bridge starts (image or build) it is reached.`,
+      message: `Container "${container.getName().slice(1)}" listens on port 8081 only on loopback.\nHint: Bind it to 0.0.0.0. The loopback address of a container that you started cannot be reached; that of one that the bridge starts (image or build) can.`,
     })
     expect(await fetchInCluster(cluster, 'http://shop/')).toEqual(['pod'])
   })
@@ -523,7 +523,7 @@ describe.withCluster('local side', { images: ['node:24-slim'], manifests: [clien
     const server = (_: unknown, response: import('node:http').ServerResponse) => void response.end('local')
     await expect(cluster.bridge('deployment/paired', { server, fromPod: [7011] })).rejects.toMatchObject({
       code: 'ERR_BRIDGE_LOCAL_FAILED',
-      message: expect.stringContaining('Port 7011 of the pods of "deployment/paired" cannot be brought to this machine'),
+      message: expect.stringContaining('Port 7011 of the pods of "deployment/paired" cannot be forwarded to this machine'),
     })
     busy.close()
     await using _server = await cluster.bridge('deployment/paired', { server, fromPod: [7011] })

@@ -249,8 +249,8 @@ describe.withCluster('match', { images: ['node:24-slim'], agents: 1, manifests: 
     )
     await expect(cluster.bridge('deployment/shop', { image: 'node:24-slim', ports: { dns: 5353 }, match: ann })).rejects
       .toThrowErrorMatchingInlineSnapshot(`
-      [ClusterTestError: Port 5353 of "deployment/shop" is UDP, and a bridge with \`match\` or \`mirror\` has TCP ports only.
-      Hint: Bridge it by another bridge, without both.]
+      [ClusterTestError: Port 5353 of "deployment/shop" is UDP, but a bridge with \`match\` or \`mirror\` supports only TCP.
+      Hint: Use a separate bridge for it.]
     `)
     expect(await fetchInCluster(cluster, 'http://shop/')).toEqual([expect.stringMatching(/^pod shop-/)])
   })

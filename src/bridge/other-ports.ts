@@ -23,7 +23,7 @@ export function noteOtherPorts(target: BridgeTarget, ports: readonly PortMapping
 function otherPort(workload: string, name: string, port: number, other: number): ClusterTestError {
   return new ClusterTestError(
     'ERR_BRIDGE_PORT_NOT_FOUND',
-    `Port "${name}" of "${workload}" is ${other} in new pods. It was ${port} when the bridge began, so that the new pods answer on it themselves.`,
-    { hint: 'Dispose the bridge and start another one.' },
+    `Port "${name}" of "${workload}" is ${other} in new pods. It was ${port} when the bridge started, so the new pods answer on it themselves.`,
+    { hint: 'Dispose of the bridge and start a new one.' },
   )
 }

@@ -104,10 +104,10 @@ test('says at once what cannot be', () => {
       { bridged: [{ workload: name, standIn: true }], namespace: 'default' },
     )
   expect(() => check([workload('Deployment'), service], 'deployment/order')).toThrowErrorMatchingInlineSnapshot(`
-    [ClusterTestError: Option \`bridge["deployment/order"].standIn\` is for a workload that the manifests do not have.
+    [ClusterTestError: Option \`bridge["deployment/order"].standIn\` names a workload that is not in the manifests.
     Hint: They have "deployment/orders".]
   `)
-  expect(() => check([workload('Job')], 'job/orders')).toThrow('cannot be for a Job')
+  expect(() => check([workload('Job')], 'job/orders')).toThrow('cannot name a Job')
   expect(() => plan([workload('Deployment')], { workload: 'deployment/orders', containerName: 'web', standIn: true })).toThrow(
     'Workload "deployment/orders" has no container "web".',
   )

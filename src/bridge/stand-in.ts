@@ -97,11 +97,11 @@ export function checkStandIns(manifests: readonly Manifest[], { bridged, namespa
     const option = `bridge["${each.workload}"].standIn`
     const targets = manifests.filter(({ object }) => isTarget(each, object, manifests, namespace))
     if (targets.length === 0)
-      throw new ClusterTestError('ERR_OPTIONS_INVALID', `Option \`${option}\` is for a workload that the manifests do not have.`, {
+      throw new ClusterTestError('ERR_OPTIONS_INVALID', `Option \`${option}\` names a workload that is not in the manifests.`, {
         hint: `They have ${formatList(manifests.filter(({ object }) => isWorkload(object)).map(({ object }) => describeObject(object)))}.`,
       })
     if (targets.some(({ object }) => object.kind === 'Job'))
-      throw new ClusterTestError('ERR_OPTIONS_INVALID', `Option \`${option}\` cannot be for a Job: a stand-in never ends.`)
+      throw new ClusterTestError('ERR_OPTIONS_INVALID', `Option \`${option}\` cannot name a Job: a stand-in never ends.`)
   }
 }
 

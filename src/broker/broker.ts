@@ -42,7 +42,7 @@ export async function startBroker(options: EngineOptions): Promise<Broker> {
     const { functions } = session
     const wire = openWire<object, LeaseFunctions>(socket, {
       functions,
-      lost: 'The worker is gone.',
+      lost: 'The worker has exited.',
       signal: cancelled.signal,
       redact: options.recorder.redact,
     })

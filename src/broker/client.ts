@@ -38,7 +38,7 @@ export async function leaseCluster(
 ): Promise<HeldLease> {
   await using cleanup = new AsyncDisposableStack()
   const socket = cleanup.adopt(await open(port), (opened) => void opened.destroy())
-  const lost = 'The connection to the main process of vitest ended: it is being closed, or was killed.'
+  const lost = 'The connection to the main process of vitest was closed: it is shutting down or was killed.'
   const { remote, receive } = openWire<LeaseFunctions, object>(socket, { functions: () => ({}), lost })
   readFrames(socket, () => messageLimit, receive)
   writeFrame(socket, Buffer.from(token))
@@ -75,7 +75,7 @@ async function open(port: number): Promise<Socket> {
   try {
     await once(socket, 'connect')
   } catch (error) {
-    throw new ClusterTestError('ERR_BROKER_CONNECTION_LOST', `The main process of vitest cannot be reached: ${messageOf(error)}.`, {
+    throw new ClusterTestError('ERR_BROKER_CONNECTION_LOST', `vitest\'s main process cannot be reached: ${messageOf(error)}.`, {
       cause: error,
     })
   }

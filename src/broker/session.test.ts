@@ -91,7 +91,7 @@ async function start() {
         session.fail()
         void session[Symbol.asyncDispose]()
       })
-      return openWire<object, LeaseFunctions>(socket, { functions: session.functions, lost: 'The worker is gone.' }).receive
+      return openWire<object, LeaseFunctions>(socket, { functions: session.functions, lost: 'The worker has exited.' }).receive
     },
   })
   const close = () => {

@@ -68,7 +68,7 @@ test('a worker that is gone aborts its calls', async () => {
   await worker.add(1, 1)
   socket.destroy()
   await expect(waiting).rejects.toMatchObject({ code: 'ERR_BROKER_CONNECTION_LOST', message: 'Main is gone.' })
-  await expect.poll(() => aborted).toEqual(['The worker is gone.'])
+  await expect.poll(() => aborted).toEqual(['The worker has exited.'])
   await expect(worker.add(1, 1)).rejects.toMatchObject({ code: 'ERR_BROKER_CONNECTION_LOST' })
 })
 
@@ -165,7 +165,7 @@ async function start({ patience, signal }: { patience?: number; signal?: AbortSi
     ...(patience && { patience }),
     onWorker(socket) {
       workers.push(socket)
-      return openWire(socket, { functions: () => functions, lost: 'The worker is gone.', ...(signal && { signal }) }).receive
+      return openWire(socket, { functions: () => functions, lost: 'The worker has exited.', ...(signal && { signal }) }).receive
     },
   })
   const { port } = listener

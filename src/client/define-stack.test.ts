@@ -38,12 +38,12 @@ test('what cannot be meant is refused where it stands', () => {
     `[ClusterTestError: Expected option \`manifests[0]\` to be a path, a glob or an object, got 1 (number).]`,
   )
   expect(() => defineStack({ services: { db: {} as never } })).toThrowErrorMatchingInlineSnapshot(`
-    [ClusterTestError: Service "db" of option \`services\` is no service: {}.
-    Hint: Make it by postgres(), mariadb(), mysql(), redis(), rabbitmq(), nats(), mongodb(), kafka() or service({ image, port }).]
+    [ClusterTestError: Service "db" of option \`services\` is not a service: {}.
+    Hint: Create it with postgres(), mariadb(), mysql(), redis(), rabbitmq(), nats(), mongodb(), kafka() or service({ image, port }).]
   `)
   expect(() => defineStack({ services: { Db: postgres() } })).toThrowErrorMatchingInlineSnapshot(`
-    [ClusterTestError: Service "Db" of option \`services\` has a name that no Service in Kubernetes can have.
-    Hint: Names are lower case letters, digits and "-", start with a letter, and have 52 characters at most.]
+    [ClusterTestError: Service "Db" of option \`services\` has a name that is not valid for a Kubernetes Service.
+    Hint: Names consist of lower-case letters, digits and "-", start with a letter, and have at most 52 characters.]
   `)
   expect(() => defineStack({ services: { db: postgres() }, seed: { bd: './a.sql' } })).toThrowErrorMatchingInlineSnapshot(`
     [ClusterTestError: "bd" is neither a service of the stack nor a workload.

@@ -237,7 +237,7 @@ export function createTestCluster<Seeded extends string>({ held, kube, bridges, 
     const [pod] = await listPods(kube, namespace, workload)
     if (pod) return pod
     throw new ClusterTestError('ERR_KUBE_NOT_FOUND', `Workload "${workload}" has no pod.`, {
-      hint: 'It may be scaled to none, or its Job may not have started.',
+      hint: 'It may be scaled to zero, or its Job may not have started.',
     })
   }
 }

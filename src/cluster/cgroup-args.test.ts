@@ -9,7 +9,7 @@ const nothing = { args: [], note: undefined }
 test('lets a kubelet start on cgroup v1 that would refuse to, and says so', () => {
   expect(argsFor('rancher/k3s:v1.35.0-k3s1')).toEqual({
     args: ['--kubelet-arg=fail-cgroupv1=false@server:*'],
-    note: 'this host has cgroup v1, which kubelet 1.35 refuses: it is started with fail-cgroupv1=false',
+    note: 'this host uses cgroup v1, which kubelet 1.35 refuses: starting it with fail-cgroupv1=false',
   })
   expect(argsFor('rancher/k3s:v1.36.3-k3s1', 1, 2).args).toEqual([
     '--kubelet-arg=fail-cgroupv1=false@server:*',
@@ -40,7 +40,7 @@ test.for(['rancher/k3s:latest', 'rancher/k3s', 'foo-1.36.1/k3s', 'registry.examp
   (image) => {
     expect(argsFor(image)).toEqual({
       args: [],
-      note: `this host has cgroup v1, and node image "${image}" does not tell its version: with Kubernetes 1.35 or later it needs k3sArgs: ["--kubelet-arg=fail-cgroupv1=false@server:*"]`,
+      note: `this host uses cgroup v1, and the version of node image "${image}" is unknown: Kubernetes 1.35 or later needs k3sArgs: ["--kubelet-arg=fail-cgroupv1=false@server:*"]`,
     })
   },
 )

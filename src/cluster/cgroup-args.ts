@@ -21,11 +21,11 @@ export function cgroupArgs(
     const list = args.map((arg) => `"${arg}"`).join(', ')
     return {
       args: [],
-      note: `this host has cgroup v1, and node image "${image}" does not tell its version: with Kubernetes 1.35 or later it needs k3sArgs: [${list}]`,
+      note: `this host uses cgroup v1, and the version of node image "${image}" is unknown: Kubernetes 1.35 or later needs k3sArgs: [${list}]`,
     }
   }
   if (minor < 35) return { args: [], note: undefined }
-  return { args, note: `this host has cgroup v1, which kubelet 1.${minor} refuses: it is started with fail-cgroupv1=false` }
+  return { args, note: `this host uses cgroup v1, which kubelet 1.${minor} refuses: starting it with fail-cgroupv1=false` }
 }
 
 /** Of Kubernetes 1, by the tag. A registry's port, a folder and a digest are none. */

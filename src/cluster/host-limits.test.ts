@@ -21,18 +21,18 @@ test('counts what the engine has where that is another machine', async () => {
 
 test('names what is missing and the cure', () => {
   expect(() => checkMemory(500e6, 700e6)).toThrowErrorMatchingInlineSnapshot(`
-    [ClusterTestError: The cluster needs 700 MB of memory and 500 MB are free.
+    [ClusterTestError: The cluster needs 700 MB of memory, but only 500 MB are free.
     Hint: Stop other clusters and containers, give Docker more memory, or lower the option "memory" if the suite needs less.]
   `)
   expect(() => checkHostLimits({ inotifyInstances: 128, openFiles: 100 })).toThrowErrorMatchingInlineSnapshot(`
-    [ClusterTestError: This process may have 100 files open, and k3d and the connections to a cluster need at least 256.
+    [ClusterTestError: This process may open 100 files, but k3d and the connections to a cluster need at least 256.
     Hint: Raise it in this terminal: ulimit -n 4096]
   `)
   expect(() => checkHostLimits({ inotifyInstances: 128, inotifyWatches: 100 })).toThrow(
     /allows 100 inotify watches .*max_user_watches=524288/s,
   )
   expect(() => checkHostLimits({ inotifyInstances: 8 })).toThrowErrorMatchingInlineSnapshot(`
-    [ClusterTestError: The kernel allows 8 inotify instances per user, and a cluster needs at least 64: nodes would never register.
+    [ClusterTestError: The kernel allows 8 inotify instances per user, but a cluster needs at least 64: its nodes would never register.
     Hint: Raise it: sudo sysctl fs.inotify.max_user_instances=512]
   `)
 })

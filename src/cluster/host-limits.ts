@@ -56,7 +56,7 @@ export function checkMemory(free: number, memory: number): void {
   if (free >= memory) return
   throw new ClusterTestError(
     'ERR_CLUSTER_NOT_ENOUGH_MEMORY',
-    `The cluster needs ${formatBytes(memory)} of memory and ${formatBytes(Math.max(0, free))} are free.`,
+    `The cluster needs ${formatBytes(memory)} of memory, but only ${formatBytes(Math.max(0, free))} are free.`,
     {
       hint: 'Stop other clusters and containers, give Docker more memory, or lower the option "memory" if the suite needs less.',
     },
@@ -72,7 +72,7 @@ export function checkHostLimits(limits: Omit<HostLimits, 'freeMemory' | 'isMeasu
   if (limits.inotifyInstances !== undefined && limits.inotifyInstances < leastInstances) {
     throw new ClusterTestError(
       'ERR_CLUSTER_HOST_LIMITS',
-      `The kernel allows ${limits.inotifyInstances} inotify instances per user, and a cluster needs at least ${leastInstances}: nodes would never register.`,
+      `The kernel allows ${limits.inotifyInstances} inotify instances per user, but a cluster needs at least ${leastInstances}: its nodes would never register.`,
       {
         hint: 'Raise it: sudo sysctl fs.inotify.max_user_instances=512',
       },
@@ -81,14 +81,14 @@ export function checkHostLimits(limits: Omit<HostLimits, 'freeMemory' | 'isMeasu
   if (limits.inotifyWatches !== undefined && limits.inotifyWatches < leastWatches) {
     throw new ClusterTestError(
       'ERR_CLUSTER_HOST_LIMITS',
-      `The kernel allows ${limits.inotifyWatches} inotify watches per user, and a cluster needs at least ${leastWatches}.`,
+      `The kernel allows ${limits.inotifyWatches} inotify watches per user, but a cluster needs at least ${leastWatches}.`,
       { hint: 'Raise it: sudo sysctl fs.inotify.max_user_watches=524288' },
     )
   }
   if (limits.openFiles !== undefined && limits.openFiles < leastOpenFiles) {
     throw new ClusterTestError(
       'ERR_CLUSTER_HOST_LIMITS',
-      `This process may have ${limits.openFiles} files open, and k3d and the connections to a cluster need at least ${leastOpenFiles}.`,
+      `This process may open ${limits.openFiles} files, but k3d and the connections to a cluster need at least ${leastOpenFiles}.`,
       { hint: 'Raise it in this terminal: ulimit -n 4096' },
     )
   }

@@ -97,7 +97,7 @@ async function versionOf(command: string, run: (args: readonly string[]) => Prom
   try {
     return await run(['version'])
   } catch (error) {
-    throw new ClusterTestError('ERR_CLUSTER_K3D_NOT_FOUND', `The program "${command}" could not be run; it starts the clusters.`, {
+    throw new ClusterTestError('ERR_CLUSTER_K3D_NOT_FOUND', `The program "${command}", which starts the clusters, could not be run.`, {
       cause: error,
       hint: 'Install k3d 5 (https://k3d.io), or name it: kubernetes({ k3d: "/path/to/k3d" }) in vitest.config.ts.',
     })

@@ -16,9 +16,9 @@ export async function readPauseImage(docker: Docker, { nodes }: Cluster, signal:
   if (image) return image
   throw new ClusterTestError(
     'ERR_IMAGE_NOT_FOUND',
-    `Node "${node}" does not say which image holds the namespaces of its pods: a stand-in runs that.`,
+    `Node "${node}" does not say which pause image it uses, and a stand-in runs that image.`,
     {
-      hint: 'Use a node image of k3s, or set standIn: false.',
+      hint: 'Use a k3s node image, or set standIn: false.',
     },
   )
 }

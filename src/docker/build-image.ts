@@ -86,7 +86,8 @@ export async function buildImage(docker: Docker, options: BuildOptions): Promise
     )
   }
   const info = await inspectImage(docker, tag)
-  if (!info) throw new ClusterTestError('ERR_IMAGE_BUILD_FAILED', `Docker built "${context}" and does not have image "${tag}" afterwards.`)
+  if (!info)
+    throw new ClusterTestError('ERR_IMAGE_BUILD_FAILED', `Docker built "${context}", but image "${tag}" does not exist afterwards.`)
   return info
 }
 

@@ -40,7 +40,7 @@ export async function readContainerState(target: Dockerode.Container): Promise<C
   })
   if (!inspected) return { isRunning: false, state: 'is gone', tail: async () => '' }
   const { State } = inspected
-  const state = State.Running ? 'runs' : State.OOMKilled ? 'was killed for its memory' : `ended with exit code ${State.ExitCode}`
+  const state = State.Running ? 'runs' : State.OOMKilled ? 'was killed for using too much memory' : `ended with exit code ${State.ExitCode}`
   return { isRunning: State.Running, state, tail: () => readTail(target) }
 }
 

@@ -91,7 +91,7 @@ function checkAddress(address: string): void {
   if (wanted && place(new URL(wanted)) !== place(new URL(address))) throw new Error(`nothing listens there, although ${address} does`)
   const { hostname, protocol } = new URL(address)
   if (protocol === 'tcp:' && !['localhost', '127.0.0.1', '[::1]'].includes(hostname)) {
-    throw new Error(`${address} is another machine, whose loopback ports cannot be reached from here`)
+    throw new Error(`${address} is another machine, and its loopback ports cannot be reached from here`)
   }
 }
 

@@ -43,7 +43,7 @@ export async function readImageLayers(docker: Docker, reference: string): Promis
     if (!isNotFound(error)) throw error
     throw new ClusterTestError('ERR_IMAGE_NOT_FOUND', `Docker has no image "${reference}".`, {
       cause: error,
-      hint: 'Name a folder to build (./orders), or an image of "docker image ls".',
+      hint: 'Name a folder to build (./orders), or an image that "docker image ls" lists.',
     })
   }
 }

@@ -33,7 +33,7 @@ export async function pullImage(docker: Docker, reference: string, signal: Abort
     signal.throwIfAborted()
     throw new ClusterTestError(
       'ERR_IMAGE_NOT_FOUND',
-      `Image "${reference}" is not in Docker and could not be pulled: ${messageOf(error)}.`,
+      `Image "${reference}" does not exist in Docker and could not be pulled: ${messageOf(error)}.`,
       {
         cause: error,
         hint: `Check the name with "docker pull ${reference}", log in with "docker login", or build it: images: { name: './folder-with-a-Dockerfile' }.`,
@@ -41,7 +41,7 @@ export async function pullImage(docker: Docker, reference: string, signal: Abort
     )
   }
   const info = await inspectImage(docker, reference)
-  if (!info) throw new ClusterTestError('ERR_IMAGE_NOT_FOUND', `Docker pulled image "${reference}" and does not have it afterwards.`)
+  if (!info) throw new ClusterTestError('ERR_IMAGE_NOT_FOUND', `Docker pulled image "${reference}", but it does not exist afterwards.`)
   return info
 }
 

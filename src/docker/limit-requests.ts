@@ -39,7 +39,7 @@ export function limitRequests({ modem }: Dockerode, limit = 120_000): void {
       callback(
         new ClusterTestError('ERR_DOCKER_UNAVAILABLE', text, {
           cause: error,
-          hint: 'Look at "docker info"; the engine may need a restart.',
+          hint: 'Run "docker info"; the engine may need a restart.',
         }),
       )
     })

@@ -80,7 +80,7 @@ function leftovers({ containers, networks, volumes }: DockerObjects, reasons: Re
   const byHand = Object.entries({ 'docker rm -fv': containers, 'docker network rm': networks, 'docker volume rm': volumes })
   return new ClusterTestError(
     'ERR_CLUSTER_LEFTOVERS',
-    `Docker did not remove ${names.map((name) => `"${name}"`).join(', ')}: ${why.join('; ') || 'it took the request, and they are still there'}.`,
+    `Docker did not remove ${names.map((name) => `"${name}"`).join(', ')}: ${why.join('; ') || 'it accepted the request, but they still exist'}.`,
     {
       hint: `Remove them by hand: ${byHand.flatMap(([command, of]) => (of.length > 0 ? [`${command} ${of.join(' ')}`] : [])).join('; ')}`,
     },

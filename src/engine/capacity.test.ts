@@ -40,7 +40,7 @@ test('suites that start together do not count the same free memory', async () =>
   const whys: string[] = []
   const first = await capacity.acquire(60, signal, () => {})
   const second = capacity.acquire(60, signal, (why) => whys.push(why))
-  await expect.poll(() => whys).toEqual(['waits for 60 B of memory, 40 B are free'])
+  await expect.poll(() => whys).toEqual(['waiting for 60 B of memory, 40 B free'])
   expect(capacity.used).toBe(1)
   first[Symbol.dispose]()
   await second
@@ -56,7 +56,7 @@ test('what a cluster has taken is counted by what is free, and others are let in
   second[Symbol.dispose]()
   const wait = vi.fn<(why: string) => void>()
   const third = capacity.acquire(60, signal, wait)
-  await expect.poll(() => wait.mock.calls).toEqual([['waits for 60 B of memory, 50 B are free']])
+  await expect.poll(() => wait.mock.calls).toEqual([['waiting for 60 B of memory, 50 B free']])
   free = 70
   await third
 })

@@ -66,11 +66,11 @@ export function createCapacity({ limit, totalMemory, freeMemory, isMeasured = tr
 
   /** What keeps the first in the queue from starting; undefined when nothing does. */
   const missing = async ({ memory }: Waiter): Promise<string | undefined> => {
-    if (used >= limit) return `waits for one of ${limit} slots`
+    if (used >= limit) return `waiting for one of ${limit} slots`
     const free = (await freeMemory()) - reserved
     if (free >= memory) return undefined
     if (used === 0 || memory > totalMemory) checkMemory(Math.min(free, totalMemory), memory)
-    return `waits for ${formatBytes(memory)} of memory, ${formatBytes(Math.max(0, free))} are free`
+    return `waiting for ${formatBytes(memory)} of memory, ${formatBytes(Math.max(0, free))} free`
   }
 
   const admitAll = async (): Promise<void> => {
@@ -127,7 +127,7 @@ export function createCapacity({ limit, totalMemory, freeMemory, isMeasured = tr
       try {
         if (queue.length > 1) {
           // Whoever is first tells by itself what is missing.
-          waiter.told = `waits for one of ${limit} slots`
+          waiter.told = `waiting for one of ${limit} slots`
           onWait(`${waiter.told}, ${queue.length - 1} before it`)
         }
         void admit()

@@ -100,7 +100,7 @@ export function beginCluster(request: LeaseRequest, users: ReadonlySet<Progress>
       })),
     async end(report, keptUntil) {
       onEnd()
-      stop.abort(new ClusterTestError('ERR_SETUP_CANCELLED', 'Nobody waits for the cluster any more.'))
+      stop.abort(new ClusterTestError('ERR_SETUP_CANCELLED', 'No suite is waiting for the cluster any more.'))
       const [, running] = await Promise.allSettled([background.ended(), started])
       try {
         if (running.status === 'fulfilled' && running.value) await endCluster(running.value.cluster, keptUntil, report, onKept)

@@ -77,7 +77,7 @@ export async function startEngine({
   })
   if (leftovers.length > 0) {
     const names = leftovers.flatMap(({ run, clusters }) => (clusters.length > 0 ? clusters : [run]))
-    progress('run')({ kind: 'note', step: 'prune', text: `removed what dead runs left: ${formatList(names)}` })
+    progress('run')({ kind: 'note', step: 'prune', text: `removed what dead runs left behind: ${formatList(names)}` })
   }
   const parts = { docker, k3d, owner, folder, nodeImage, substitutes, buildNetwork, outputs, trackChild }
   const { isMeasured } = await readHostLimits(docker.memory)
@@ -121,8 +121,8 @@ export async function startEngine({
     const deadline = {
       limit: request.options.setupTimeout ?? defaultSetupTimeout,
       code: 'ERR_SETUP_TIMEOUT',
-      what: `The set-up of suite "${request.suite}"`,
-      hint: 'Raise the option "setupTimeout" of the suite; the lines above show what took the time.',
+      what: `Set-up of suite "${request.suite}"`,
+      hint: 'Raise the option "setupTimeout" of the suite; the lines above show where the time went.',
     } as const
     try {
       const suite = await withDeadline({ ...deadline, signal }, (each) =>

@@ -11,8 +11,8 @@ test('an object belongs to one suite at a time, and the error names both', async
   await objectOwners.claim(['ClusterRole "reader"'], orders, { signal })
   await objectOwners.claim(['ClusterRole "reader"', 'ClusterRole "writer"'], orders, { signal })
   await expect(objectOwners.claim(['ClusterRole "writer"'], shop, { signal })).rejects.toThrowErrorMatchingInlineSnapshot(`
-    [ClusterTestError: Suites "orders" (a.test.ts) and "shop" (b.test.ts) share a cluster, and both have ClusterRole "writer".
-    Hint: Give it another name in one of them, leave out its namespace if it names one, or set cluster: 'own'.]
+    [ClusterTestError: Suites "orders" (a.test.ts) and "shop" (b.test.ts) share a cluster, and both declare ClusterRole "writer".
+    Hint: Rename it in one of them, omit its namespace if it names one, or set cluster: 'own'.]
   `)
 })
 

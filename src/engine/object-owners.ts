@@ -56,7 +56,7 @@ function stillHeld({ suite }: ObjectOwner, what: string, cause: unknown): Cluste
 function conflict(key: string, first: ObjectOwner, second: ObjectOwner): ClusterTestError {
   return new ClusterTestError(
     'ERR_CLUSTER_SHARED_CONFLICT',
-    `Suites "${first.suite}" (${first.file}) and "${second.suite}" (${second.file}) share a cluster, and both have ${key}.`,
-    { hint: `Give it another name in one of them, leave out its namespace if it names one, or set cluster: 'own'.` },
+    `Suites "${first.suite}" (${first.file}) and "${second.suite}" (${second.file}) share a cluster, and both declare ${key}.`,
+    { hint: `Rename it in one of them, omit its namespace if it names one, or set cluster: 'own'.` },
   )
 }

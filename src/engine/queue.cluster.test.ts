@@ -18,7 +18,7 @@ test('ten files finish with two clusters at a time; who waits is told, and no ti
   const { exitCode, output } = await runVitest('', { folder: project.folder }).ended
   expect(output).toMatch(/Tests {2}10 passed/)
   expect(exitCode).toBe(0)
-  expect(output).toMatch(/! suite \d cluster +waits for one of 2 slots/)
+  expect(output).toMatch(/! suite \d cluster +waiting for one of 2 slots/)
   expect(await findTraces(output)).toEqual([])
 })
 

@@ -18,7 +18,7 @@ export async function renewCluster(docker: Docker, cluster: Cluster, { baseline,
   try {
     // The server answers for an agent that has stopped, whose Node stays Ready for 40 s.
     const stopped = await stoppedNodes(docker, cluster)
-    if (stopped.length > 0) throw new Error(`node ${stopped.map((node) => `"${node}"`).join(', ')} does not run`)
+    if (stopped.length > 0) throw new Error(`node ${stopped.map((node) => `"${node}"`).join(', ')} is not running`)
     await cluster.kube.requestText('/readyz', { signal, timeout: 5_000 })
     const limit = AbortSignal.any([signal, AbortSignal.timeout(resetTimeout)])
     if (!baseline) return true
@@ -26,7 +26,7 @@ export async function renewCluster(docker: Docker, cluster: Cluster, { baseline,
     await left[Symbol.asyncDispose]()
     return true
   } catch (error) {
-    if (!signal.aborted) report({ kind: 'note', step: 'reset', text: `starts another cluster: ${messageOf(error)}` })
+    if (!signal.aborted) report({ kind: 'note', step: 'reset', text: `starting a new cluster: ${messageOf(error)}` })
     return false
   }
 }

@@ -22,10 +22,10 @@ test('each has a namespace of its own: addresses, names, exec, bridges and relea
 
 test('an object outside of them that another suite has, or the cluster itself, is refused with both names', () => {
   expect(output).toMatch(
-    /Suites "first" \(\S*shared-a\.suite\.ts\) and "same role" \(\S*shared-a\.suite\.ts\) share a cluster, and both have ClusterRole "of-one-suite"\./,
+    /Suites "first" \(\S*shared-a\.suite\.ts\) and "same role" \(\S*shared-a\.suite\.ts\) share a cluster, and both declare ClusterRole "of-one-suite"\./,
   )
   expect(output).toMatch(
-    /Suite "of the cluster itself" \(\S*shared-a\.suite\.ts\) shares a cluster, and has ClusterRole "cluster-admin", which is the cluster's own\./,
+    /Suite "of the cluster itself" \(\S*shared-a\.suite\.ts\) shares a cluster, and declares ClusterRole "cluster-admin", which belongs to the cluster itself\./,
   )
   expect(output).not.toContain('Error: it ran')
 })

@@ -102,8 +102,8 @@ export async function createSuiteSpace(
     if (!resource || !(await kube.find(resource.path(each.namespace, each.name), { signal: abort }))) return
     throw new ClusterTestError(
       'ERR_CLUSTER_SHARED_CONFLICT',
-      `Suite "${owner.suite}" (${owner.file}) shares a cluster, and has ${keyOf(each)}, which is the cluster's own.`,
-      { hint: `Leave it out, give it another name, or set cluster: 'own'.` },
+      `Suite "${owner.suite}" (${owner.file}) shares a cluster, and declares ${keyOf(each)}, which belongs to the cluster itself.`,
+      { hint: `Remove it, rename it, or set cluster: 'own'.` },
     )
   }
 }

@@ -50,7 +50,7 @@ export function createKubeClient(kubeconfig: string): KubeClient {
   const config = new KubeConfig()
   config.loadFromString(kubeconfig)
   const server = config.getCurrentCluster()?.server
-  if (!server) throw new ClusterTestError('ERR_KUBE_UNREACHABLE', 'The kubeconfig names no current cluster.')
+  if (!server) throw new ClusterTestError('ERR_KUBE_UNREACHABLE', 'The kubeconfig has no current cluster.')
   const http = new IsomorphicFetchHttpLibrary()
   const discovery = new Map<string, Promise<ApiResourceList>>()
 

@@ -33,12 +33,12 @@ test.for([
   ],
   [
     'absent seed',
-    /^ClusterTestError: Seed ".*\/absent\.sql" does not exist or is no file\.\nHint: Paths in "seed" are relative to the test file, or to the file that calls defineStack\.$/,
+    /^ClusterTestError: Seed ".*\/absent\.sql" does not exist or is not a file\.\nHint: Paths in "seed" are relative to the test file, or to the file that calls defineStack\.$/,
   ],
-  ['absent folder', /^ClusterTestError: Folder "\.\/absent" of option `images` does not exist: looked at ".*\/absent"\.\nHint: /],
+  ['absent folder', /^ClusterTestError: Folder "\.\/absent" in option `images` does not exist: looked at ".*\/absent"\.\nHint: /],
   [
     'absent image',
-    /^ClusterTestError: Image "localhost:1\/absent:1" is not in Docker and could not be pulled: .*\.\nHint: Check the name with "docker pull localhost:1\/absent:1"/s,
+    /^ClusterTestError: Image "localhost:1\/absent:1" does not exist in Docker and could not be pulled: .*\.\nHint: Check the name with "docker pull localhost:1\/absent:1"/s,
   ],
   [
     'broken build',
@@ -46,11 +46,11 @@ test.for([
   ],
   [
     'stand-in of nothing',
-    /^ClusterTestError: Option `bridge\["deployment\/helo"\]\.standIn` is for a workload that the manifests do not have\.\nHint: They have "deployment\/hello"\.$/,
+    /^ClusterTestError: Option `bridge\["deployment\/helo"\]\.standIn` names a workload that is not in the manifests\.\nHint: They have "deployment\/hello"\.$/,
   ],
-  ['more memory than there is', /^ClusterTestError: The cluster needs 1000 TB of memory and .* are free\.\nHint: /],
+  ['more memory than there is', /^ClusterTestError: The cluster needs 1000 TB of memory, but only .* are free\.\nHint: /],
   ['absent node image', /^ClusterTestError: .*localhost:1\/node:1/s],
-  ['no time', /^ClusterTestError: The set-up of suite "no time" took longer than 500 ms\.\nHint: Raise the option "setupTimeout"/],
+  ['no time', /^ClusterTestError: Set-up of suite "no time" took longer than 500 ms\.\nHint: Raise the option "setupTimeout"/],
 ] as const)('%s', ([suite, message]) => {
   expect(errorOf(suite)).toMatch(message)
 })
@@ -73,7 +73,7 @@ describe.withCluster('node', {}, (test) => test('never runs', () => {}))
     runVitest('', { folder: other.folder }).ended,
   ])
   expect(exitCode).toBe(1)
-  expect(output).toMatch(/ClusterTestError: Image "localhost:1\/absent:1" is not in Docker and could not be pulled/)
+  expect(output).toMatch(/ClusterTestError: Image "localhost:1\/absent:1" does not exist in Docker and could not be pulled/)
   expect(output).toMatch(/ClusterTestError: .*localhost:1\/node:2/s)
   expect(without.output).toContain('ClusterTestError: The program "/nowhere/other" could not be run')
 })
@@ -116,6 +116,6 @@ test('without k3d', async () => {
   const run = await runVitest('passes', { env: { VITEST_KUBERNETES_K3D: '/nowhere/k3d' } }).ended
   expect(run.exitCode).toBe(1)
   expect(run.output).toMatch(
-    /ClusterTestError: The program "\/nowhere\/k3d" could not be run; it starts the clusters\.\nHint: Install k3d 5/,
+    /ClusterTestError: The program "\/nowhere\/k3d", which starts the clusters, could not be run\.\nHint: Install k3d 5/,
   )
 })

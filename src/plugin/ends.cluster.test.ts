@@ -31,7 +31,7 @@ describe('ends that vitest sees', () => {
     ['and one after them', /Error: the last hook/],
     [
       'a time-out while the cluster is created',
-      /ClusterTestError: The set-up of suite "takes too long" took longer than 20000 ms\.\nWhat the nodes say:\nk3d-vk-/,
+      /ClusterTestError: Set-up of suite "takes too long" took longer than 20000 ms\.\nWhat the nodes say:\nk3d-vk-/,
     ],
   ] as const)('%s fails the run, with its reason', ([, message]) => {
     expect(run.output).toMatch(message)

@@ -128,7 +128,7 @@ async function createBroker(vitest: Vitest, options: KubernetesPluginOptions): P
       : handleSignals(async (signal) => {
           signalled = signal
           if (broker.isUsed)
-            vitest.logger.log(`${signal}: removing the clusters. Once more ends vitest at once, and they are removed all the same.`)
+            vitest.logger.log(`${signal}: removing the clusters. Press Ctrl-C again to quit immediately; the clusters are still removed.`)
           broker.cancel(new ClusterTestError('ERR_SETUP_CANCELLED', `The run was cancelled by ${signal}.`))
           // vitest would wait for the run that comes after the restart.
           if (isRestarting) await end().finally(() => process.exit(exitCodes[signal]))

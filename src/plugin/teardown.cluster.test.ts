@@ -35,7 +35,7 @@ test(
     const { exitCode, output } = await run.ended
     expect(exitCode).toBe(1)
     expect(output).toContain('Error: the last hook')
-    expect(output).toContain('ClusterTestError: The teardown of suite "hung" took longer than 3000 ms.')
+    expect(output).toContain('ClusterTestError: Teardown of suite "hung" took longer than 3000 ms.')
     expect(output).toContain('The end of the run took longer than 3000 ms.')
     expect(await findTraces(output)).toContainEqual(expect.stringMatching(/^k3d-vk-\w+-hung-\w+-server-0$/))
     await engine.stop()

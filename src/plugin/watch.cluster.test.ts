@@ -93,7 +93,7 @@ test(
     // A cluster that is broken between two runs is no reason to fail.
     await runCommand('docker', ['stop', '--time', '0', `k3d-${cluster}-agent-0`])
     await project.write('a.test.ts', suite('third', two))
-    await run.prints(`starts another cluster: node "k3d-${cluster}-agent-0" does not run`)
+    await run.prints(`starting a new cluster: node "k3d-${cluster}-agent-0" is not running`)
     const another = await answer(', third.')
     expect(another).not.toBe(cluster)
 

@@ -31,7 +31,7 @@ test('where Secrets cannot be read, nothing is shown or written that may hold on
   const recorder = await createRecorder(folder).suite({ id: '1', name: 'shop', file: '/shop.test.ts' })
   const options = {
     ...{ recorder, namespaces: () => undefined, manifests: [] },
-    cluster: { name: 'none', kube } as Cluster,
+    cluster: { name: 'none', nodes: [{ name: 'none-0' }], kube } as unknown as Cluster,
     docker: { engine: new Dockerode({ socketPath: join(folder, 'no-engine') }) } as unknown as Parameters<typeof writeBundle>[0]['docker'],
     outputs: async () => [{ path: 'bridges/orders.log', text: 'login with hunter22' }],
   }

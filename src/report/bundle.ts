@@ -61,7 +61,9 @@ export async function writeBundle(options: BundleOptions): Promise<Bundle | unde
 /** How long the cluster is waited for: not at all when its server does not run, or is paused. */
 async function answersFor({ docker, cluster }: BundleOptions): Promise<AbortSignal> {
   const [server] = cluster.nodes
-  if (!(await stoppedNodes(docker, cluster)).includes(server!.name)) return AbortSignal.timeout(15_000)
+  // An engine that does not answer cannot say: then the API server is asked.
+  const stopped = await stoppedNodes(docker, cluster).catch((): readonly string[] => [])
+  if (!stopped.includes(server!.name)) return AbortSignal.timeout(15_000)
   return AbortSignal.abort(new Error(`node "${server!.name}" is paused or has stopped`))
 }
 
@@ -74,7 +76,7 @@ function order({ path }: BundleFile): number {
 
 function limit(text: string, length: number): string {
   if (text.length <= length) return text
-  return `(the first ${text.length - length} characters are left out)\n${text.slice(text.length - length)}`
+  return `(the first ${text.length - length} characters are omitted)\n${text.slice(text.length - length)}`
 }
 
 /** Before anything is redacted: those that have come since the watch of them was last heard. Resolves to what is written in place of all that may hold one. */

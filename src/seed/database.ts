@@ -38,8 +38,8 @@ export async function findDatabase(
   if (type !== 'postgres')
     throw new ClusterTestError(
       'ERR_SEED_NO_DATABASE',
-      `Workload "${workload}" runs no PostgreSQL: its images are ${formatList(pod.spec!.containers.map(({ image }) => image ?? ''))}.`,
-      { hint: 'SQL is for PostgreSQL so far.' },
+      `Workload "${workload}" is not PostgreSQL: its images are ${formatList(pod.spec!.containers.map(({ image }) => image ?? ''))}.`,
+      { hint: 'cluster.sql supports PostgreSQL only.' },
     )
   const { POSTGRES_USER: user = 'postgres', POSTGRES_PASSWORD: password = '', POSTGRES_DB: database = user } = env
   const { host, hostPort: port } = await addressOf(
@@ -65,7 +65,7 @@ export async function addressOf(
   if (address) return address
   throw new ClusterTestError(
     'ERR_SEED_NO_DATABASE',
-    `No Service leads to the pods of workload "${workload}", so nothing can connect to it.`,
+    `No Service selects the pods of workload "${workload}", so nothing can connect to it.`,
     {
       hint: `Add one that selects ${Object.entries(labels)
         .map(([key, value]) => `${key}=${value}`)

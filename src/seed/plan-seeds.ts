@@ -56,7 +56,10 @@ async function planStep(step: SeedStep, folder: string, find: (path: string) => 
   const manifests = await loadManifests(step.job, folder)
   const job = manifests.find(({ object }) => object.kind === 'Job')
   if (job) return { kind: 'job', name: job.object.metadata.name, manifests }
-  throw new ClusterTestError('ERR_MANIFEST_INVALID', `The seed's Job ${typeof step.job === 'string' ? `"${step.job}"` : ''} holds no Job.`)
+  throw new ClusterTestError(
+    'ERR_MANIFEST_INVALID',
+    `The seed's Job ${typeof step.job === 'string' ? `"${step.job}"` : ''} contains no Job.`,
+  )
 }
 
 async function checkFile(file: string): Promise<void> {
@@ -65,7 +68,7 @@ async function checkFile(file: string): Promise<void> {
     () => false,
   )
   if (!isFile)
-    throw new ClusterTestError('ERR_SEED_NOT_FOUND', `Seed "${file}" does not exist or is no file.`, {
+    throw new ClusterTestError('ERR_SEED_NOT_FOUND', `Seed "${file}" does not exist or is not a file.`, {
       hint: 'Paths in "seed" are relative to the test file, or to the file that calls defineStack.',
     })
 }

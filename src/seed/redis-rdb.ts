@@ -39,7 +39,7 @@ export async function loadRdb(store: Store, input: AsyncIterable<Uint8Array>, sh
     'ERR_SEED_FAILED',
     `Seed "${shown}" could not be loaded into ${store.workload}: ${stderr.trim() || stdout.trim()}`,
     {
-      hint: 'The file must not be of a newer Redis than the server.',
+      hint: 'The file must not come from a newer Redis than the server.',
     },
   )
 }

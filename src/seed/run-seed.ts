@@ -104,7 +104,7 @@ async function runExec(workload: string, { exec, input, container }: StepOf<'exe
 async function runHttp(workload: string, step: StepOf<'http'>, options: RunSeedOptions): Promise<string> {
   const { http, method = 'POST', headers = {}, json, file, status, port } = step
   const [pod] = await listPods(options.kube, options.namespace, workload, options.signal)
-  if (!pod) throw new ClusterTestError('ERR_SEED_FAILED', `Workload "${workload}" has no pod that could answer ${method} ${http}.`)
+  if (!pod) throw new ClusterTestError('ERR_SEED_FAILED', `Workload "${workload}" has no pod to answer ${method} ${http}.`)
   const isMeant = (address: ServiceAddress) =>
     port === undefined ? address.portName === 'http' : address.port === port || address.portName === port
   const { host, hostPort } = await addressOf(workload, pod, options, isMeant)

@@ -110,7 +110,7 @@ function skipCommand(script: SqlScript, position: number): void {
   if (/^\\(un)?restrict\b/.test(text)) return
   throw new SqlSyntaxError(
     script.lineAt(position),
-    `"${text}" is a command of psql, not SQL.`,
-    'Dump with "pg_dump --no-owner" and without psql commands.',
+    `"${text}" is a psql command, not SQL.`,
+    'Create the dump with "pg_dump --no-owner" and without psql commands.',
   )
 }

@@ -55,7 +55,7 @@ exec pg_restore --exit-on-error --single-transaction --no-owner --no-privileges 
   const { exitCode, stderr } = await store.shell(script, { input, signal })
   if (exitCode === 0) return 'restored'
   throw new ClusterTestError('ERR_SEED_FAILED', `Seed "${file.shown}" could not be restored into ${store.workload}: ${stderr.trim()}`, {
-    hint: stderr.includes('unsupported version') ? 'Make the dump with a pg_dump that is no newer than the server.' : undefined,
+    hint: stderr.includes('unsupported version') ? 'Create the dump with a pg_dump that is not newer than the server.' : undefined,
   })
 }
 

@@ -24,7 +24,7 @@ export async function saveSnapshot(store: Store, signal: AbortSignal): Promise<v
  */
 export async function restoreSnapshot(store: Store, signal: AbortSignal): Promise<void> {
   const { folder, restore } = scripts[store.type]
-  const check = `[ -f "$path" ] || { echo "There is no snapshot of it: was its pod replaced?" >&2; exit 1; }`
+  const check = `[ -f "$path" ] || { echo "There is no snapshot: was the pod replaced?" >&2; exit 1; }`
   await run(store, 'restored', `path="${folder}/${fileName}"\n${check}\n${restore('"$path"', store)}`, signal)
 }
 

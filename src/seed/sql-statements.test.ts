@@ -82,7 +82,7 @@ test('passes over what frames the output of pg_dump and refuses other commands o
   expect(await split('\\restrict abc\nselect 1;\n\\unrestrict abc\n')).toHaveLength(1)
   const error: unknown = await split('select 1;\n\\connect shop\n').catch((reason: unknown) => reason)
   expect(error).toBeInstanceOf(SqlSyntaxError)
-  expect(error).toMatchObject({ line: 2, message: '"\\connect shop" is a command of psql, not SQL.' })
+  expect(error).toMatchObject({ line: 2, message: '"\\connect shop" is a psql command, not SQL.' })
 })
 
 test('reads Windows line ends', async () => {

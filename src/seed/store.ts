@@ -42,8 +42,8 @@ export async function findStore(workload: string, options: FindStoreOptions): Pr
   if (stores.length === 0)
     throw new ClusterTestError(
       code,
-      `Workload "${workload}" runs no database that is known: its images are ${formatList(containers.map(({ image }) => image ?? ''))}.`,
-      { hint: 'Known are PostgreSQL, MariaDB, MySQL and Redis. Seed others by { exec }, { http }, { job } or a function.' },
+      `Workload "${workload}" is not a known database: its images are ${formatList(containers.map(({ image }) => image ?? ''))}.`,
+      { hint: 'Known databases are PostgreSQL, MariaDB, MySQL and Redis. Seed others with { exec }, { http }, { job } or a function.' },
     )
   const { annotations } = pod.metadata!
   const { name, type, env } = chooseContainer({ containers: stores, annotations, wanted: undefined, workload, code })

@@ -33,12 +33,12 @@ function checkOne(option: string, target: ReadyTarget, check: unknown): void {
   for (const key of ['tcp', 'port'])
     checkOption(`${option}.${key}`, 'a number or a name', check[key], (value) => isText(value) || Number.isInteger(value))
   for (const key of ['text', 'type', 'condition', 'field']) checkOption(`${option}.${key}`, 'a text', check[key], isText)
-  if (known === 'http') checkOption(`${option}.status`, 'a status of HTTP', check['status'], Number.isInteger)
+  if (known === 'http') checkOption(`${option}.status`, 'an HTTP status', check['status'], Number.isInteger)
   else checkOption(`${option}.status`, 'a text', check['status'], isText)
   checkOption(`${option}.timeout`, 'a positive number of milliseconds', check['timeout'], isDuration)
   const needsAddress = known === 'http' || known === 'tcp' || known === 'graphql'
   if (needsAddress && kindOf(target) !== 'Service' && !isServing(target))
-    throw new ClusterTestError('ERR_OPTIONS_INVALID', `Option \`${option}\` asks a ${target.kind} for an answer.`, {
-      hint: 'Ask a Service or a workload; { condition } and { field } look at any object.',
+    throw new ClusterTestError('ERR_OPTIONS_INVALID', `Option \`${option}\` sends a request to a ${target.kind}.`, {
+      hint: 'Use a Service or a workload; { condition } and { field } work for any object.',
     })
 }

@@ -11,10 +11,10 @@ export function checkSeed(seed: unknown, services: object | undefined): void {
   for (const [index, stage] of stages.entries()) {
     if (typeof stage === 'function') continue
     if (!isRecord(stage))
-      throw invalid('seed', 'an object from service or workload to files and steps, a function, or an array of such', stage)
+      throw invalid('seed', 'an object from service or workload to files and steps, a function, or an array of these', stage)
     if (firstFunction >= 0 && index > firstFunction)
-      throw new ClusterTestError('ERR_OPTIONS_INVALID', 'Option `seed` has a declared seed behind a function.', {
-        hint: 'Functions run in the worker when everything that is declared is done: put them last.',
+      throw new ClusterTestError('ERR_OPTIONS_INVALID', 'Option `seed` has a declared seed after a function.', {
+        hint: 'Functions run in the worker after all declared seeds: put them last.',
       })
     for (const [name, steps] of Object.entries(stage)) {
       workloadOf(name, services)
@@ -33,10 +33,10 @@ function checkStep(option: string, step: unknown): void {
   checkOption(`${option}.input`, 'the path of a file', step['input'], isText)
   checkOption(`${option}.container`, 'the name of a container', step['container'], isText)
   checkOption(`${option}.http`, 'a path that starts with "/"', step['http'], (path) => isText(path) && path.startsWith('/'))
-  checkOption(`${option}.method`, 'a method of HTTP', step['method'], isText)
+  checkOption(`${option}.method`, 'an HTTP method', step['method'], isText)
   checkOption(`${option}.headers`, 'an object of strings', step['headers'], isTextRecord)
   checkOption(`${option}.file`, 'the path of a file', step['file'], isText)
-  checkOption(`${option}.status`, 'a status of HTTP', step['status'], Number.isInteger)
+  checkOption(`${option}.status`, 'an HTTP status', step['status'], Number.isInteger)
   checkOption(`${option}.port`, 'a number or a name', step['port'], (port) => isText(port) || Number.isInteger(port))
   checkOption(`${option}.job`, 'the path of a manifest, or a Job', step['job'], (job) => isText(job) || isRecord(job))
   if ('json' in step && 'file' in step)

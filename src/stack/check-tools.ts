@@ -3,7 +3,7 @@ import type { ChartOptions, SopsOptions, ToolOptions } from './tool-options.ts'
 
 /** @throws ClusterTestError `ERR_OPTIONS_INVALID` that names the option and the value */
 export function checkTools({ kustomize, charts, secrets, sops }: ToolOptions): void {
-  checkOption('kustomize', 'a folder, or an array of such', kustomize, isPaths)
+  checkOption('kustomize', 'a folder, or an array of folders', kustomize, isPaths)
   checkSecrets(secrets)
   checkOption('sops', 'an object', sops, isRecord)
   checkKeys('sops', { ...sops }, allKeys<SopsOptions>({ ageKeyFile: true }))
@@ -40,7 +40,7 @@ function checkChart(release: string, chart: unknown): void {
   const option = `charts["${release}"]`
   // What Helm allows (chart/common/util.go), which Kubernetes' names allow too.
   if (!/^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/.test(release) || release.length > 53)
-    throw invalid('charts', 'an object by names of releases (lower-case letters, digits and "-", 53 at most)', release)
+    throw invalid('charts', 'an object with names of releases as keys (lower-case letters, digits and "-", 53 at most)', release)
   if (isText(chart)) return
   if (!isRecord(chart)) throw invalid(option, 'a chart, or { chart }', chart)
   checkKeys(option, chart, chartKeys)
@@ -48,7 +48,7 @@ function checkChart(release: string, chart: unknown): void {
   for (const key of ['repo', 'version', 'namespace']) checkOption(`${option}.${key}`, 'a text', chart[key], isChart)
   checkOption(`${option}.values`, 'an object', chart['values'], isRecord)
   checkValue(`${option}.values`, chart['values'])
-  checkOption(`${option}.valuesFiles`, 'a path, or an array of such', chart['valuesFiles'], isPaths)
+  checkOption(`${option}.valuesFiles`, 'a path, or an array of paths', chart['valuesFiles'], isPaths)
   checkOption(`${option}.apiVersions`, 'an array of "group/version" and "group/version/Kind"', chart['apiVersions'], isVersions)
   checkOption(`${option}.wait`, 'true or false', chart['wait'], (value) => typeof value === 'boolean')
   checkOption(`${option}.timeout`, 'a positive number of milliseconds below 2 ** 31', chart['timeout'], isDuration)
@@ -58,7 +58,7 @@ function checkChart(release: string, chart: unknown): void {
 function checkValue(option: string, value: unknown): void {
   if (value === undefined || value === null || ['string', 'boolean'].includes(typeof value) || Number.isFinite(value)) return
   const isPlain = Array.isArray(value) || (isRecord(value) && [Object.prototype, null].includes(Object.getPrototypeOf(value) as null))
-  if (!isPlain) throw invalid(option, 'a text, a finite number, a boolean, null, or an array or plain object of such', value)
+  if (!isPlain) throw invalid(option, 'a string, a finite number, a boolean, null, or an array or plain object of these', value)
   for (const [key, each] of Object.entries(value as object)) checkValue(`${option}.${key}`, each)
 }
 

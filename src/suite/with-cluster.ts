@@ -83,7 +83,7 @@ export function withCluster(
   if (typeof options !== 'object' || options === null)
     throw new ClusterTestError(
       'ERR_OPTIONS_INVALID',
-      `Expected describe.withCluster("${name}", options, fn), got ${typeof options} in place of the options.`,
+      `Expected describe.withCluster("${name}", options, fn), got ${typeof options} instead of options.`,
     )
   const { bridge = {}, ...rest } = options
   const { cluster: clusterOptions, suite: suiteOptions } = splitOptions(rest)
@@ -107,7 +107,7 @@ export function withCluster(
       const folder = dirname(file)
       const bridged = describeBridged({ bridge }, folder)
       const owned = new AsyncDisposableStack()
-      await using _teardown = disposeWithin(brokerAddress().teardownTimeout, `The teardown of suite "${name}"`, owned)
+      await using _teardown = disposeWithin(brokerAddress().teardownTimeout, `Teardown of suite "${name}"`, owned)
       const direct = owned.use(bypassProxy())
       const request = {
         ...{ suite: name, id: suite.id, file, folder, bridged },
@@ -198,7 +198,7 @@ function brokerAddress(): BrokerAddress {
   if (address) return address
   throw new ClusterTestError(
     'ERR_BROKER_NOT_RUNNING',
-    'The plugin of vitest-kubernetes is not in the config of this project, and it owns the clusters.',
+    'The vitest-kubernetes plugin, which owns the clusters, is not in the config of this project.',
     {
       hint: `Add it to vitest.config.ts: import { kubernetes } from 'vitest-kubernetes/plugin' and plugins: [kubernetes()].`,
     },

@@ -52,7 +52,7 @@ export function disposeWithin(limit: number, what: string, stack: AsyncDisposabl
   const deadline = {
     ...{ limit, what },
     code: 'ERR_CLUSTER_LEFTOVERS',
-    hint: 'Raise the option "teardownTimeout" of the plugin. What is left goes with the run, and what is left then is removed by a process beside vitest.',
+    hint: 'Raise the option "teardownTimeout" of the plugin. The end of the run removes what is left, and after that a process beside vitest.',
   } as const
   return {
     [Symbol.asyncDispose]: () => withDeadline(deadline, (signal) => whileWaiting(Promise.resolve(stack[Symbol.asyncDispose]()), signal)),

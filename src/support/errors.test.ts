@@ -19,14 +19,14 @@ test('of an error and one of the clean-up after it, the first is told first, wit
   const first = new ClusterTestError('ERR_WORKLOAD_FAILED', 'pod/a ended.', { hint: 'Look at it.', cause: new Error('why') })
   const error = await failTwice(await failTwice(first, new Error('A network stays.')), new Error('A volume stays.'))
   expect(error).toBeInstanceOf(SuppressedError)
-  const later = '\nThe clean-up after it failed too: A network stays.\nThe clean-up after it failed too: A volume stays.'
+  const later = '\nThe clean-up failed too: A network stays.\nThe clean-up failed too: A volume stays.'
   expect(messageOf(error)).toBe(`pod/a ended.\nHint: Look at it.${later}`)
   const received = deserializeError(serializeError(error))
   expect(received).toMatchObject({ code: 'ERR_WORKLOAD_FAILED', message: `pod/a ended.${later}\nHint: Look at it.`, hint: 'Look at it.' })
   expect(received.cause).toMatchObject({ message: 'why' })
   expect(serializeError(await failTwice('text', new Error('A volume stays.')))).toEqual({
     ...{ code: 'ERR_INTERNAL', causes: [] },
-    message: 'text\nThe clean-up after it failed too: A volume stays.',
+    message: 'text\nThe clean-up failed too: A volume stays.',
   })
 
   expect(inOne(error)).toBe(first)

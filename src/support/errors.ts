@@ -111,7 +111,7 @@ export function inOne(error: unknown): unknown {
 }
 
 function describeLater(errors: readonly unknown[]): string {
-  return errors.map((each) => `\nThe clean-up after it failed too: ${messageOf(each)}`).join('')
+  return errors.map((each) => `\nThe clean-up failed too: ${messageOf(each)}`).join('')
 }
 
 /** An error as plain data, to cross a process boundary. */

@@ -128,5 +128,5 @@ async function podBehind({ cluster, nodes, network }: BridgeParts, socket: Socke
 
 function anyPod(target: BridgeTarget): { node: string; ip: string } {
   for (const { spec, status } of target.pods()) if (status?.podIP && spec?.nodeName) return { node: spec.nodeName, ip: status.podIP }
-  throw new ClusterTestError('ERR_BRIDGE_NO_PODS', `Workload "${target.workload}" has no pod at this moment.`)
+  throw new ClusterTestError('ERR_BRIDGE_NO_PODS', `Workload "${target.workload}" has no pods right now.`)
 }

@@ -68,7 +68,7 @@ async function listen(address: string, accept: (socket: Socket) => void): Promis
       `This process cannot listen on ${address}, the gateway of the cluster's network: ${messageOf(error)}.`,
       {
         cause: error,
-        hint: 'Where Docker runs in a virtual machine or on another host, bridge to a local container: image or build.',
+        hint: 'If Docker runs in a virtual machine or on another host, bridge to a local container (image or build).',
       },
     )
   }

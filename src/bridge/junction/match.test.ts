@@ -51,7 +51,7 @@ test('patterns survive the way to the owner of the cluster, without the flags th
 
 test.for<[unknown, string]>([
   [{}, 'Expected option `match` of a bridge to be an object with a method, a path, headers or a body, got {}.'],
-  [[], 'Expected option `match` of a bridge to be a request to look for, or an array of such, got [].'],
+  [[], 'Expected option `match` of a bridge to be a request to match, or an array of them, got [].'],
   [[{ path: 'orders' }], 'Expected option `match[0].path` of a bridge to be a path that starts with "/", or a RegExp, got "orders".'],
   [{ method: 'GET POST' }, 'Expected option `match.method` of a bridge to be an HTTP method, got "GET POST".'],
   [{ headers: { 'x-user': 1 } }, 'Expected option `match.headers["x-user"]` of a bridge to be text or a RegExp, got 1.'],

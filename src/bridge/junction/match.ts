@@ -93,7 +93,7 @@ export type SentMatch = Readonly<Record<string, unknown>>
 /** @throws ClusterTestError `ERR_OPTIONS_INVALID` that names the part which cannot be meant */
 export function encodeMatch(match: RequestMatch | readonly RequestMatch[]): readonly SentMatch[] {
   const list: readonly unknown[] = Array.isArray(match) ? match : [match]
-  if (list.length === 0) throw invalid('match', 'a request to look for, or an array of such', match)
+  if (list.length === 0) throw invalid('match', 'a request to match, or an array of them', match)
   return list.map((each, index) => encodeOne(each, Array.isArray(match) ? `match[${index}]` : 'match'))
 }
 

@@ -149,7 +149,7 @@ function rulesFailed(workload: string, node: string, cause: unknown): ClusterTes
     `The rules for "${workload}" could not be set on node "${node}": ${messageOf(cause)}`,
     {
       cause,
-      hint: 'The node image has to bring sh, nsenter, iptables-restore, conntrack and ctr, as those of k3s do.',
+      hint: 'The node image must contain sh, nsenter, iptables-restore, conntrack and ctr, as k3s images do.',
     },
   )
 }

@@ -45,18 +45,18 @@ test('bridges all ports to the same numbers unless some are named', () => {
 test('says which ports there are', () => {
   expect(() => choosePorts(known, { grpc: 1 }, 'deployment/x')).toThrowErrorMatchingInlineSnapshot(`
     [ClusterTestError: The container of "deployment/x" has no port "grpc".
-    Hint: It has "http (3000)" and "dns (53)". A port that nothing declares is written with its protocol: "9229/tcp".]
+    Hint: It has "http (3000)" and "dns (53)". For a port that nothing declares, add the protocol: "9229/tcp".]
   `)
   expect(() => choosePorts(known, { 3001: 1 }, 'deployment/x')).toThrowErrorMatchingInlineSnapshot(`
     [ClusterTestError: The container of "deployment/x" has no port "3001".
-    Hint: It has "http (3000)" and "dns (53)". A port that nothing declares is written with its protocol: "3001/tcp".]
+    Hint: It has "http (3000)" and "dns (53)". For a port that nothing declares, add the protocol: "3001/tcp".]
   `)
   expect(() => choosePorts(known, {}, 'deployment/x')).toThrowErrorMatchingInlineSnapshot(`
     [ClusterTestError: Option \`ports\` of the bridge for "deployment/x" is empty.
-    Hint: The container has "http (3000)" and "dns (53)"; leave \`ports\` out to bridge all.]
+    Hint: The container has "http (3000)" and "dns (53)"; omit \`ports\` to bridge all of them.]
   `)
   expect(() => choosePorts([], undefined, 'deployment/x')).toThrowErrorMatchingInlineSnapshot(`
-    [ClusterTestError: Nothing says which ports "deployment/x" has: its container declares none, and no Service selects it.
-    Hint: Name them: ports: { 8080: 3000 } sends port 8080 of the pods to port 3000 of the local side.]
+    [ClusterTestError: The ports of "deployment/x" are unknown: its container declares none, and no Service selects it.
+    Hint: Set them: ports: { 8080: 3000 } sends port 8080 of the pods to port 3000 of your code.]
   `)
 })

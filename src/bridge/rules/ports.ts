@@ -52,9 +52,9 @@ export function choosePorts(
     if (fitting.length > 0) return fitting.map((each) => ({ ...each, local: each.port }))
     throw new ClusterTestError(
       'ERR_BRIDGE_NO_PORTS',
-      `Nothing says which ports "${workload}" has: its container declares none, and no Service selects it.`,
+      `The ports of "${workload}" are unknown: its container declares none, and no Service selects it.`,
       {
-        hint: 'Name them: ports: { 8080: 3000 } sends port 8080 of the pods to port 3000 of the local side.',
+        hint: 'Set them: ports: { 8080: 3000 } sends port 8080 of the pods to port 3000 of your code.',
       },
     )
   }
@@ -63,12 +63,12 @@ export function choosePorts(
   if (udp)
     throw new ClusterTestError(
       'ERR_OPTIONS_INVALID',
-      `Port ${udp.port} of "${workload}" is UDP, and a bridge with \`match\` or \`mirror\` has TCP ports only.`,
-      { hint: 'Bridge it by another bridge, without both.' },
+      `Port ${udp.port} of "${workload}" is UDP, but a bridge with \`match\` or \`mirror\` supports only TCP.`,
+      { hint: 'Use a separate bridge for it.' },
     )
   if (chosen.length > 0) return chosen
   throw new ClusterTestError('ERR_BRIDGE_NO_PORTS', `Option \`ports\` of the bridge for "${workload}" is empty.`, {
-    hint: known.length > 0 ? `The container has ${listNames(known)}; leave \`ports\` out to bridge all.` : 'Write { 8080: 3000 }.',
+    hint: known.length > 0 ? `The container has ${listNames(known)}; omit \`ports\` to bridge all of them.` : 'Write { 8080: 3000 }.',
   })
 }
 
@@ -81,7 +81,7 @@ export function findPort(known: readonly ContainerPort[], key: string, workload:
   const found = known.find((each) => number && each.protocol === 'tcp' && matches(each)) ?? known.find(matches)
   if (found) return found
   throw new ClusterTestError('ERR_BRIDGE_PORT_NOT_FOUND', `The container of "${workload}" has no port "${key}".`, {
-    hint: `It has ${listNames(known)}. A port that nothing declares is written with its protocol: "${number ?? 9229}/tcp".`,
+    hint: `It has ${listNames(known)}. For a port that nothing declares, add the protocol: "${number ?? 9229}/tcp".`,
   })
 
   function matches(each: ContainerPort): boolean {

@@ -63,8 +63,8 @@ export async function findTarget({ kube, namespace, workload, container: wanted,
   if (spec.hostNetwork)
     throw new ClusterTestError(
       'ERR_BRIDGE_HOST_NETWORK',
-      `The pods of "${workload}" use the network of their node (hostNetwork), so there is no namespace of their own to set rules in.`,
-      { hint: 'Leave hostNetwork out of the manifest that the suite applies.' },
+      `The pods of "${workload}" use their node\'s network (hostNetwork), so they have no network namespace to set rules in.`,
+      { hint: 'Remove hostNetwork from the manifest that the suite applies.' },
     )
   const container = chooseBridged(spec.containers, annotations, wanted, workload)
   const allPods = () => pods.items.filter((pod) => isMatch(match, pod))
@@ -119,8 +119,8 @@ function templateOfService(namespace: string, name: string, services: readonly S
     })
   const pod = pods.find(({ metadata }) => selectorFits(selector, metadata?.labels))
   if (!pod)
-    throw new ClusterTestError('ERR_BRIDGE_NO_PODS', `Service "${name}" selects no pod, so nothing says what its containers are.`, {
-      hint: 'Bridge the workload itself, such as "deployment/…": that works without any pod.',
+    throw new ClusterTestError('ERR_BRIDGE_NO_PODS', `Service "${name}" selects no pods, so its containers are unknown.`, {
+      hint: 'Bridge the workload itself, such as "deployment/…": that works without pods.',
     })
   return { metadata: pod.metadata, spec: pod.spec!, match: { namespace, selector } }
 }

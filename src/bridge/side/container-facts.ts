@@ -90,8 +90,8 @@ export function streamFromNode(docker: Docker, { node, pod }: RunningContainer, 
     options.signal?.throwIfAborted()
     return new ClusterTestError(
       'ERR_BRIDGE_LOCAL_FAILED',
-      `The environment and the files of pod "${pod.metadata!.name}" could not be read on node "${node}": ${messageOf(error)}`,
-      { cause: error, hint: 'The container may just have been restarted: look at its log.' },
+      `The environment and files of pod "${pod.metadata!.name}" could not be read on node "${node}": ${messageOf(error)}`,
+      { cause: error, hint: 'The container may have just been restarted: check its log.' },
     )
   }
   async function* run(): AsyncGenerator<Buffer> {

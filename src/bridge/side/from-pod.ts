@@ -70,14 +70,17 @@ async function listenOnLoopback(port: number, target: BridgeTarget, way: (pod: P
   try {
     return await startForwarder({ host: '127.0.0.1', port }, async () => {
       const pod = runningPod(target)
-      if (!pod) throw new ClusterTestError('ERR_BRIDGE_NO_PODS', `Workload "${target.workload}" has no pod at this moment.`)
+      if (!pod) throw new ClusterTestError('ERR_BRIDGE_NO_PODS', `Workload "${target.workload}" has no pods right now.`)
       return way(pod)
     })
   } catch (error) {
     throw new ClusterTestError(
       'ERR_BRIDGE_LOCAL_FAILED',
-      `Port ${port} of the pods of "${target.workload}" cannot be brought to this machine: ${messageOf(error)}.`,
-      { cause: error, hint: `See who has it: ss -lptn 'sport = :${port}'. In a local container (image or build) it would be free.` },
+      `Port ${port} of the pods of "${target.workload}" cannot be forwarded to this machine: ${messageOf(error)}.`,
+      {
+        cause: error,
+        hint: `Find the process that uses it: ss -lptn 'sport = :${port}'. A local container (image or build) has its own ports.`,
+      },
     )
   }
 }

@@ -51,7 +51,7 @@ export async function startHostFiles(parts: BridgeParts, { id, source, files, si
       throw new ClusterTestError(
         'ERR_BRIDGE_LOCAL_FAILED',
         `The files of pod "${source!.pod.metadata!.name}" could not be copied to "${root}": ${messageOf(error)}`,
-        { cause: error, hint: 'Leave them out with files: false.' },
+        { cause: error, hint: 'Set files: false to do without them.' },
       )
     }
   }

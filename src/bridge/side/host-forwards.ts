@@ -38,8 +38,8 @@ async function forwardPort(mapping: PortMapping, address: string, options: Forwa
   }
   // Over IPv6 what is left out is refused, which is all that a program without it can do.
   if (address !== network.gateway) return []
-  throw new ClusterTestError('ERR_BRIDGE_NOT_LISTENING', `Command "${program}" takes datagrams for port ${local} on loopback only.`, {
-    hint: 'Let it bind to 0.0.0.0. Connections are passed on to loopback, datagrams are not.',
+  throw new ClusterTestError('ERR_BRIDGE_NOT_LISTENING', `Command "${program}" receives datagrams for port ${local} only on loopback.`, {
+    hint: 'Bind it to 0.0.0.0. Connections are forwarded to loopback, datagrams are not.',
   })
 }
 

@@ -57,7 +57,7 @@ function refuseBusyPort(text: string, ports: readonly PortMapping[], listeners: 
   const busy = ports.find((port) => port.local > 0 && listeners.some(listensOn(port)))
   if (!busy) return
   throw new ClusterTestError('ERR_BRIDGE_LOCAL_FAILED', `Port ${busy.local}, on which "${text}" is to listen, is in use on this machine.`, {
-    hint: `See who has it: ss -lptn 'sport = :${busy.local}'. Or let the command listen elsewhere, with ports: { ${busy.port}: … }.`,
+    hint: `Find the process that uses it: ss -lptn 'sport = :${busy.local}'. Or make the command listen on another port, with ports: { ${busy.port}: … }.`,
   })
 }
 
@@ -165,7 +165,7 @@ function notListening(code: ErrorCode, program: Program, why: string, missing: r
   return new ClusterTestError(
     code,
     `Command "${program.text}" ${why} on port ${missing.map(({ local }) => local).join(', ')}.${tail && `\n${tail}`}`,
-    { hint: 'Map the ports of the pods to those that it listens on: ports: { 8080: 3000 }.' },
+    { hint: "Map the pods' ports to the ports it listens on: ports: { 8080: 3000 }." },
   )
 }
 
@@ -212,7 +212,7 @@ async function checkAddress({ docker, cluster }: BridgeParts, gateway: string, s
       `The cluster cannot reach this machine at ${gateway}, the gateway of its Docker network: ${messageOf(error)}.`,
       {
         cause: error,
-        hint: 'Let a firewall pass what comes from the Docker network, or bridge to a local container (image or build): on Docker Desktop that is the only way.',
+        hint: 'Allow traffic from the Docker network in your firewall, or bridge to a local container (image or build): on Docker Desktop that is the only way.',
       },
     )
   } finally {

@@ -50,7 +50,7 @@ async function bind(socket: Socket, address: string): Promise<boolean> {
       `This process cannot bind a UDP socket to ${address}, the gateway of the cluster's network: ${messageOf(error)}.`,
       {
         cause: error,
-        hint: `Create it with dgram.createSocket('udp4'). Where Docker runs in a virtual machine or on another host, bridge to a local container: image or build.`,
+        hint: `Create it with dgram.createSocket('udp4'). If Docker runs in a virtual machine or on another host, bridge to a local container (image or build).`,
       },
     )
   }
@@ -87,7 +87,7 @@ function notUsable(got: string, cause?: unknown): ClusterTestError {
     `Expected the UDP socket in \`server\` to be unbound or bound to all addresses, got ${got}.`,
     {
       ...(cause ? { cause } : {}),
-      hint: 'Leave binding it to the bridge: dgram.createSocket("udp4").',
+      hint: 'Let the bridge bind it: dgram.createSocket("udp4").',
     },
   )
 }

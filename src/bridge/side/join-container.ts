@@ -45,8 +45,8 @@ export async function joinContainer(
     const what = `Container "${before.Name.slice(1)}"`
     const [onLoopback] = await waitForListeners(docker, onlooker.id, ports, { container: id, what, timeout, signal })
     if (onLoopback)
-      throw new ClusterTestError('ERR_BRIDGE_NOT_LISTENING', `${what} listens on port ${onLoopback.local} on loopback only.`, {
-        hint: 'Let it bind to 0.0.0.0. In a container of your own nothing can lead there; in one that the bridge starts (image or build) it is reached.',
+      throw new ClusterTestError('ERR_BRIDGE_NOT_LISTENING', `${what} listens on port ${onLoopback.local} only on loopback.`, {
+        hint: 'Bind it to 0.0.0.0. The loopback address of a container that you started cannot be reached; that of one that the bridge starts (image or build) can.',
       })
   } finally {
     await removeContainer(docker, onlooker.id)

@@ -34,19 +34,19 @@ test('a dual-stack cluster gets ranges of both families, and those that the user
 
 test('refuses ranges that do not fit', () => {
   expect(() => clusterRanges(['--cluster-cidr=fd50::/56'], 'dual')).toThrowErrorMatchingInlineSnapshot(`
-    [ClusterTestError: k3s' argument "--cluster-cidr=fd50::/56" asks for a cluster with IPv6 alone, and there is none: nodes have IPv4 too.
-    Hint: Set ipFamily: 'dual', and give a Service of IPv6 alone ipFamilies: ['IPv6'].]
+    [ClusterTestError: k3s' argument "--cluster-cidr=fd50::/56" asks for an IPv6-only cluster, which is not supported: nodes have IPv4 too.
+    Hint: Set ipFamily: 'dual', and ipFamilies: ['IPv6'] for Services that are to have only IPv6.]
   `)
   expect(() => clusterRanges(['--service-cidr=10.43.0.0/16,fd50::/112'], 'ipv4')).toThrowErrorMatchingInlineSnapshot(`
-    [ClusterTestError: k3s' argument "--service-cidr=10.43.0.0/16,fd50::/112" asks for IPv6, and the suite's nodes have no IPv6 addresses.
+    [ClusterTestError: k3s' argument "--service-cidr=10.43.0.0/16,fd50::/112" asks for IPv6, but the suite's nodes have no IPv6 addresses.
     Hint: Set ipFamily: 'dual'.]
   `)
   expect(() => clusterRanges(['--cluster-cidr=10.50.0.0/16'], 'dual')).toThrowErrorMatchingInlineSnapshot(`
-    [ClusterTestError: k3s' argument "--cluster-cidr=10.50.0.0/16" does not fit ipFamily: 'dual', which takes one range of IPv4 and one of IPv6, in this order.
-    Hint: Leave it out, or write --cluster-cidr=10.42.0.0/16,fd76:6b38:7300:4200::/56.]
+    [ClusterTestError: k3s' argument "--cluster-cidr=10.50.0.0/16" does not fit ipFamily: 'dual', which takes one IPv4 range and one IPv6 range, in this order.
+    Hint: Omit it, or write --cluster-cidr=10.42.0.0/16,fd76:6b38:7300:4200::/56.]
   `)
   expect(() => clusterRanges(['--cluster-cidr=10.50/16'], 'ipv4')).toThrowErrorMatchingInlineSnapshot(`
-    [ClusterTestError: k3s' argument "--cluster-cidr=10.50/16" names "10.50/16", which is no range of addresses.
+    [ClusterTestError: k3s' argument "--cluster-cidr=10.50/16" names "10.50/16", which is not an address range.
     Hint: Write it like --cluster-cidr=10.42.0.0/16.]
   `)
 })

@@ -62,26 +62,26 @@ function checkFamily(flag: string, ranges: readonly string[], family: IpFamily):
   const text = `k3s' argument "${flag}=${ranges.join(',')}"`
   const unreadable = ranges.find((range) => !parseRange(range))
   if (unreadable !== undefined)
-    throw new ClusterTestError('ERR_OPTIONS_INVALID', `${text} names "${unreadable}", which is no range of addresses.`, {
+    throw new ClusterTestError('ERR_OPTIONS_INVALID', `${text} names "${unreadable}", which is not an address range.`, {
       hint: `Write it like ${flag}=${podDefaults.ipv4}.`,
     })
   const ipv6 = ranges.filter(isIPv6).length
   if (ipv6 === ranges.length)
     throw new ClusterTestError(
       'ERR_OPTIONS_INVALID',
-      `${text} asks for a cluster with IPv6 alone, and there is none: nodes have IPv4 too.`,
+      `${text} asks for an IPv6-only cluster, which is not supported: nodes have IPv4 too.`,
       {
-        hint: `Set ipFamily: 'dual', and give a Service of IPv6 alone ipFamilies: ['IPv6'].`,
+        hint: `Set ipFamily: 'dual', and ipFamilies: ['IPv6'] for Services that are to have only IPv6.`,
       },
     )
   if (family === 'ipv4' && ipv6 > 0)
-    throw new ClusterTestError('ERR_OPTIONS_INVALID', `${text} asks for IPv6, and the suite's nodes have no IPv6 addresses.`, {
+    throw new ClusterTestError('ERR_OPTIONS_INVALID', `${text} asks for IPv6, but the suite's nodes have no IPv6 addresses.`, {
       hint: `Set ipFamily: 'dual'.`,
     })
   if (family === 'dual' && (ranges.length !== 2 || ipv6 !== 1 || isIPv6(ranges[0]!)))
     throw new ClusterTestError(
       'ERR_OPTIONS_INVALID',
-      `${text} does not fit ipFamily: 'dual', which takes one range of IPv4 and one of IPv6, in this order.`,
-      { hint: `Leave it out, or write ${flag}=${podDefaults.ipv4},${podDefaults.ipv6}.` },
+      `${text} does not fit ipFamily: 'dual', which takes one IPv4 range and one IPv6 range, in this order.`,
+      { hint: `Omit it, or write ${flag}=${podDefaults.ipv4},${podDefaults.ipv6}.` },
     )
 }

@@ -41,9 +41,9 @@ export async function createDockerNetwork(docker: Docker, options: DockerNetwork
   }
   throw new ClusterTestError(
     'ERR_CLUSTER_NETWORK_OVERLAP',
-    `The Docker network of the cluster would be in ${overlap[1]}, which overlaps with ${overlap[0]}, a range of the cluster's own, and no other private range is free.`,
+    `The cluster's Docker network would be in ${overlap[1]}, which overlaps with the cluster's range ${overlap[0]}, and no other private range is free.`,
     {
-      hint: `Give the cluster other ranges: k3sArgs: ['--cluster-cidr=10.42.0.0/16', '--service-cidr=10.43.0.0/16']. Or remove Docker networks that nobody needs: docker network prune.`,
+      hint: `Give the cluster other ranges: k3sArgs: ['--cluster-cidr=10.42.0.0/16', '--service-cidr=10.43.0.0/16']. Or remove unused Docker networks: docker network prune.`,
     },
   )
 }
@@ -56,7 +56,7 @@ async function createWithIPv6(docker: Docker, options: DockerNetworkOptions, sub
     await create(docker, options, [])
     throw noIPv6(messageOf(error), error)
   }
-  if (!(await subnetsOf(docker, options.name)).some(isIPv6)) throw noIPv6('the engine took no notice of it')
+  if (!(await subnetsOf(docker, options.name)).some(isIPv6)) throw noIPv6('the engine ignored it')
 }
 
 async function create(docker: Docker, { name, labels }: DockerNetworkOptions, subnets: readonly string[]): Promise<void> {
@@ -105,6 +105,6 @@ async function readRoutes(): Promise<readonly string[]> {
 function noIPv6(why: string, cause?: unknown): ClusterTestError {
   return new ClusterTestError('ERR_CLUSTER_NO_IPV6', `Docker cannot make a network with IPv6, which ipFamily: 'dual' needs: ${why}.`, {
     ...(cause === undefined ? {} : { cause }),
-    hint: `Switch IPv6 on where Docker runs (sysctl net.ipv6.conf.all.disable_ipv6=0), or leave ipFamily out.`,
+    hint: `Enable IPv6 on the Docker host (sysctl net.ipv6.conf.all.disable_ipv6=0), or omit ipFamily.`,
   })
 }

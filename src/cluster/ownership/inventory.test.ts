@@ -84,12 +84,12 @@ test('prints it as a table', () => {
   expect(table.replaceAll(/ {2,}/g, ' | ')).toMatchInlineSnapshot(`
     "run | owner | cluster | suite | nodes | others | age | memory | API | kept until
     aaa | pid PID, alive | vk-a-shop | shop, all of it | 1 running, 1 exited | 1 running | 3 min | 482 MB | 127.0.0.1:36445
-    ddd | pid PID, dead | vk-d-old | 63 min | 2030-01-01T13:00:00.000Z
+    ddd | kept | vk-d-old | 63 min | 2030-01-01T13:00:00.000Z
     ddd | pid PID, dead | loose
 
-    What dead runs left goes with the next run, or now: vitest-kubernetes prune"
+    The next run removes what dead runs left behind. To do it now: npx vitest-kubernetes prune"
   `)
   const kept = runs.filter(({ run }) => run === 'ddd').map((run) => ({ ...run, others: [] }))
   expect(formatInventory(kept, memory, now)).not.toContain('prune')
-  expect(formatInventory([], new Map())).toBe('No run has anything in Docker.')
+  expect(formatInventory([], new Map())).toBe('There are no clusters.')
 })

@@ -179,6 +179,6 @@ function listOf(title: string, lines: readonly string[]): Html {
 
 function bundleFile({ path, text }: BundleFile, index: number): Html {
   const left = text.length - fileLimit
-  const shown = left > 0 ? `(the first ${left} characters are in the folder only)\n${text.slice(left)}` : text
+  const shown = left > 0 ? `(the first ${left} characters are only in the folder)\n${text.slice(left)}` : text
   return html`<details${index === 0 ? html` open` : ''}><summary><code>${path}</code></summary><pre>${shown}</pre></details>`
 }

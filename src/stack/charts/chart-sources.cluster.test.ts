@@ -91,18 +91,18 @@ test('says which chart, version or repository is not there', async () => {
   `)
   expect(await messageOf({ chart: 'shop', repo: `${repo}/nothing` })).toMatchInlineSnapshot(`
     "ERR_HELM_FAILED ClusterTestError: Chart "shop" of release "shop" could not be downloaded from "http://repo/nothing": looks like "http://repo/nothing" is not a valid chart repository or cannot be reached: failed to fetch http://repo/nothing/index.yaml : 404 Not Found
-    Hint: Check the address, and log in with "helm registry login" where that is needed."
+    Hint: Check the address, and log in with "helm registry login" if needed."
   `)
   expect(await messageOf({ chart: 'shop', repo: 'http://127.0.0.1:1' })).toMatchInlineSnapshot(`
     "ERR_HELM_FAILED ClusterTestError: Chart "shop" of release "shop" could not be downloaded from "http://127.0.0.1:1": looks like "http://127.0.0.1:1" is not a valid chart repository or cannot be reached: Get "http://127.0.0.1:1/index.yaml": dial tcp 127.0.0.1:1: connect: connection refused
-    Hint: Check the address, and log in with "helm registry login" where that is needed."
+    Hint: Check the address, and log in with "helm registry login" if needed."
   `)
   expect(await messageOf({ chart: 'oci://localhost:1/charts/shop' })).toMatchInlineSnapshot(`
     "ERR_HELM_FAILED ClusterTestError: Chart "oci://localhost:1/charts/shop" of release "shop" could not be downloaded: Get "https://localhost:1/v2/charts/shop/tags/list": dial tcp 127.0.0.1:1: connect: connection refused
-    Hint: Check the address, and log in with "helm registry login" where that is needed."
+    Hint: Check the address, and log in with "helm registry login" if needed."
   `)
   expect(await messageOf({ chart: 'shop' })).toMatchInlineSnapshot(`
-    "ERR_HELM_CHART_NOT_FOUND ClusterTestError: Chart "shop" of release "shop" is neither a path nor a URL, and has no \`repo\`.
-    Hint: Name its repository ({ chart: 'shop', repo: 'https://…' }), or write "./shop" for a folder."
+    "ERR_HELM_CHART_NOT_FOUND ClusterTestError: Chart "shop" of release "shop" is neither a path nor a URL and has no \`repo\`.
+    Hint: Set its repository ({ chart: 'shop', repo: 'https://…' }), or write "./shop" for a folder."
   `)
 })

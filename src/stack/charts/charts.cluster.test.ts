@@ -138,7 +138,7 @@ describe.withCluster('charts', options, (test) => {
   test('a release that takes too long is reported with the state of the cluster', together, async ({ cluster }) => {
     await expect(install(cluster, 'slow', { command: 'sleep 60' }, AbortSignal.timeout(8_000))).rejects.toMatchObject({
       code: 'ERR_HELM_FAILED',
-      message: expect.stringMatching(/^The time was up before release "slow" was installed.*\nPods:\n.*\nHint: If it only needs longer/s),
+      message: expect.stringMatching(/^Release "slow" was not installed in time.*\nPods:\n.*\nHint: If it only needs more time/s),
     })
   })
 

@@ -110,7 +110,7 @@ async function findLocal(release: string, chart: string, folder: string): Promis
   const found = await stat(path.endsWith('.tgz') ? path : join(path, 'Chart.yaml')).catch(() => undefined)
   if (found?.isFile()) return path
   throw new ClusterTestError('ERR_HELM_CHART_NOT_FOUND', `There is no chart at "${chart}" for release "${release}": looked at "${path}".`, {
-    hint: 'Name a folder with a Chart.yaml, or a .tgz archive, relative to the test file. Charts of repositories have no "." in front.',
+    hint: 'Name a folder with a Chart.yaml, or a .tgz archive, relative to the test file. Charts from repositories do not start with ".".',
   })
 }
 
@@ -118,8 +118,8 @@ async function download(release: string, chart: ChartOptions, helm: Helm, { runF
   const { chart: name, repo, version } = chart
   const what = `Chart "${name}"${version ? `, version ${version},` : ''} of release "${release}"`
   if (!repo && !name.includes('://'))
-    throw new ClusterTestError('ERR_HELM_CHART_NOT_FOUND', `${what} is neither a path nor a URL, and has no \`repo\`.`, {
-      hint: `Name its repository ({ chart: '${name}', repo: 'https://…' }), or write "./${name}" for a folder.`,
+    throw new ClusterTestError('ERR_HELM_CHART_NOT_FOUND', `${what} is neither a path nor a URL and has no \`repo\`.`, {
+      hint: `Set its repository ({ chart: '${name}', repo: 'https://…' }), or write "./${name}" for a folder.`,
     })
   const target = join(runFolder, 'charts', `${release}-${randomId(4)}`)
   const args = [
@@ -144,9 +144,7 @@ function explainDownload(error: unknown, what: string): unknown {
   const isReached = !/cannot be reached|dial tcp|tls: /.test(failed.message)
   const isAbsent = isReached && /not found|status code 404/.test(failed.message)
   return new ClusterTestError(isAbsent ? 'ERR_HELM_CHART_NOT_FOUND' : 'ERR_HELM_FAILED', failed.message, {
-    hint: isAbsent
-      ? 'Check the name of the chart and its version.'
-      : 'Check the address, and log in with "helm registry login" where that is needed.',
+    hint: isAbsent ? 'Check the name of the chart and its version.' : 'Check the address, and log in with "helm registry login" if needed.',
   })
 }
 
@@ -165,7 +163,7 @@ export function explainHelm(error: unknown, what: string, values?: ChartValues, 
     .replaceAll(/^(?:level=|time=).*\n?/gm, '')
   const text = createRedact(values?.secrets ?? [])(words + logs)
   const hint = /missing in charts\/ directory|dependency build/.test(text)
-    ? 'Fetch the charts that it depends on: "helm dependency build" in its folder.'
+    ? 'Fetch its dependencies: run "helm dependency build" in its folder.'
     : undefined
   // Without the original error, which has the words as they were.
   return new ClusterTestError('ERR_HELM_FAILED', `${what}: ${text}`, { hint })

@@ -161,8 +161,6 @@ test('names the charts that a chart depends on and that are not there', async ()
   )
   await expect(render({ chart: folder })).rejects.toMatchObject({
     code: 'ERR_HELM_FAILED',
-    message: expect.stringMatching(
-      /could not be rendered: .*absent.*\nHint: Fetch the charts that it depends on: "helm dependency build"/s,
-    ),
+    message: expect.stringMatching(/could not be rendered: .*absent.*\nHint: Fetch its dependencies: run "helm dependency build"/s),
   })
 })

@@ -56,11 +56,11 @@ async function readFileOfValues(source: string, folder: string, keys: DecryptOpt
   const plain = isSecret ? await decryptFile(file, text, shown, keys) : text
   const documents = parseYaml(plain, `"${shown}"`, 'Values file').filter(({ value }) => value !== null && value !== undefined)
   for (const { value, origin } of documents) {
-    if (!isMap(value)) throw new ClusterTestError('ERR_HELM_VALUES', `Values file ${origin} holds no object.`)
+    if (!isMap(value)) throw new ClusterTestError('ERR_HELM_VALUES', `Values file ${origin} contains no object.`)
     const changed = findRaw(value)
     if (changed !== undefined)
       throw new ClusterTestError('ERR_HELM_VALUES', `Values file ${origin} has the integer ${changed}, which Helm would round.`, {
-        hint: 'Helm reads numbers as 64-bit floating point: put it in quotes.',
+        hint: 'Helm reads numbers as 64-bit floating point: quote it.',
       })
   }
   return { values: documents.map(({ value }) => value as Values).reduce(mergeValues, {}), isSecret }

@@ -52,8 +52,8 @@ export async function createHelm(folder: string, signal?: AbortSignal): Promise<
     })
   const version = (await run(['version', '--template', '{{.Version}}'], { signal })).trim()
   if (!/^v?(?:[4-9]|\d\d)/.test(version))
-    throw new ClusterTestError('ERR_TOOL_NOT_FOUND', `Option \`charts\` needs Helm 4, and the one on PATH is ${version}.`, {
-      hint: 'Install Helm 4 (https://helm.sh/docs/intro/install). Helm 3 does not let the images of hooks be changed.',
+    throw new ClusterTestError('ERR_TOOL_NOT_FOUND', `Option \`charts\` needs Helm 4, but the one on PATH is ${version}.`, {
+      hint: 'Install Helm 4 (https://helm.sh/docs/intro/install). Helm 3 cannot change the images of hooks.',
     })
   const plugin = join(home, 'data/plugins', postRenderer)
   await mkdir(plugin, { recursive: true, mode: 0o700 })

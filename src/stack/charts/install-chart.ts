@@ -47,10 +47,10 @@ const longest = 24 * 60 * 60 * 1000
 /** With the state of the cluster, unless the wait was ended by something else. */
 async function timedOut({ release }: ChartPlan, { kube, signal }: InstallChartOptions): Promise<unknown> {
   if (!isLate(signal)) return signal.reason
-  const message = `The time was up before release "${release}" was installed: Helm waits for its hooks and workloads.`
+  const message = `Release "${release}" was not installed in time: Helm waits for its hooks and workloads.`
   return new ClusterTestError('ERR_HELM_FAILED', `${message}\n${await describeCluster(kube)}`, {
     cause: signal.reason,
-    hint: 'If it only needs longer, raise "setupTimeout" of the suite. If its pods wait for a hook that comes after, set `wait: false`.',
+    hint: 'If it only needs more time, raise "setupTimeout" of the suite. If its pods wait for a later hook, set `wait: false`.',
   })
 }
 
@@ -83,6 +83,6 @@ async function recover(plan: ChartPlan, options: InstallChartOptions): Promise<v
       options.onNote(`release "${release}" was left ${last.status}: uninstalled`)
     }
   } catch (error) {
-    throw explainHelm(error, `Release "${release}" was left ${last.status} and could not be cleared away`)
+    throw explainHelm(error, `Release "${release}" was left ${last.status} and could not be removed`)
   }
 }

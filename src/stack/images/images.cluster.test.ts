@@ -156,7 +156,7 @@ describe.withCluster(
       const absent = { reference: 'vk-test-absent:1', id }
       // One bad name of several: none is taken for imported.
       await expect(importImages(docker, asNodes, [absent], signal)).rejects.toThrow(
-        /Docker gave no archive of "vk-test-absent:1": .*no such image|reference does not exist/i,
+        /Docker could not export "vk-test-absent:1": .*no such image|reference does not exist/i,
       )
       await docker.engine.getImage(busybox).tag({ repo: 'vk-test-good', tag: '1' })
       try {

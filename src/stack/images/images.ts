@@ -48,7 +48,7 @@ export async function planImages(images: StackOptions['images'] = [], folder: st
     if (!isThere)
       throw new ClusterTestError(
         'ERR_IMAGE_BUILD_FAILED',
-        `Folder "${build}" of option \`images\` does not exist: looked at "${context}".`,
+        `Folder "${build}" in option \`images\` does not exist: looked at "${context}".`,
         { hint: 'Paths in "images" are relative to the test file.' },
       )
   }
@@ -170,7 +170,7 @@ async function checkSize(
   throw new ClusterTestError(
     'ERR_IMAGE_TOO_LARGE',
     `Image "${image.name}" is ${formatBytes(image.size)}, and its maxSize is ${formatBytes(limit)}:\n${table.replaceAll(/^/gm, '  ')}`,
-    { hint: `See its biggest files and what could go: npx vitest-kubernetes images ${image.build}` },
+    { hint: `See its biggest files and what you can remove: npx vitest-kubernetes images ${image.build}` },
   )
 }
 

@@ -28,9 +28,9 @@ export async function importImages(
   if (missing.length === 0) return []
   const references = missing.map(({ reference }) => reference)
   const archive = await saveImages(docker, references).catch((error: unknown) => {
-    throw new ClusterTestError('ERR_IMAGE_IMPORT_FAILED', `Docker gave no archive of ${formatList(references)}: ${messageOf(error)}`, {
+    throw new ClusterTestError('ERR_IMAGE_IMPORT_FAILED', `Docker could not export ${formatList(references)}: ${messageOf(error)}`, {
       cause: error,
-      hint: 'An image was removed while the suite was set up.',
+      hint: 'An image was removed during set-up.',
     })
   })
   const targets = nodes.filter((_, index) => lacks[index]!.length > 0).map(({ name }) => name)
@@ -96,7 +96,7 @@ async function importInto(
       'ERR_IMAGE_IMPORT_FAILED',
       `Image "${reference}" did not arrive in node "${node}".${instead}\n${output.trim()}`,
       {
-        hint: 'The disk of the Docker engine may be full ("docker system df"), or the image built for another platform.',
+        hint: 'The Docker engine\'s disk may be full ("docker system df"), or the image may be built for another platform.',
       },
     )
   }

@@ -49,12 +49,12 @@ test('adds a volume of the node to the containers of the workload', async () => 
 
 test('refuses folders, workloads and containers that are not there', async () => {
   await expect(planMounts({ 'deploy/orders': { './absent': '/app' } }, folder)).rejects.toThrow(
-    /absent", which is to be mounted into deploy\/orders, does not exist or is no folder\.\nHint: Paths in "mount"/,
+    /absent", which is to be mounted into deploy\/orders, does not exist or is not a folder\.\nHint: Paths in "mount"/,
   )
   const check = async (workload: string, container?: string) =>
     checkMounts(await planMounts({ [workload]: { './stack': { path: '/app', container } } }, folder), [orders])
   await expect(check('deploy/order')).rejects.toThrowErrorMatchingInlineSnapshot(`
-    [ClusterTestError: Option \`mount["deploy/order"]\` is for a workload that the manifests do not have.
+    [ClusterTestError: Option \`mount["deploy/order"]\` names a workload that is not in the manifests.
     Hint: They have "deployment/orders".]
   `)
   await expect(check('deploy/orders', 'ap')).rejects.toThrowErrorMatchingInlineSnapshot(`

@@ -35,7 +35,7 @@ export async function planMounts(mount: StackOptions['mount'] = {}, folder: stri
     if (!isFolder)
       throw new ClusterTestError(
         'ERR_MOUNT_NOT_FOUND',
-        `"${source}", which is to be mounted into ${workload}, does not exist or is no folder.`,
+        `"${source}", which is to be mounted into ${workload}, does not exist or is not a folder.`,
         {
           hint: 'Paths in "mount" are relative to the test file.',
         },
@@ -66,7 +66,7 @@ export function checkMounts(mounts: readonly HostMount[], manifests: readonly Ma
     if (found.length === 0)
       throw new ClusterTestError(
         'ERR_OPTIONS_INVALID',
-        `Option \`mount["${mount.workload}"]\` is for a workload that the manifests do not have.`,
+        `Option \`mount["${mount.workload}"]\` names a workload that is not in the manifests.`,
         {
           hint: `They have ${formatList(manifests.filter(({ object }) => isWorkload(object)).map(({ object }) => describeObject(object)))}.`,
         },

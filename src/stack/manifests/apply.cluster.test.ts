@@ -228,7 +228,7 @@ describe.concurrent.withCluster('apply and wait', { images: ['busybox:1.37'], ag
         },
       ],
       'ERR_SERVICE_NO_ENDPOINTS',
-      /service\/port: has no endpoints: its targetPort "htpp" is no port of its pods.*Hint: They have "http"\./s,
+      /service\/port: has no endpoints: its targetPort "htpp" is not a port of its pods.*Hint: They have "http"\./s,
     ],
     [
       'a field that the server does not know',
@@ -246,13 +246,13 @@ describe.concurrent.withCluster('apply and wait', { images: ['busybox:1.37'], ag
       'a kind that the cluster does not know',
       [{ apiVersion: 'example.com/v1', kind: 'Gadget', metadata: { name: 'x' } }],
       'ERR_MANIFEST_REJECTED',
-      /Gadget "x" is of a kind that the cluster does not know: example\.com\/v1 Gadget/,
+      /Gadget "x" has a kind that the cluster does not know: example\.com\/v1 Gadget/,
     ],
     [
       'an apiVersion that was removed',
       [{ apiVersion: 'policy/v1beta1', kind: 'PodDisruptionBudget', metadata: { name: 'x' } }],
       'ERR_MANIFEST_REJECTED',
-      /PodDisruptionBudget "x" is of a kind that the cluster does not know: policy\/v1beta1 .*\nHint: The cluster has PodDisruptionBudget in "policy\/v1"\./,
+      /PodDisruptionBudget "x" has a kind that the cluster does not know: policy\/v1beta1 .*\nHint: The cluster has PodDisruptionBudget in "policy\/v1"\./,
     ],
     [
       'an apiVersion of another group',

@@ -64,7 +64,7 @@ export async function applyOne(
   const resource = await kube.resource(apiVersion, kind, signal)
   const what = `Manifest ${origin}: ${kind} "${metadata.name ?? metadata['generateName']}"`
   if (!resource) {
-    throw new ClusterTestError('ERR_MANIFEST_REJECTED', `${what} is of a kind that the cluster does not know: ${apiVersion} ${kind}.`, {
+    throw new ClusterTestError('ERR_MANIFEST_REJECTED', `${what} has a kind that the cluster does not know: ${apiVersion} ${kind}.`, {
       hint: await hintForKind(kube, object, signal),
     })
   }

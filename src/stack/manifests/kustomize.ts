@@ -31,7 +31,7 @@ async function render(overlay: string, folder: string, signal: AbortSignal | und
   if (!isFolder)
     throw new ClusterTestError(
       'ERR_MANIFEST_NOT_FOUND',
-      `Folder "${overlay}" of option \`kustomize\` does not exist: looked at "${path}".`,
+      `Folder "${overlay}" in option \`kustomize\` does not exist: looked at "${path}".`,
       {
         hint: 'Name the folder of the kustomization.yaml, relative to the test file.',
       },

@@ -91,11 +91,11 @@ test('takes the later of two equal keys as kubectl does, and says so', () => {
 
 describe('errors name file, document and line', () => {
   test.for([
-    ['syntax', 'apiVersion: v1\nkind: [\n', /^Manifest "a\.yaml", document 1 \(line \d\) is no valid YAML: /],
+    ['syntax', 'apiVersion: v1\nkind: [\n', /^Manifest "a\.yaml", document 1 \(line \d\) is not valid YAML: /],
     [
       'syntax, after others',
       'apiVersion: v1\nkind: X\nmetadata: { name: x }\n---\nhost: *.example.com',
-      /^Manifest "a\.yaml", document 2 \(line 5\) is no valid YAML: "\*" begins/,
+      /^Manifest "a\.yaml", document 2 \(line 5\) is not valid YAML: "\*" begins/,
     ],
     ['no kind', '---\napiVersion: v1\nmetadata: { name: x }', /^Manifest "a\.yaml", document 1 \(line 2\) has no "kind"\./],
     [
@@ -111,7 +111,7 @@ describe('errors name file, document and line', () => {
     [
       'a number that JSON does not have',
       'apiVersion: v1\nkind: X\nmetadata: { name: x }\nspec:\n  limit: -.inf',
-      /^Manifest "a\.yaml", document 1 \(line 5\) is no valid YAML: -\.inf is no number that JSON can hold\.$/,
+      /^Manifest "a\.yaml", document 1 \(line 5\) is not valid YAML: -\.inf is no number that JSON can hold\.$/,
     ],
     ['text', 'just text', /^Manifest "a\.yaml", document 1 \(line 1\) is the string "just text", not an object\./],
     ['a list', '- a\n- b', /is a list, not an object/],
@@ -159,7 +159,7 @@ describe('paths', () => {
     for (const [name, text] of Object.entries(files)) {
       await writeFile(join(folder, 'empty', name), text)
       const hint =
-        name === 'Chart.yaml' ? 'A chart is not applied as it is: name its folder in "charts".' : /^A kustomization is not applied/
+        name === 'Chart.yaml' ? 'A chart cannot be applied directly: name its folder in "charts".' : /^A kustomization cannot be applied/
       await expect(namesOf(`./empty/${name}`)).rejects.toMatchObject({ code: 'ERR_MANIFEST_INVALID', hint: expect.stringMatching(hint) })
     }
   })

@@ -123,8 +123,8 @@ function expand(value: unknown, origin: string, lineOf?: Manifest['lineOf']): re
 function whatElse({ apiVersion = '', kind }: Partial<KubeObject>, origin: string): string | undefined {
   const [, name = ''] = /([^/"]*)"/.exec(origin.slice(1)) ?? []
   if (/^kustomization(?:\.ya?ml)?$/i.test(name) || kind === 'Kustomization' || /^kustomize\.config\.k8s\.io\//.test(String(apiVersion)))
-    return 'A kustomization is not applied as it is: name its folder in "kustomize".'
-  if (/^(?:Chart|values.*)\.ya?ml$/.test(name)) return 'A chart is not applied as it is: name its folder in "charts".'
+    return 'A kustomization cannot be applied directly: name its folder in "kustomize".'
+  if (/^(?:Chart|values.*)\.ya?ml$/.test(name)) return 'A chart cannot be applied directly: name its folder in "charts".'
   return undefined
 }
 

@@ -21,7 +21,7 @@ export function parseYaml(text: string, name: string, what: string): readonly Na
     readYaml(text, (document) => documents.push({ ...document, origin: at(document.line) }))
   } catch (error) {
     if (!(error instanceof YamlError)) throw error
-    throw new ClusterTestError('ERR_MANIFEST_INVALID', `${what} ${at(error.line)} is no valid YAML: ${error.message}.`, { cause: error })
+    throw new ClusterTestError('ERR_MANIFEST_INVALID', `${what} ${at(error.line)} is not valid YAML: ${error.message}.`, { cause: error })
   }
   return documents
 }

@@ -34,7 +34,7 @@ async function readSecret(name: string, source: string, folder: string, keys: De
   const shown = relative(folder, file)
   if (!['.env', '.json', '.yaml', '.yml'].includes(extname(file)))
     throw new ClusterTestError('ERR_OPTIONS_INVALID', `Secret "${name}" cannot be read from "${shown}".`, {
-      hint: 'Files of keys and values end in .env, .json, .yaml or .yml. For anything else encrypt the manifest of the Secret.',
+      hint: 'Files of keys and values end in .env, .json, .yaml or .yml. For other formats, encrypt the manifest of the Secret.',
     })
   const text = await readFile(file, 'utf8').catch((cause: unknown) => {
     throw new ClusterTestError('ERR_MANIFEST_NOT_FOUND', `File "${source}" of Secret "${name}" does not exist: looked at "${file}".`, {
@@ -43,7 +43,7 @@ async function readSecret(name: string, source: string, folder: string, keys: De
     })
   })
   if (!isEncrypted(text))
-    throw new ClusterTestError('ERR_SOPS_FAILED', `"${shown}" of option \`secrets\` is not encrypted by sops.`, {
+    throw new ClusterTestError('ERR_SOPS_FAILED', `"${shown}" in option \`secrets\` is not encrypted by sops.`, {
       hint: `Encrypt it: "sops encrypt --in-place ${shown}".`,
     })
   if (['.yaml', '.yml'].includes(extname(file))) refuseSeveral(text, shown, name)
@@ -75,9 +75,9 @@ function toBase64(value: unknown, what: string): string {
   if (typeof value !== 'string' && typeof value !== 'boolean')
     throw new ClusterTestError(
       'ERR_MANIFEST_INVALID',
-      `Value ${what} is ${value === null ? 'null' : 'no single value'}, which a Secret cannot hold.`,
+      `Value ${what} is ${value === null ? 'null' : 'no single value'}, which a Secret cannot contain.`,
       {
-        hint: 'A Secret has text by key. Encrypt the manifest of the Secret for anything else.',
+        hint: 'Each key of a Secret has a text. For anything else, encrypt the manifest of the Secret.',
       },
     )
   return Buffer.from(String(value)).toString('base64')

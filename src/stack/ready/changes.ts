@@ -62,7 +62,7 @@ function podChanges({ metadata, status }: Pod): readonly Change[] {
       at: time(ready?.lastTransitionTime),
       what: `${pod}  is ${ready?.status === 'True' ? 'ready' : `not ready (${ready?.reason ?? 'unknown'})`}`,
     },
-    { at: time(metadata?.deletionTimestamp), what: `${pod}  is to be gone by now: it was deleted` },
+    { at: time(metadata?.deletionTimestamp), what: `${pod}  was deleted and should be gone by now` },
   ]
 }
 

@@ -35,7 +35,7 @@ export async function explainTimeout(
   return new ClusterTestError(
     'ERR_WORKLOAD_NOT_READY',
     `Not ready after ${after}:\n${reasons.join('\n')}\n${await describeCluster(kube, { namespaces })}`,
-    { cause, hint: 'If they only need longer, raise "setupTimeout" of the suite, or "timeout" of cluster.apply.' },
+    { cause, hint: 'If they only need more time, raise "setupTimeout" of the suite, or "timeout" of cluster.apply.' },
   )
 }
 

@@ -43,7 +43,7 @@ function judgePull({ metadata, spec }: Pod, { image, state }: ContainerStatus, e
   const [absent] = /\(([^)]+)\)/.exec(secrets ?? '')?.[1]?.split(', ') ?? []
   return failedBy(ruleFor('container', reason, why), {
     reason: `pod "${name}": image "${image}" cannot be pulled: ${why || reason}${absent ? ` (imagePullSecret "${absent}" is not there)` : ''}`,
-    hint: `Build it with images: ['./folder'], or have it in Docker ("docker pull ${image}"): it is imported then.`,
+    hint: `Build it with images: ['./folder'], or pull it into Docker ("docker pull ${image}"): it is then imported.`,
     cause: `${name} image`,
     images: [{ image, why: why || reason }],
     missing: absent && spec?.imagePullSecrets?.length ? { kind: 'Secret', namespace, name: absent } : undefined,
@@ -83,7 +83,7 @@ type Exit = NonNullable<NonNullable<ContainerStatus['state']>['terminated']>
 
 /** `ended with exit code 3` */
 export function describeEnd({ reason, exitCode, message }: Exit): string {
-  if (reason === 'OOMKilled') return 'was killed for lack of memory (OOMKilled)'
+  if (reason === 'OOMKilled') return 'ran out of memory (OOMKilled)'
   if (reason === 'StartError' || reason === 'ContainerCannotRun') return `could not be started: ${message}`
   return `ended with exit code ${exitCode}`
 }

@@ -13,9 +13,9 @@ export function judgeDatabase({ metadata, spec, status }: Pod): readonly Verdict
     return [
       {
         state: 'failed' as const,
-        reason: `pod "${metadata?.name}", container "${name}" ended with exit code ${exit.exitCode}: a database that starts again on what its first start has left lacks the rest`,
+        reason: `pod "${metadata?.name}", container "${name}" ended with exit code ${exit.exitCode}: a database that restarts after a failed first start has incomplete data`,
         pod: { name: metadata!.name!, container: name, previous: !state?.terminated },
-        hint: 'Mend what its init folder has, or load the data by the option `seed`, which fails with file and line.',
+        hint: 'Fix its init folder, or load the data with the option `seed`, which reports file and line.',
       },
     ]
   })

@@ -46,7 +46,7 @@ function judgeLastEvent(pod: Pod, { events }: ClusterState): readonly Verdict[] 
   const verdict = pause
     ? {
         reason: `pod "${name}": image "${pause}", which every pod needs ("pause"), cannot be pulled: ${why}`,
-        hint: 'Use a node image that brings it, or let the nodes reach its registry (option `nodeEnv`: HTTPS_PROXY).',
+        hint: 'Use a node image that contains it, or let the nodes reach its registry (option `nodeEnv`: HTTPS_PROXY).',
       }
     : { reason: `pod "${name}": ${message || reason}` }
   return failedBy(rule, { ...verdict, cause: `${name} ${reason}`, missing: missingOf(message, namespace, pod) })

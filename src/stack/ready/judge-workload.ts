@@ -38,7 +38,7 @@ export function judgeWorkload(applied: Workload, state: ClusterState): Verdict {
   ]
   const worst = broken.toSorted((a, b) => (a.grace ?? 0) - (b.grace ?? 0))[0]
   if (worst) return worst.images ? { ...worst, images: broken.flatMap(({ images = [] }) => images) } : worst
-  if (own.state === 'ready') return pending('has only just started')
+  if (own.state === 'ready') return pending('has just started')
   return { ...own, reason: [own.reason, ...pods.flatMap((pod) => describeWaiting(pod, state)).slice(0, 2)].join(', ') }
 }
 

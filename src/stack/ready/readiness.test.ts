@@ -16,7 +16,7 @@ test('a Deployment is ready when all its pods are of this generation and availab
 test('a container without a probe has to run for a while', () => {
   const objects = [deployment('a', ready)]
   const pods = [pod('a', running, { probed: false })]
-  expect(judge(objects, pods, { runningFor: () => 2400 })).toMatchObject([{ state: 'pending', reason: 'has only just started' }])
+  expect(judge(objects, pods, { runningFor: () => 2400 })).toMatchObject([{ state: 'pending', reason: 'has just started' }])
   expect(judge(objects, pods, { runningFor: () => 2500 })).toMatchObject([{ state: 'ready' }])
 })
 

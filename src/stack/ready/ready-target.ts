@@ -19,7 +19,7 @@ export function readyTarget(key: string): ReadyTarget {
   if (parts.length === 2 && known && name) return { apiVersion: apiVersionOf(known), kind: known, name }
   if ((parts.length === 3 || parts.length === 4) && parts.every((part) => part !== ''))
     return { apiVersion: parts.slice(0, -2).join('/'), kind, name }
-  throw new ClusterTestError('ERR_OPTIONS_INVALID', `Key "${key}" of option \`ready\` names no object.`, {
+  throw new ClusterTestError('ERR_OPTIONS_INVALID', `Key "${key}" of option \`ready\` does not name an object.`, {
     hint: 'Write the name of a service of the stack, "kind/name" for what Kubernetes has itself, or "apiVersion/Kind/name", for example "cert-manager.io/v1/Certificate/shop".',
   })
 }

@@ -48,7 +48,7 @@ export function judgeService(service: Service, applied: readonly KubeObject[], s
     return {
       ...base,
       state: 'failed',
-      reason: `has no endpoints: its targetPort "${String(unknown)}" is no port of its pods`,
+      reason: `has no endpoints: its targetPort "${String(unknown)}" is not a port of its pods`,
       hint,
       grace: 1000,
     }

@@ -17,17 +17,17 @@ export function checkServices(services: unknown): void {
     if (!/^[a-z]([-a-z0-9]{0,50}[a-z0-9])?$/.test(name))
       throw new ClusterTestError(
         'ERR_OPTIONS_INVALID',
-        `Service "${name}" of option \`services\` has a name that no Service in Kubernetes can have.`,
+        `Service "${name}" of option \`services\` has a name that is not valid for a Kubernetes Service.`,
         {
-          hint: 'Names are lower case letters, digits and "-", start with a letter, and have 52 characters at most.',
+          hint: 'Names consist of lower-case letters, digits and "-", start with a letter, and have at most 52 characters.',
         },
       )
     if (typeof definition !== 'object' || definition === null || !('ports' in definition && 'secretEnv' in definition))
       throw new ClusterTestError(
         'ERR_OPTIONS_INVALID',
-        `Service "${name}" of option \`services\` is no service: ${JSON.stringify(definition) ?? String(definition)}.`,
+        `Service "${name}" of option \`services\` is not a service: ${JSON.stringify(definition) ?? String(definition)}.`,
         {
-          hint: 'Make it by postgres(), mariadb(), mysql(), redis(), rabbitmq(), nats(), mongodb(), kafka() or service({ image, port }).',
+          hint: 'Create it with postgres(), mariadb(), mysql(), redis(), rabbitmq(), nats(), mongodb(), kafka() or service({ image, port }).',
         },
       )
   }
@@ -59,7 +59,7 @@ export function checkNames(manifests: readonly Manifest[], ofServices: readonly 
         'ERR_MANIFEST_INVALID',
         `Manifest ${manifest.origin} is ${manifest.object.kind} "${manifest.object.metadata.name}", which is ${same.origin} too.`,
         {
-          hint: 'A service brings a Secret, a Service and a StatefulSet of its name. Give it another one, or remove the manifest.',
+          hint: 'A service creates a Secret, a Service and a StatefulSet with its name. Rename it, or remove the manifest.',
         },
       )
   }

@@ -20,7 +20,7 @@ export async function runTool(tool: Tool, args: readonly string[], purpose: stri
     return await runCommand(tool, args, options)
   } catch (error) {
     if (!isMissing(error)) throw error
-    throw new ClusterTestError('ERR_TOOL_NOT_FOUND', `"${tool}", which ${purpose} needs, is not on PATH.`, {
+    throw new ClusterTestError('ERR_TOOL_NOT_FOUND', `"${tool}", which is needed for ${purpose}, is not on PATH.`, {
       cause: error,
       hint: `${tools[tool]} and put it on PATH.`,
     })

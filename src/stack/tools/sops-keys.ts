@@ -47,7 +47,7 @@ function judgeKey(key: string | undefined): KeySource {
   if (key === undefined) return { name, found: 'not set', hasKey: false }
   if (key.trim() === '') return { name, found: 'empty', hasKey: false }
   if (countKeys(key) > 0) return { name, found: 'a key that does not fit', hasKey: true }
-  const found = isPath(key.trim()) ? 'holds a path instead of a key; a path belongs into SOPS_AGE_KEY_FILE' : 'holds no age key'
+  const found = isPath(key.trim()) ? 'contains a path instead of a key; use SOPS_AGE_KEY_FILE for a path' : 'contains no age key'
   return { name, found, hasKey: false }
 }
 

@@ -114,7 +114,7 @@ describe('says which key is missing, and prints none', () => {
       'a variable that holds a path',
       { SOPS_AGE_KEY: '/home/ann/keys.txt' },
       'ERR_SOPS_KEY_NOT_FOUND',
-      /SOPS_AGE_KEY: holds a path instead of a key/,
+      /SOPS_AGE_KEY: contains a path instead of a key/,
     ],
     [
       'a file that is not there',
@@ -153,7 +153,7 @@ test('refuses a file that is not encrypted, and says how to get sops', async () 
   await writeFile(join(folder, 'keys.env'), 'WORD=wonderland\n')
   await expect(loadSecrets({ keys: 'keys.env' }, folder)).rejects.toMatchObject({
     code: 'ERR_SOPS_FAILED',
-    message: expect.stringContaining('"keys.env" of option `secrets` is not encrypted by sops.'),
+    message: expect.stringContaining('"keys.env" in option `secrets` is not encrypted by sops.'),
   })
   await encrypt('keys.env', 'WORD=wonderland\n')
   await expect(loadSecrets({ keys: 'keys.env' }, folder, { env: { ...withKey.env, PATH: folder } })).rejects.toMatchObject({

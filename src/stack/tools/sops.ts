@@ -48,8 +48,8 @@ const exitCodes = { decryptingTree: 25, macMismatch: 51, macNotFound: 52, couldN
 /** Without the original error: what a program of secrets prints is not passed on unread. */
 async function explain({ exitCode, output }: CommandError, text: string, shown: string, env: NodeJS.ProcessEnv): Promise<ClusterTestError> {
   if (exitCode === exitCodes.macMismatch || exitCode === exitCodes.macNotFound || exitCode === exitCodes.decryptingTree)
-    return new ClusterTestError('ERR_SOPS_MAC_MISMATCH', `"${shown}" was changed after sops had encrypted it: its MAC does not match.`, {
-      hint: `Take the last version that decrypts, and change it with "sops edit ${shown}".`,
+    return new ClusterTestError('ERR_SOPS_MAC_MISMATCH', `"${shown}" was changed after sops encrypted it: its MAC does not match.`, {
+      hint: `Restore the last version that decrypts, and edit it with "sops edit ${shown}".`,
     })
   const recipients = [...text.matchAll(/recipient"?\s*[:=]\s*"?([^"\n]+)/g)].map(([, recipient]) => recipient!.trim())
   const sources = await readKeySources(env)
@@ -59,7 +59,7 @@ async function explain({ exitCode, output }: CommandError, text: string, shown: 
   const tried = sources.map(({ name, found }) => `\n  ${name}: ${found}`).join('')
   return sources.some(({ hasKey }) => hasKey)
     ? new ClusterTestError('ERR_SOPS_WRONG_KEY', `No key fits "${shown}". ${needed} Tried:${tried}`, {
-        hint: 'Put the key of one of these recipients into SOPS_AGE_KEY_FILE, or have the file encrypted for yours too: "sops updatekeys".',
+        hint: 'Put the key of one of these recipients into SOPS_AGE_KEY_FILE, or have the file encrypted for your key too: "sops updatekeys".',
       })
     : new ClusterTestError('ERR_SOPS_KEY_NOT_FOUND', `There is no key to decrypt "${shown}". ${needed} Tried:${tried}`, {
         hint: 'Set SOPS_AGE_KEY_FILE to the path of a key file, or SOPS_AGE_KEY to the key itself.',
