@@ -25,7 +25,7 @@ export async function readEnvOf(
   using target = await findTarget({ kube: parts.cluster.kube, namespace, workload, container: containerName, signal })
   const source = findRunning(target)
   if (source) return selectEnv(await readEnv(parts, source), env)
-  throw new ClusterTestError('ERR_BRIDGE_NO_PODS', `No pod of "${workload}" runs, so there is no environment to read.`, {
-    hint: 'It may be scaled to none, or its container may be waiting or restarting.',
+  throw new ClusterTestError('ERR_BRIDGE_NO_PODS', `No pod of "${workload}" is running, so there is no environment to read.`, {
+    hint: 'It may be scaled to zero, or its container may be waiting or restarting.',
   })
 }
