@@ -9,5 +9,7 @@ const packed = new Set(files.map(({ path }) => path))
 const missing = (await Array.fromAsync(glob('src/**/*.sh'))).map((file) => file.replace('src', 'dist')).filter((file) => !packed.has(file))
 if (missing.length > 0) throw new Error(`The package lacks ${missing.join(', ')}.`)
 
-const { findIptables } = (await import('../dist/bridge/rules/node-scripts.js' as string)) as { findIptables: { text: string } }
+const { findIptables } = (await import(new URL('../dist/bridge/rules/node-scripts.js', import.meta.url).href)) as {
+  findIptables: { text: string }
+}
 if (!findIptables.text.includes('iptables --version')) throw new Error('A script of the package cannot be read.')

@@ -147,7 +147,7 @@ describe.withCluster('outgoing', suite, (test) => {
         asked.push([failure, performance.now() - started < 500])
       }
       return asked`
-    const refused = Array(12).fill(['ECONNREFUSED', true])
+    const refused = Array.from({ length: 12 }, () => ['ECONNREFUSED', true])
     const ask = () => runInCluster(cluster, script('http://closing/'))
     // kube-proxy refuses from a moment after the last pod has gone.
     await expect.poll(ask).toEqual(refused)
@@ -158,7 +158,9 @@ describe.withCluster('outgoing', suite, (test) => {
       '-e',
       `console.log(JSON.stringify(await (async () => { ${script(cluster.url('closing'))} })()))`,
     ])
-    expect(JSON.parse(onHost)).toEqual(Array(12).fill([expect.stringMatching(/^(ECONNREFUSED|ECONNRESET|UND_ERR_SOCKET)$/), true]))
+    expect(JSON.parse(onHost)).toEqual(
+      Array.from({ length: 12 }, () => [expect.stringMatching(/^(ECONNREFUSED|ECONNRESET|UND_ERR_SOCKET)$/), true]),
+    )
   })
 
   test('names resolve as in a pod: headless, single pods, ExternalName, SRV, PTR, TXT, absent ones, only IPv6', async ({

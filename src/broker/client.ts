@@ -75,7 +75,7 @@ async function open(port: number): Promise<Socket> {
   try {
     await once(socket, 'connect')
   } catch (error) {
-    throw new ClusterTestError('ERR_BROKER_CONNECTION_LOST', `vitest\'s main process cannot be reached: ${messageOf(error)}.`, {
+    throw new ClusterTestError('ERR_BROKER_CONNECTION_LOST', `vitest's main process cannot be reached: ${messageOf(error)}.`, {
       cause: error,
     })
   }

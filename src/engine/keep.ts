@@ -1,11 +1,6 @@
 import type { Cluster } from '../cluster/cluster.ts'
 import type { KeptCluster } from '../cluster/ownership/kept-clusters.ts'
 
-/** Until when a cluster is to be kept; undefined while nobody wants it. */
-export interface KeepWish {
-  until: number | undefined
-}
-
 /** Milliseconds that a cluster is kept unless the suite says otherwise. */
 const defaultKeepFor = 3_600_000
 

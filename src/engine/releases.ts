@@ -75,7 +75,7 @@ export function compareRendered(namespace: string, manifests: readonly Manifest[
 }
 
 function withoutImages(object: KubeObject): KubeObject {
-  return mapContainers(object, ({ imagePullPolicy: _, ...container }) => ({ ...container, image: '' }) as Container)
+  return mapContainers(object, ({ imagePullPolicy: _policy, ...container }) => ({ ...container, image: '' }))
 }
 
 function containersOf(object: KubeObject): readonly Container[] {

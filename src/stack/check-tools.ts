@@ -63,6 +63,6 @@ function checkValue(option: string, value: unknown): void {
 }
 
 const isPaths = (value: unknown) => isText(value) || isTextArray(value)
-const isVersions = (value: unknown) => isTextArray(value) && (value as readonly string[]).every((each) => /^[^-,\s][^,\s]*$/.test(each))
+const isVersions = (value: unknown) => isTextArray(value) && value.every((each) => /^[^-,\s][^,\s]*$/.test(each))
 /** Nothing that Helm would take for an option. */
 const isChart = (value: unknown) => isText(value) && !value.startsWith('-')

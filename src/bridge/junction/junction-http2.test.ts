@@ -140,7 +140,7 @@ test('uploads whose bodies decide may be cancelled, and their connections reset,
 })
 
 test('an end of the junction that cuts a stream resets its connection', async () => {
-  const junction = await junctionOf(http2.createServer().on('stream', (stream) => void stream.respond({ ':status': 200 })))
+  const junction = await junctionOf(http2.createServer().on('stream', (stream) => stream.respond({ ':status': 200 })))
   junction.add({ ...ann, endpoint: { host: '127.0.0.1', port: 1 } })
   const session = http2.connect(junction.url)
   session.on('error', () => {})

@@ -63,7 +63,7 @@ export async function findTarget({ kube, namespace, workload, container: wanted,
   if (spec.hostNetwork)
     throw new ClusterTestError(
       'ERR_BRIDGE_HOST_NETWORK',
-      `The pods of "${workload}" use their node\'s network (hostNetwork), so they have no network namespace to set rules in.`,
+      `The pods of "${workload}" use their node's network (hostNetwork), so they have no network namespace to set rules in.`,
       { hint: 'Remove hostNetwork from the manifest that the suite applies.' },
     )
   const container = chooseBridged(spec.containers, annotations, wanted, workload)

@@ -11,6 +11,7 @@ import { runCli } from '../../cli/run-cli.ts'
 import { buildImage } from '../../docker/build-image.ts'
 import { type Docker, connectDocker } from '../../docker/docker.ts'
 import { inspectImage, pullImage, saveImages } from '../../docker/images.ts'
+import type { KubeObject } from '../../kube/types.ts'
 import { describe } from '../../suite/describe.ts'
 import { runCommand } from '../../support/run-command.ts'
 import { echoApp, shellPod } from '../../testing/echo-app.ts'
@@ -107,9 +108,9 @@ describe.withCluster(
     test('an image of this machine is not asked of a registry, also where a manifest says Always', async ({ cluster }) => {
       const [pod] = await podsOf(cluster, 'live')
       expect(pod!.spec!.containers[0]).toMatchObject({ image: busybox, imagePullPolicy: 'IfNotPresent' })
-      const [always] = echoApp('always') as [{ spec: { template: { spec: { containers: object[] } } } }, unknown]
+      const [always] = echoApp('always') as [KubeObject & { spec: { template: { spec: { containers: object[] } } } }, unknown]
       Object.assign(always.spec.template.spec.containers[0]!, { imagePullPolicy: 'Always' })
-      await cluster.apply([always as never])
+      await cluster.apply([always])
       const [ready] = await podsOf(cluster, 'always')
       expect(ready!.spec!.containers[0]).toMatchObject({ image: busybox, imagePullPolicy: 'IfNotPresent' })
     })

@@ -1,5 +1,5 @@
 import { kindOf, templatePath } from '../../kube/kinds.ts'
-import type { KubeObject, Service } from '../../kube/types.ts'
+import type { KubeObject } from '../../kube/types.ts'
 import type { Manifest } from './manifests.ts'
 import { selects } from './workloads.ts'
 
@@ -57,9 +57,7 @@ function backendsOf({ object }: Manifest, before: readonly Manifest[], all: read
       ({ kind, metadata }) =>
         kind === 'Service' && named.some((each) => each?.name === metadata.name && each.namespace === metadata.namespace),
     )
-  return before.filter(
-    (each) => templatePath(each.object) && services.some((service) => selects(service as Service, place(each.object, namespace))),
-  )
+  return before.filter((each) => templatePath(each.object) && services.some((service) => selects(service, place(each.object, namespace))))
 }
 
 interface Webhook {

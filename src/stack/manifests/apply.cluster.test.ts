@@ -96,7 +96,7 @@ describe.concurrent.withCluster('apply and wait', { images: ['busybox:1.37'], ag
       )
     }
     for (const value of ['override', 'changed']) {
-      await cluster.apply(twice(value) as never)
+      await cluster.apply(twice(value))
       expect((await cluster.exec('deployment/twice', ['sh', '-c', 'echo $MODE'])).stdout).toBe(`${value}\n`)
     }
   })

@@ -122,7 +122,7 @@ function expand(value: unknown, origin: string, lineOf?: Manifest['lineOf']): re
 /** What to do with a file that is for another program, which its name or its content tells. */
 function whatElse({ apiVersion = '', kind }: Partial<KubeObject>, origin: string): string | undefined {
   const [, name = ''] = /([^/"]*)"/.exec(origin.slice(1)) ?? []
-  if (/^kustomization(?:\.ya?ml)?$/i.test(name) || kind === 'Kustomization' || /^kustomize\.config\.k8s\.io\//.test(String(apiVersion)))
+  if (/^kustomization(?:\.ya?ml)?$/i.test(name) || kind === 'Kustomization' || apiVersion.startsWith('kustomize.config.k8s.io/'))
     return 'A kustomization cannot be applied directly: name its folder in "kustomize".'
   if (/^(?:Chart|values.*)\.ya?ml$/.test(name)) return 'A chart cannot be applied directly: name its folder in "charts".'
   return undefined
