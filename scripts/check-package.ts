@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { glob } from 'node:fs/promises'
+import { glob, readFile } from 'node:fs/promises'
 
 // What runs on nodes is no module that TypeScript or publint would miss.
 const [{ files }] = JSON.parse(execFileSync('npm', ['pack', '--dry-run', '--json', '--ignore-scripts'], { encoding: 'utf8' })) as [
@@ -13,3 +13,20 @@ const { findIptables } = (await import(new URL('../dist/bridge/rules/node-script
   findIptables: { text: string }
 }
 if (!findIptables.text.includes('iptables --version')) throw new Error('A script of the package cannot be read.')
+
+// Types that reach users come from packages whose types stand by themselves: no client of Kubernetes or Docker is loaded for them.
+const known = new Set(['vitest', 'vitest/node', 'vitest/config', 'supertest', 'testcontainers'])
+const dist = new URL('../dist/', import.meta.url)
+const seen = new Set<string>()
+const foreign = new Set<string>()
+const follow = async (file: URL): Promise<void> => {
+  if (seen.has(file.href)) return
+  seen.add(file.href)
+  const code = (await readFile(file, 'utf8')).replaceAll(/\/\*[\s\S]*?\*\//g, '')
+  for (const [, name = ''] of code.matchAll(/(?:from|import\()\s*['"]([^'"]+)['"]/g)) {
+    if (name.startsWith('.')) await follow(new URL(name.replace(/\.[jt]s$/, '.d.ts'), file))
+    else if (!known.has(name) && !name.startsWith('node:')) foreign.add(`${name} in ${file.href.slice(dist.href.length)}`)
+  }
+}
+for (const entry of ['index.d.ts', 'plugin/plugin.d.ts']) await follow(new URL(entry, dist))
+if (foreign.size > 0) throw new Error(`Types that reach users import ${[...foreign].join(', ')}.`)

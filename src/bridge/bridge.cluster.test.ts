@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 
 import { expect } from 'vitest'
 
-import type { KubeObject } from '../kube/types.ts'
+import type { KubeObject } from '../kube/object.ts'
 import { describe } from '../suite/describe.ts'
 import { explain } from '../testing/explain.ts'
 import { client, fetchInCluster, runInCluster } from '../testing/in-cluster.ts'

@@ -3,7 +3,7 @@ import type { RequestListener, Server as HttpServer } from 'node:http'
 import type { Http2SecureServer, Http2Server } from 'node:http2'
 import type { Server as NetServer } from 'node:net'
 
-import type { GenericContainer, StartedTestContainer } from '../docker/test-container.ts'
+import type { GenericContainer, StartedTestContainer } from '../docker/container-types.ts'
 import type { ExpectedRequest, RequestMatch } from './junction/match.ts'
 import type { EnvOptions } from './side/env.ts'
 
@@ -195,4 +195,10 @@ export interface Member extends AsyncDisposable {
   readonly container: StartedTestContainer
   /** Host and port on this machine of a published port. */
   address(port: number): { readonly host: string; readonly port: number }
+}
+
+/** Bridges that are set up with the suite, by workload, and end with it. */
+export interface SuiteBridges {
+  /** @default {} */
+  readonly bridge?: Readonly<Record<string, SuiteBridgeOptions>> | undefined
 }

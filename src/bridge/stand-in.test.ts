@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 
-import type { KubeObject } from '../kube/types.ts'
+import type { KubeObject } from '../kube/object.ts'
 import { type BridgedWorkload, checkStandIns, fillStandIns, planStandIns } from './stand-in.ts'
 
 const container = {

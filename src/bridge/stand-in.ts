@@ -1,6 +1,6 @@
 import { describeObject, isWorkload } from '../kube/kinds.ts'
+import type { KubeObject } from '../kube/object.ts'
 import { podTemplate } from '../kube/pod-template.ts'
-import type { KubeObject } from '../kube/types.ts'
 import { parseWorkload } from '../kube/workload.ts'
 import { parseImageName } from '../stack/images/image-names.ts'
 import type { ImagePlan } from '../stack/images/images.ts'

@@ -1,6 +1,6 @@
 import type { BridgeFunctions } from '../bridge/requests.ts'
 import type { LeaseRequest } from '../engine/request.ts'
-import type { KubeObject } from '../kube/types.ts'
+import type { KubeObject } from '../kube/object.ts'
 import type { RequestRecord } from '../report/model.ts'
 
 /** How workers find the broker: vitest's `provide` carries it. */

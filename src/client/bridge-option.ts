@@ -1,16 +1,10 @@
 import { basename, resolve } from 'node:path'
 
-import type { SuiteBridgeOptions } from '../bridge/options.ts'
+import type { SuiteBridges } from '../bridge/options.ts'
 import type { BridgedWorkload } from '../bridge/stand-in.ts'
 import { checkOption } from '../stack/check-option.ts'
 import { parseImageName } from '../stack/images/image-names.ts'
 import { bridgeRequest } from './bridge-request.ts'
-
-/** Bridges that are set up with the suite, by workload, and end with it. */
-export interface SuiteBridges {
-  /** @default {} */
-  readonly bridge?: Readonly<Record<string, SuiteBridgeOptions>> | undefined
-}
 
 /** @throws ClusterTestError `ERR_OPTIONS_INVALID` that names the option and the value */
 export function checkSuiteBridges({ bridge = {} }: SuiteBridges): void {

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 
-import { findAddress } from './test-cluster.ts'
+import { findAddress } from './create-test-cluster.ts'
 
 const at = (service: string, port: number, portName = '', namespace = 'default') => ({
   namespace,

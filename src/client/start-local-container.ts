@@ -2,7 +2,7 @@ import { resolve } from 'node:path'
 
 import type { LocalContainerOptions } from '../bridge/options.ts'
 import type { OpenMember } from '../bridge/requests.ts'
-import type { StartedTestContainer } from '../docker/test-container.ts'
+import type { StartedTestContainer } from '../docker/container-types.ts'
 import { ClusterTestError, messageOf } from '../support/errors.ts'
 
 export interface StartedLocalContainer extends AsyncDisposable {

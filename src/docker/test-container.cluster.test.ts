@@ -3,9 +3,10 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 
 import { parseSubstitutes, substituteImage } from '../stack/images/image-names.ts'
 import { randomId } from '../support/identity.ts'
+import type { GenericContainer } from './container-types.ts'
 import { type Docker, connectDocker } from './docker.ts'
 import { removeContainer } from './remove.ts'
-import { type GenericContainer, startTestContainer, stopTestContainer } from './test-container.ts'
+import { startTestContainer, stopTestContainer } from './test-container.ts'
 
 const image = substituteImage(parseSubstitutes(process.env['VITEST_KUBERNETES_IMAGES']), 'busybox:1.37')
 const label = `vk-test-${randomId()}`

@@ -5,8 +5,6 @@ import { messageOf } from '../support/errors.ts'
 import { readContainerState } from './container-log.ts'
 import { isNotFound } from './docker.ts'
 
-export type { GenericContainer, StartedTestContainer } from 'testcontainers'
-
 export interface TestContainerOptions {
   readonly image: string
   /** Container whose network namespace it joins. */

@@ -1,5 +1,6 @@
 import type { KubeClient } from '../kube/client.ts'
-import type { KubeList, KubeObject } from '../kube/types.ts'
+import type { KubeObject } from '../kube/object.ts'
+import type { KubeList } from '../kube/types.ts'
 
 /** Says what holds an object that was deleted: its own finalizers, or those of what a Namespace still has. */
 export async function describeFinalizers(kube: KubeClient, object: KubeObject, signal: AbortSignal): Promise<string> {

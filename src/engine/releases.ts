@@ -1,7 +1,7 @@
 import type { Cluster } from '../cluster/cluster.ts'
 import { isWorkload, kindOf } from '../kube/kinds.ts'
+import type { KubeObject } from '../kube/object.ts'
 import { podTemplate } from '../kube/pod-template.ts'
-import type { KubeObject } from '../kube/types.ts'
 import type { ChartPlan } from '../stack/charts/charts.ts'
 import { installChart } from '../stack/charts/install-chart.ts'
 import { type PostRender, isHook, objectKey } from '../stack/charts/post-render.ts'

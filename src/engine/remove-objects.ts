@@ -1,6 +1,6 @@
 import { type KubeClient, unlessAbsent } from '../kube/client.ts'
 import { apiPath } from '../kube/kinds.ts'
-import type { KubeObject } from '../kube/types.ts'
+import type { KubeObject } from '../kube/object.ts'
 import { isLate } from '../support/deadline.ts'
 import { ClusterTestError } from '../support/errors.ts'
 import { formatDuration } from '../support/format.ts'

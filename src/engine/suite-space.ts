@@ -1,5 +1,6 @@
 import type { Cluster } from '../cluster/cluster.ts'
-import type { KubeObject, Service } from '../kube/types.ts'
+import type { KubeObject } from '../kube/object.ts'
+import type { Service } from '../kube/types.ts'
 import type { Manifest } from '../stack/manifests/manifests.ts'
 import { ClusterTestError } from '../support/errors.ts'
 import { poll } from '../support/poll.ts'

@@ -5,17 +5,12 @@ import { Exec, type KubeConfig, type V1Status } from '@kubernetes/client-node'
 
 import { ClusterTestError, messageOf } from '../support/errors.ts'
 import type { KubeClient } from './client.ts'
+import type { ExecResult } from './exec-result.ts'
 
 export interface ExecTarget {
   readonly namespace: string
   readonly pod: string
   readonly container: string
-}
-
-export interface ExecResult {
-  readonly stdout: string
-  readonly stderr: string
-  readonly exitCode: number
 }
 
 /**

@@ -1,4 +1,4 @@
-import type { KubeObject } from './types.ts'
+import type { KubeObject } from './object.ts'
 
 interface KindFacts {
   readonly apiVersion: string

@@ -1,6 +1,6 @@
 import { templatePath } from './kinds.ts'
 import type { Labels } from './labels.ts'
-import type { KubeObject } from './types.ts'
+import type { KubeObject } from './object.ts'
 
 /** What pods are made of: a part of a manifest, which may be anything. */
 export interface PodTemplate {

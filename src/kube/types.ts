@@ -9,19 +9,6 @@ import type {
   V1StatefulSet,
 } from '@kubernetes/client-node'
 
-/** Any Kubernetes object. */
-export interface KubeObject {
-  readonly apiVersion: string
-  readonly kind: string
-  readonly metadata: {
-    readonly name: string
-    readonly namespace?: string
-    readonly labels?: Readonly<Record<string, string>>
-    readonly [key: string]: unknown
-  }
-  readonly [key: string]: unknown
-}
-
 export type Deployment = V1Deployment
 export type StatefulSet = V1StatefulSet
 export type DaemonSet = V1DaemonSet

@@ -6,7 +6,7 @@ import { startStallingProxy, startWatchProxy } from '../testing/api-proxy.ts'
 import { shellPod } from '../testing/echo-app.ts'
 import { createKubeClient } from './client.ts'
 import { execInPod } from './exec.ts'
-import type { KubeObject } from './types.ts'
+import type { KubeObject } from './object.ts'
 import { watchList } from './watch-list.ts'
 
 const path = '/api/v1/namespaces/default/configmaps'

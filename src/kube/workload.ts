@@ -3,7 +3,8 @@ import { formatList } from '../support/format.ts'
 import type { KubeClient } from './client.ts'
 import { apiPath, describeObject, findKind, typed, workloadKinds } from './kinds.ts'
 import { type WorkloadRef, isOf } from './lineage.ts'
-import type { KubeList, KubeObject, Pod } from './types.ts'
+import type { KubeObject } from './object.ts'
+import type { KubeList, Pod } from './types.ts'
 
 /**
  * Reads a workload as users write it: `deployment/orders`, `sts/postgres`, `pod/job-x`.

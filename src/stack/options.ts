@@ -1,5 +1,5 @@
 import { type IpFamily, clusterRanges } from '../cluster/network/cluster-ranges.ts'
-import type { KubeObject } from '../kube/types.ts'
+import type { KubeObject } from '../kube/object.ts'
 import { parseSize } from '../support/parse-size.ts'
 import { checkMount } from './check-mount.ts'
 import {

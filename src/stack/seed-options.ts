@@ -1,4 +1,4 @@
-import type { KubeObject } from '../kube/types.ts'
+import type { KubeObject } from '../kube/object.ts'
 
 /** A command in the first ready pod of the seed's workload. */
 export interface SeedExec {

@@ -1,24 +1,15 @@
 import { relative } from 'node:path'
 
-import { type RunnerTestCase, type TestArtifactBase, recordArtifact } from 'vitest'
+import { type RunnerTestCase, recordArtifact } from 'vitest'
 
 import type { HeldLease } from '../broker/client.ts'
 import type { KubeClient } from '../kube/client.ts'
 import type { RequestRecord } from '../report/model.ts'
 import { describeCluster } from '../stack/ready/diagnose.ts'
+import { artifactType } from './diagnostics-artifact.ts'
 
 /** Milliseconds for a cluster that may not answer any more. */
 const patience = 5_000
-
-const artifactType = 'vitest-kubernetes:diagnostics'
-
-/** The state of the cluster when a test failed: pods, what happened last, and last log lines. */
-export interface DiagnosticsArtifact extends TestArtifactBase {
-  readonly type: typeof artifactType
-  readonly report: string
-  /** Absolute path of the folder with the whole state of the cluster at the suite's first failure; undefined when no reports are written. */
-  readonly bundle: string | undefined
-}
 
 /** Prints the report of the first failing test of a suite, and records it with every one that fails. */
 export function createFailureReport(
@@ -40,11 +31,3 @@ export function createFailureReport(
     return report
   }
 }
-
-declare module 'vitest' {
-  interface TestArtifactRegistry {
-    [diagnostics]: DiagnosticsArtifact
-  }
-}
-
-declare const diagnostics: unique symbol

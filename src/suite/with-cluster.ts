@@ -5,7 +5,6 @@ import {
   aroundAll,
   afterEach,
   beforeEach,
-  inject,
   type RunnerTestCase,
   type RunnerTestSuite,
   type SuiteOptions,
@@ -14,15 +13,17 @@ import {
 } from 'vitest'
 
 import type { Bridge } from '../bridge/options.ts'
+import type { SuiteBridges } from '../bridge/options.ts'
 import { installClusterNames, namesOf } from '../bridge/side/host-names.ts'
 import { readAddresses } from '../bridge/side/read-addresses.ts'
 import { leaseCluster } from '../broker/client.ts'
-import type { BrokerAddress, Lease } from '../broker/lease.ts'
-import { type SuiteBridges, checkSuiteBridges, describeBridged, sourcesOf } from '../client/bridge-option.ts'
+import type { Lease } from '../broker/lease.ts'
+import { checkSuiteBridges, describeBridged, sourcesOf } from '../client/bridge-option.ts'
+import { createRequest, createTestCluster } from '../client/create-test-cluster.ts'
 import type { Inferring, ServicesOf } from '../client/define-stack.ts'
 import { runSeedFunctions } from '../client/run-seed-functions.ts'
 import { createTestBridges } from '../client/test-bridges.ts'
-import { type RequestService, type TestCluster, createRequest, createTestCluster } from '../client/test-cluster.ts'
+import type { RequestService, TestCluster } from '../client/test-cluster.ts'
 import { createKubeClient } from '../kube/client.ts'
 import {
   type ClusterOptions,
@@ -36,6 +37,7 @@ import { declaredSeeds } from '../stack/seed-options.ts'
 import { bypassProxy } from '../support/bypass-proxy.ts'
 import { disposeWithin } from '../support/deadline.ts'
 import { ClusterTestError, inOne } from '../support/errors.ts'
+import { brokerAddress } from './broker-address.ts'
 import { createFailureReport } from './failure-report.ts'
 import { withSuiteHooks } from './suite-hooks.ts'
 
@@ -191,22 +193,4 @@ function splitOptions(options: SuiteOptions & SuiteClusterOptions): { cluster: S
   const isOurs = ([key]: [string, unknown]) => (clusterOptionKeys as readonly string[]).includes(key)
   const entries = Object.entries(options)
   return { cluster: Object.fromEntries(entries.filter(isOurs)), suite: Object.fromEntries(entries.filter((entry) => !isOurs(entry))) }
-}
-
-function brokerAddress(): BrokerAddress {
-  const address = inject('vitest-kubernetes')
-  if (address) return address
-  throw new ClusterTestError(
-    'ERR_BROKER_NOT_RUNNING',
-    'The vitest-kubernetes plugin, which owns the clusters, is not in the config of this project.',
-    {
-      hint: `Add it to vitest.config.ts: import { kubernetes } from 'vitest-kubernetes/plugin' and plugins: [kubernetes()].`,
-    },
-  )
-}
-
-declare module 'vitest' {
-  interface ProvidedContext {
-    'vitest-kubernetes': BrokerAddress
-  }
 }

@@ -1,4 +1,5 @@
-import type { KubeObject, Pod } from '../kube/types.ts'
+import type { KubeObject } from '../kube/object.ts'
+import type { Pod } from '../kube/types.ts'
 import type { Work } from '../stack/ready/may-help.ts'
 import { judgeReadiness } from '../stack/ready/readiness.ts'
 import type { ClusterState, Facts } from '../stack/ready/verdict.ts'

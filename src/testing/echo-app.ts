@@ -1,4 +1,4 @@
-import type { KubeObject } from '../kube/types.ts'
+import type { KubeObject } from '../kube/object.ts'
 
 /** A Deployment that answers HTTP with a fixed text, and its Service: the smallest workload there is. */
 export function echoApp(

@@ -1,6 +1,6 @@
 import type { TestCluster } from '../client/test-cluster.ts'
-import type { StartedTestContainer } from '../docker/test-container.ts'
-import type { KubeObject } from '../kube/types.ts'
+import type { StartedTestContainer } from '../docker/container-types.ts'
+import type { KubeObject } from '../kube/object.ts'
 import { nodeApp } from './node-app.ts'
 
 /** A pod that waits for scripts. */

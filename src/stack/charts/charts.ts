@@ -2,7 +2,7 @@ import { readdir, stat } from 'node:fs/promises'
 import { isAbsolute, join, resolve } from 'node:path'
 
 import { kindOf, templatePath } from '../../kube/kinds.ts'
-import type { KubeObject } from '../../kube/types.ts'
+import type { KubeObject } from '../../kube/object.ts'
 import { ClusterTestError } from '../../support/errors.ts'
 import { randomId } from '../../support/identity.ts'
 import { createRedact } from '../../support/redact.ts'

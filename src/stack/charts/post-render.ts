@@ -1,4 +1,4 @@
-import type { KubeObject } from '../../kube/types.ts'
+import type { KubeObject } from '../../kube/object.ts'
 import { parseYaml } from '../manifests/parse-yaml.ts'
 import { mapContainers, mapPodSpec } from '../manifests/pod-spec.ts'
 

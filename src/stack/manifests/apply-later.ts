@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 
 import type { KubeClient } from '../../kube/client.ts'
-import type { KubeObject } from '../../kube/types.ts'
+import type { KubeObject } from '../../kube/object.ts'
 import { applyOne } from './apply.ts'
 import { type Refused, refusedForNow } from './refused.ts'
 

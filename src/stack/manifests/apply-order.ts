@@ -1,5 +1,5 @@
 import { kindOf, templatePath } from '../../kube/kinds.ts'
-import type { KubeObject } from '../../kube/types.ts'
+import type { KubeObject } from '../../kube/object.ts'
 import type { Manifest } from './manifests.ts'
 import { selects } from './workloads.ts'
 

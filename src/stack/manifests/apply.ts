@@ -1,6 +1,6 @@
 import { type KubeClient, KubeStatusError } from '../../kube/client.ts'
 import { type Kind, apiPath } from '../../kube/kinds.ts'
-import type { KubeObject } from '../../kube/types.ts'
+import type { KubeObject } from '../../kube/object.ts'
 import { ClusterTestError } from '../../support/errors.ts'
 import { formatList } from '../../support/format.ts'
 import { poll } from '../../support/poll.ts'

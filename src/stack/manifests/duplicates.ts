@@ -1,5 +1,5 @@
 import { templatePath } from '../../kube/kinds.ts'
-import type { KubeObject } from '../../kube/types.ts'
+import type { KubeObject } from '../../kube/object.ts'
 import { ClusterTestError } from '../../support/errors.ts'
 import type { Manifest } from './manifests.ts'
 import { mapPodSpec } from './pod-spec.ts'

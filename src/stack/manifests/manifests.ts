@@ -1,7 +1,7 @@
 import { glob, readFile, readdir, stat } from 'node:fs/promises'
 import { isAbsolute, join, relative, resolve } from 'node:path'
 
-import type { KubeObject } from '../../kube/types.ts'
+import type { KubeObject } from '../../kube/object.ts'
 import { ClusterTestError, messageOf } from '../../support/errors.ts'
 import { formatList } from '../../support/format.ts'
 import { type DecryptOptions, decryptFile, isEncrypted } from '../tools/sops.ts'

@@ -1,5 +1,5 @@
 import { templatePath } from '../../kube/kinds.ts'
-import type { KubeObject } from '../../kube/types.ts'
+import type { KubeObject } from '../../kube/object.ts'
 
 /** A container of a manifest, which may be anything: nobody has checked it yet. */
 export interface Container {

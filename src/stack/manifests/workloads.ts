@@ -1,7 +1,8 @@
 import { isServing } from '../../kube/kinds.ts'
 import { selectorFits } from '../../kube/labels.ts'
+import type { KubeObject } from '../../kube/object.ts'
 import { podTemplate } from '../../kube/pod-template.ts'
-import type { KubeObject, Service } from '../../kube/types.ts'
+import type { Service } from '../../kube/types.ts'
 
 /** Whether a Service leads to the pods that a workload makes. */
 export function selects({ metadata, spec }: Service, workload: KubeObject): boolean {

@@ -1,5 +1,6 @@
 import { describeObject } from '../../kube/kinds.ts'
-import type { KubeEvent, KubeObject, Pod } from '../../kube/types.ts'
+import type { KubeObject } from '../../kube/object.ts'
+import type { KubeEvent, Pod } from '../../kube/types.ts'
 
 /** Something that happened in a cluster. */
 export interface Change {

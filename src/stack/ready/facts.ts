@@ -1,6 +1,7 @@
 import type { KubeClient } from '../../kube/client.ts'
 import { type Kind, apiPath, typed } from '../../kube/kinds.ts'
-import type { KubeList, KubeObject, PersistentVolumeClaim } from '../../kube/types.ts'
+import type { KubeObject } from '../../kube/object.ts'
+import type { KubeList, PersistentVolumeClaim } from '../../kube/types.ts'
 import type { Facts, Missing } from './verdict.ts'
 
 /** Reads what a failure is judged by, and whether what it misses is there by now. */

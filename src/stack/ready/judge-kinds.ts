@@ -1,5 +1,6 @@
 import type { WorkloadKind } from '../../kube/kinds.ts'
-import type { DaemonSet, Deployment, Job, KubeObject, Pod, ReplicaSet, StatefulSet } from '../../kube/types.ts'
+import type { KubeObject } from '../../kube/object.ts'
+import type { DaemonSet, Deployment, Job, Pod, ReplicaSet, StatefulSet } from '../../kube/types.ts'
 import { isPodReady } from '../../kube/workload.ts'
 import { describeEnd } from './judge-containers.ts'
 import { describeFailure } from './judge-retries.ts'

@@ -1,5 +1,6 @@
 import type { WorkloadKind } from '../../kube/kinds.ts'
-import type { KubeObject, Pod } from '../../kube/types.ts'
+import type { KubeObject } from '../../kube/object.ts'
+import type { Pod } from '../../kube/types.ts'
 import { eventsOf } from './events-of.ts'
 import { missingOf } from './missing.ts'
 import { isOwnedBy } from './pods-of.ts'

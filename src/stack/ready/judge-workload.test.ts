@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest'
 
-import type { KubeEvent, KubeObject, PersistentVolumeClaim, Pod } from '../../kube/types.ts'
+import type { KubeObject } from '../../kube/object.ts'
+import type { KubeEvent, PersistentVolumeClaim, Pod } from '../../kube/types.ts'
 import { crashed, deployment, judge, metadata, noFacts, pod, ready, running } from '../../testing/cluster-states.ts'
 
 const rolling = { replicas: 1, updatedReplicas: 1 }

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest'
 
-import type { KubeEvent, KubeObject } from '../../kube/types.ts'
+import type { KubeObject } from '../../kube/object.ts'
+import type { KubeEvent } from '../../kube/types.ts'
 import { deployment, judge, metadata, noFacts, pod, ready, running } from '../../testing/cluster-states.ts'
 
 const rolling = { replicas: 1, updatedReplicas: 1 }

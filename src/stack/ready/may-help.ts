@@ -1,5 +1,5 @@
 import { isWorkload, kindOf, templatePath } from '../../kube/kinds.ts'
-import type { KubeObject } from '../../kube/types.ts'
+import type { KubeObject } from '../../kube/object.ts'
 import type { Needs } from './reasons.ts'
 import type { Facts } from './verdict.ts'
 

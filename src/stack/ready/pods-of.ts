@@ -1,6 +1,7 @@
 import type { WorkloadKind } from '../../kube/kinds.ts'
 import { isOf } from '../../kube/lineage.ts'
-import type { Deployment, KubeObject, Pod, StatefulSet } from '../../kube/types.ts'
+import type { KubeObject } from '../../kube/object.ts'
+import type { Deployment, Pod, StatefulSet } from '../../kube/types.ts'
 
 type Workload = KubeObject & { readonly kind: WorkloadKind }
 

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 
-import type { KubeObject, Pod } from '../../kube/types.ts'
+import type { KubeObject } from '../../kube/object.ts'
+import type { Pod } from '../../kube/types.ts'
 import { crashed, deployment, judge, metadata, pod, ready, running } from '../../testing/cluster-states.ts'
 
 test('a Deployment is ready when all its pods are of this generation and available', () => {

@@ -1,6 +1,7 @@
 import { type WorkloadKind, describeObject, isWorkload, kindOf, typed } from '../../kube/kinds.ts'
 import { isInNamespaces } from '../../kube/namespaces.ts'
-import type { KubeObject, Pod, Service } from '../../kube/types.ts'
+import type { KubeObject } from '../../kube/object.ts'
+import type { Pod, Service } from '../../kube/types.ts'
 import { isPodReady } from '../../kube/workload.ts'
 import { type ClusterTestError, withoutHint } from '../../support/errors.ts'
 import type { Refused } from '../manifests/refused.ts'

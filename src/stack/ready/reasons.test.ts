@@ -2,7 +2,8 @@ import { readFile } from 'node:fs/promises'
 
 import { expect, test } from 'vitest'
 
-import type { KubeEvent, KubeObject, PersistentVolumeClaim, Pod } from '../../kube/types.ts'
+import type { KubeObject } from '../../kube/object.ts'
+import type { KubeEvent, PersistentVolumeClaim, Pod } from '../../kube/types.ts'
 import { deployment, judge, metadata, noFacts, pod } from '../../testing/cluster-states.ts'
 import { type Rule, reasons, ruleFor } from './reasons.ts'
 import type { ClusterState } from './verdict.ts'

@@ -1,6 +1,7 @@
 import { isWorkload } from '../../kube/kinds.ts'
 import { selectorFits } from '../../kube/labels.ts'
-import type { KubeObject, Pod, Service } from '../../kube/types.ts'
+import type { KubeObject } from '../../kube/object.ts'
+import type { Pod, Service } from '../../kube/types.ts'
 import { isPodReady } from '../../kube/workload.ts'
 import { expectsEndpoints, selects } from '../manifests/workloads.ts'
 import { judgePod } from './judge-pod.ts'

@@ -1,4 +1,5 @@
-import type { EndpointSlice, KubeEvent, KubeObject, PersistentVolumeClaim, Pod } from '../../kube/types.ts'
+import type { KubeObject } from '../../kube/object.ts'
+import type { EndpointSlice, KubeEvent, PersistentVolumeClaim, Pod } from '../../kube/types.ts'
 import type { ClusterTestError } from '../../support/errors.ts'
 import type { Needs, Rule } from './reasons.ts'
 

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 
 import type { KubeClient } from '../../kube/client.ts'
 import { isWorkload } from '../../kube/kinds.ts'
-import type { KubeObject } from '../../kube/types.ts'
+import type { KubeObject } from '../../kube/object.ts'
 import { isLate } from '../../support/deadline.ts'
 import { ClusterTestError } from '../../support/errors.ts'
 import type { Refused } from '../manifests/refused.ts'

@@ -1,6 +1,7 @@
 import type { KubeClient } from '../../kube/client.ts'
 import { type WorkloadKind, apiPath, typed } from '../../kube/kinds.ts'
-import type { EndpointSlice, KubeEvent, KubeObject, Pod } from '../../kube/types.ts'
+import type { KubeObject } from '../../kube/object.ts'
+import type { EndpointSlice, KubeEvent, Pod } from '../../kube/types.ts'
 import { watchList } from '../../kube/watch-list.ts'
 import type { ClusterState } from './verdict.ts'
 

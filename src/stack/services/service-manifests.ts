@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 
+import type { KubeObject } from '../../kube/object.ts'
 import { publicKeysAnnotation } from '../../kube/secrets.ts'
-import type { KubeObject } from '../../kube/types.ts'
 import type { Manifest } from '../manifests/manifests.ts'
 import { clusterAddress, endpoint } from './connection.ts'
 import type { ServiceDefinition, ServiceProbe } from './definition.ts'

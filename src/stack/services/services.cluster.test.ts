@@ -9,7 +9,7 @@ import { createClient } from 'redis'
 import { expect, test as plain } from 'vitest'
 
 import { createKubeClient } from '../../kube/client.ts'
-import type { KubeObject } from '../../kube/types.ts'
+import type { KubeObject } from '../../kube/object.ts'
 import { describe } from '../../suite/describe.ts'
 import { kafka } from './kafka.ts'
 import { mariadb, mysql } from './mariadb.ts'

@@ -1,0 +1,2 @@
+/** What users see of testcontainers. */
+export type { GenericContainer, StartedTestContainer } from 'testcontainers'
