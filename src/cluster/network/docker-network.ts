@@ -21,16 +21,14 @@ export interface DockerNetworkOptions {
  * @throws ClusterTestError `ERR_CLUSTER_NO_IPV6`, `ERR_CLUSTER_NETWORK_OVERLAP`
  */
 export async function createDockerNetwork(docker: Docker, options: DockerNetworkOptions): Promise<void> {
-  const { name, ranges, signal } = options
+  const { ranges, signal } = options
   const inCluster = [...ranges.pods, ...ranges.services]
   const ipv6 = ranges.family === 'dual' ? localSubnet() : undefined
-  await (ipv6 ? createWithIPv6(docker, options, ipv6) : create(docker, options, []))
-  const overlap = findOverlap(inCluster, await subnetsOf(docker, name))
-  if (!overlap) return
+  const unfit = await createWhereDockerChooses(docker, options, inCluster, ipv6)
+  if (!unfit) return
 
-  await docker.engine.getNetwork(name).remove()
   const taken = [...inCluster, ...(await takenSubnets(docker))].flatMap((cidr) => parseRange(cidr) ?? [])
-  for (const subnet of isIPv6(overlap[1]) ? [] : freeSubnets(taken)) {
+  for (const subnet of unfit.isIPv6 ? [] : freeSubnets(taken)) {
     signal.throwIfAborted()
     try {
       return await create(docker, options, ipv6 ? [subnet, ipv6] : [subnet])
@@ -39,13 +37,39 @@ export async function createDockerNetwork(docker: Docker, options: DockerNetwork
       if (!/overlap/i.test(messageOf(error))) throw error
     }
   }
-  throw new ClusterTestError(
-    'ERR_CLUSTER_NETWORK_OVERLAP',
-    `The cluster's Docker network would be in ${overlap[1]}, which overlaps with the cluster's range ${overlap[0]}, and no other private range is free.`,
-    {
-      hint: `Give the cluster other ranges: k3sArgs: ['--cluster-cidr=10.42.0.0/16', '--service-cidr=10.43.0.0/16']. Or remove unused Docker networks: docker network prune.`,
-    },
-  )
+  throw new ClusterTestError('ERR_CLUSTER_NETWORK_OVERLAP', `${unfit.why}, and no other private range is free.`, {
+    hint: `Give the cluster other ranges: k3sArgs: ['--cluster-cidr=10.42.0.0/16', '--service-cidr=10.43.0.0/16']. Or remove unused Docker networks (docker network prune), and what dead runs left behind (npx vitest-kubernetes prune).`,
+  })
+}
+
+interface Unfit {
+  /** Begins the sentence of the error. */
+  readonly why: string
+  readonly isIPv6: boolean
+}
+
+/** Resolves to why what Docker chooses cannot be taken, with nothing left of it; undefined if it can. */
+async function createWhereDockerChooses(
+  docker: Docker,
+  options: DockerNetworkOptions,
+  inCluster: readonly string[],
+  ipv6: string | undefined,
+): Promise<Unfit | undefined> {
+  try {
+    await (ipv6 ? createWithIPv6(docker, options, ipv6) : create(docker, options, []))
+  } catch (error) {
+    // The words of libnetwork's ipam, Docker 20.10 and 28.
+    if (!/address pool/i.test(messageOf(error))) throw error
+    return { why: `Docker has no network left in its address pools`, isIPv6: false }
+  }
+  const overlap = findOverlap(inCluster, await subnetsOf(docker, options.name))
+  if (!overlap) return undefined
+  await docker.engine.getNetwork(options.name).remove()
+  const [range, chosen] = overlap
+  return {
+    why: `The cluster's Docker network would be in ${chosen}, which overlaps with the cluster's range ${range}`,
+    isIPv6: isIPv6(chosen),
+  }
 }
 
 /** Where there is no IPv6, Docker says so in words of its own: that of the same network without it tells what the reason is. */
