@@ -13,7 +13,8 @@ const output = readFileSync(outputFile, 'utf8')
 const stray = [...output.matchAll(/This error originated in "([^"]+)" test file/g)].map(([, file]) => file)
 const results = new Map((report?.testResults ?? []).map((result) => [relative(process.cwd(), result.name), result]))
 const failed = new Set([...results].flatMap(([file, { status }]) => (status === 'failed' ? [file] : [])).concat(stray))
-const strangers = /^.*Unhandled (?:Errors?|Rejection)/m.test(output) && stray.length === 0
+// What inner runs of tests print is theirs: it counts only where nothing else explains the exit code.
+const strangers = tests !== '0' && failed.size === 0 && /^.*Unhandled (?:Errors?|Rejection)/m.test(output)
 const other = [...(report ? [] : ['no test report']), ...(strangers ? ['an error that no file is named for'] : [])]
 if (tests !== '0' && failed.size === 0 && other.length === 0) other.push(`the tests ended with exit code ${tests}`)
 if (checks !== '0') other.push('the static checks')
