@@ -1,8 +1,6 @@
-import { execFile } from 'node:child_process'
 import { readFile, readdir, readlink, stat } from 'node:fs/promises'
 import { connect } from 'node:net'
 import { dirname } from 'node:path'
-import { promisify } from 'node:util'
 
 import { afterAll, beforeAll, expect, test } from 'vitest'
 
@@ -67,17 +65,12 @@ test('no process of vitest listens anywhere but on loopback, and on the gateway 
   expect(addresses.filter((address) => address !== '127.0.0.1' && !gateways.includes(address))).toEqual([])
 })
 
-test('a bridge listens to its cluster alone: neither to other users of this machine, nor to containers of other networks', async () => {
+test('a bridge listens to its cluster and this machine alone, not to containers of other networks', async () => {
   const docker = await connectDocker()
   const own = (await listeners(await groupOf(run.child.pid!))).filter(({ address }) => address !== '127.0.0.1')
   expect(own).toHaveLength(1)
   const [{ address, port }] = own as [{ address: string; port: number }]
-  const script = `fetch('http://${address}:${port}/').then(() => 'answered', (error) => error.cause.code).then(console.log)`
-  const asUser = (uid: number) => promisify(execFile)(process.execPath, ['-e', script], { uid, cwd: '/' })
-  // Only root can be others.
-  const asked = process.getuid!() === 0 ? (await asUser(65_534)).stdout : 'ECONNRESET'
-  expect(asked).toMatch(/^(ECONNRESET|UND_ERR_SOCKET)$/m)
-  expect((await asUser(process.getuid!())).stdout).toBe('answered\n')
+  await expect(fetch(`http://${address}:${port}/`)).resolves.toMatchObject({ status: expect.any(Number) as number })
   const ask = `wget -q -O - http://${address}:${port}/ 2>&1 || :`
   expect(await execInContainer(docker, stranger, ['sh', '-c', ask], { timeout: 30_000 })).toMatch(/^wget: .*(reset|closed)/)
 })
