@@ -42,9 +42,11 @@ export function judgeReadiness(
       needs: verdict.state === 'failed' ? verdict.needs : undefined,
       isHopeless: isHopeless(verdict),
     }))
+  /** Another test of the suite may try what fails, in the same namespace and at the same time. */
+  const failing = new Set(strangers.filter(({ verdict }) => verdict.state === 'failed').map(({ object }) => object as KubeObject))
   const stuck = new Set(state.facts && findStuck(unready, work, state.facts).map(({ object }) => object))
   const hasNeighbours = (object: KubeObject) =>
-    unready.some((other) => other.object !== object && !other.isHopeless && other.object.metadata.namespace !== 'kube-system') ||
+    unready.some((other) => other.object !== object && !other.isHopeless && !failing.has(other.object) && !isSystem(other.object)) ||
     work.some(({ after }) => !after.includes(object))
   const isReady = judged.every(({ verdict }) => verdict.state === 'ready')
   return [
@@ -61,6 +63,10 @@ export function judgeReadiness(
       .filter((object) => kindOf(object) === 'Service')
       .map((object) => judgeService(object as unknown as Service, applied, state, isReady)),
   ]
+}
+
+function isSystem({ metadata }: KubeObject): boolean {
+  return metadata.namespace === 'kube-system'
 }
 
 /** Milliseconds for what the API server has not heard of yet: its discovery follows a moment later. */
