@@ -34,16 +34,16 @@ export function judgeReadiness(
     ...workloads.map((object) => ({ object, verdict: judgeWorkload(object, state) })),
   ]
   const strangers = strangersOf(workloads, state, namespaces)
+  /** Another test of the suite may try what fails, in the same namespace and at the same time. */
+  const failing = new Set(strangers.filter(({ verdict }) => verdict.state === 'failed').map(({ object }) => object as KubeObject))
   const unready = [...judged, ...strangers]
     .filter(({ verdict }) => verdict.state !== 'ready')
     .map(({ object, verdict }) => ({
       object,
       isComing: verdict.isComing === true,
       needs: verdict.state === 'failed' ? verdict.needs : undefined,
-      isHopeless: isHopeless(verdict),
+      isHopeless: isHopeless(verdict) || (failing.has(object) && verdict.needs === undefined),
     }))
-  /** Another test of the suite may try what fails, in the same namespace and at the same time. */
-  const failing = new Set(strangers.filter(({ verdict }) => verdict.state === 'failed').map(({ object }) => object as KubeObject))
   const stuck = new Set(state.facts && findStuck(unready, work, state.facts).map(({ object }) => object))
   const hasNeighbours = (object: KubeObject) =>
     unready.some((other) => other.object !== object && !other.isHopeless && !failing.has(other.object) && !isSystem(other.object)) ||
