@@ -92,7 +92,7 @@ test('knows the secrets that it is told later, and names that become known', () 
 test('takes any number of secrets of any size, in time that grows with the text', () => {
   const secrets = [
     ...Array.from({ length: 10_000 }, (_, index) => `the-same-beginning-of-a-secret-${index}`),
-    ...Array.from({ length: 2 }, () => randomBytes(750_000).toString('base64')),
+    ...Array.from({ length: 2 }, () => randomBytes(500_000).toString('hex')),
     'a'.repeat(1_000_000),
   ]
   const { add, redact } = createRedactor()
