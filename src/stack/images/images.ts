@@ -1,10 +1,10 @@
-import { stat } from 'node:fs/promises'
 import { basename, isAbsolute, resolve } from 'node:path'
 
 import type { Docker } from '../../docker/docker.ts'
 import { formatLayers, readImageLayers } from '../../docker/image-layers.ts'
 import { inspectImage, pullImage } from '../../docker/images.ts'
 import { ClusterTestError } from '../../support/errors.ts'
+import { folderExists } from '../../support/folder-exists.ts'
 import { formatBytes, formatList } from '../../support/format.ts'
 import { parseSize } from '../../support/parse-size.ts'
 import { type Progress, runStep } from '../../support/progress.ts'
@@ -41,11 +41,7 @@ export async function planImages(images: StackOptions['images'] = [], folder: st
     return [{ ...image, name, context: resolve(folder, image.build) }]
   })
   for (const { build, context } of builds) {
-    const isThere = await stat(context).then(
-      (stats) => stats.isDirectory(),
-      () => false,
-    )
-    if (!isThere)
+    if (!(await folderExists(context)))
       throw new ClusterTestError(
         'ERR_IMAGE_BUILD_FAILED',
         `Folder "${build}" in option \`images\` does not exist: looked at "${context}".`,

@@ -1,11 +1,11 @@
 import { createHash } from 'node:crypto'
-import { stat } from 'node:fs/promises'
 import { resolve } from 'node:path'
 
 import { describeObject, isWorkload } from '../../kube/kinds.ts'
 import { podTemplate } from '../../kube/pod-template.ts'
 import { parseWorkload } from '../../kube/workload.ts'
 import { ClusterTestError } from '../../support/errors.ts'
+import { folderExists } from '../../support/folder-exists.ts'
 import { formatList } from '../../support/format.ts'
 import type { Manifest } from '../manifests/manifests.ts'
 import { mapPodSpec } from '../manifests/pod-spec.ts'
@@ -28,11 +28,7 @@ export interface HostMount extends MountTarget {
 export async function planMounts(mount: StackOptions['mount'] = {}, folder: string): Promise<readonly HostMount[]> {
   const mounts = resolveMounts(mount, folder)
   for (const { workload, source } of mounts) {
-    const isFolder = await stat(source).then(
-      (stats) => stats.isDirectory(),
-      () => false,
-    )
-    if (!isFolder)
+    if (!(await folderExists(source)))
       throw new ClusterTestError(
         'ERR_MOUNT_NOT_FOUND',
         `"${source}", which is to be mounted into ${workload}, does not exist or is not a folder.`,

@@ -1,7 +1,7 @@
-import { stat } from 'node:fs/promises'
 import { resolve } from 'node:path'
 
 import { ClusterTestError } from '../../support/errors.ts'
+import { folderExists } from '../../support/folder-exists.ts'
 import { CommandError } from '../../support/run-command.ts'
 import { runTool } from '../tools/run-tool.ts'
 import { noteDanglingNames } from './dangling-names.ts'
@@ -24,11 +24,7 @@ export async function renderKustomize(
 async function render(overlay: string, folder: string, signal: AbortSignal | undefined): Promise<readonly Manifest[]> {
   refuseUrl(overlay, 'kustomize')
   const path = resolve(folder, overlay)
-  const isFolder = await stat(path).then(
-    (stats) => stats.isDirectory(),
-    () => false,
-  )
-  if (!isFolder)
+  if (!(await folderExists(path)))
     throw new ClusterTestError(
       'ERR_MANIFEST_NOT_FOUND',
       `Folder "${overlay}" in option \`kustomize\` does not exist: looked at "${path}".`,
