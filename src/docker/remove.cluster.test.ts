@@ -42,3 +42,16 @@ test('what Docker refuses to remove is named, with its reason, once all else is 
   expect(await listByLabel(docker, [label])).toEqual({ containers: [], networks: [], volumes: [volume] })
   expect((await foreign.inspect()).State.Running).toBe(true)
 })
+
+test("a network stays as long as a volume does: its labels tell whose k3d's volumes are", async () => {
+  const name = `${label}-last`
+  await docker.engine.createVolume({ Name: name, Labels: { [name]: '' } })
+  await docker.engine.createNetwork({ Name: name, Labels: { [name]: '' } })
+  onTestFinished(() => removeByLabel(docker, [name]))
+  const foreign = await startForeign({ Binds: [`${name}:/data`] })
+  await expect(removeByLabel(docker, [name], { limit: 0 })).rejects.toMatchObject({ code: 'ERR_CLUSTER_LEFTOVERS' })
+  expect(await listByLabel(docker, [name])).toEqual({ containers: [], networks: [name], volumes: [name] })
+  await removeContainer(docker, foreign.id)
+  await removeByLabel(docker, [name])
+  expect(isEmpty(await listByLabel(docker, [name]))).toBe(true)
+})

@@ -69,8 +69,10 @@ export async function removeByLabel(
       }
     }
     await Promise.all(found.containers.map((name) => remove(name, () => engine.getContainer(name).remove({ force: true, v: true }))))
-    await Promise.all(found.networks.map((name) => remove(name, () => removeNetwork(docker, name))))
     await Promise.all(found.volumes.map((name) => remove(name, () => engine.getVolume(name).remove({ force: true }))))
+    // k3d's volumes carry the cluster's name only. If this process is killed, the labels of the network tell whose they are.
+    if (found.volumes.some((name) => reasons.has(name))) continue
+    await Promise.all(found.networks.map((name) => remove(name, () => removeNetwork(docker, name))))
   }
 }
 
