@@ -3,6 +3,7 @@ import type { Docker } from '../docker/docker.ts'
 import type { LocalImage } from '../stack/images/images.ts'
 import { importImages } from '../stack/images/import-images.ts'
 import { type Progress, runStep } from '../support/progress.ts'
+import { createQueue } from '../support/turns.ts'
 
 /** Brings images into the nodes of a cluster, each of them once. */
 export interface ImportOnce {
@@ -14,7 +15,7 @@ export interface ImportOnce {
 /** One import after the other: what two suites of a shared cluster both need is there for the second one. */
 export function createImportOnce(docker: Docker, cluster: Cluster): ImportOnce {
   const imported = new Map<string, string>()
-  let last: Promise<unknown> = Promise.resolve()
+  const inTurn = createQueue()
 
   const run = async (images: readonly LocalImage[], progress: Progress, signal: AbortSignal): Promise<void> => {
     const missing = images.filter(({ id, reference }) => imported.get(reference) !== id)
@@ -25,10 +26,6 @@ export function createImportOnce(docker: Docker, cluster: Cluster): ImportOnce {
     for (const { id, reference } of missing) imported.set(reference, id)
   }
 
-  const importOnce = (images: readonly LocalImage[], progress: Progress, signal: AbortSignal) => {
-    const turn = last.then(() => run(images, progress, signal))
-    last = turn.catch(() => undefined)
-    return turn
-  }
+  const importOnce = (...args: Parameters<typeof run>) => inTurn(() => run(...args))
   return Object.assign(importOnce, { imported })
 }

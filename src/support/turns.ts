@@ -11,3 +11,11 @@ export function createTurns(): InTurn {
     return turn
   }
 }
+
+/** Runs actions one after the other, whether the one before succeeds or not. */
+export type Queue = <T>(action: () => Promise<T>) => Promise<T>
+
+export function createQueue(): Queue {
+  const inTurn = createTurns()
+  return (action) => inTurn('', action)
+}

@@ -1,5 +1,6 @@
 import { ClusterTestError, messageOf } from '../../support/errors.ts'
 import { randomId } from '../../support/identity.ts'
+import { createQueue } from '../../support/turns.ts'
 import type { BridgeParts } from '../parts.ts'
 import { type PodAddress, createPassages } from '../rules/passages.ts'
 import { startPodRules } from '../rules/pod-rules.ts'
@@ -54,14 +55,12 @@ async function leadLoopback(
     led = ip
     await restore(loopbackRules(ports, ip))
   }
-  let turn: Promise<unknown> = Promise.resolve()
-  const watch = target.onChange(() => {
-    turn = turn.then(follow).catch(onProblem)
-  })
+  const inTurn = createQueue()
+  const watch = target.onChange(() => void inTurn(follow).catch(onProblem))
   return {
     async [Symbol.asyncDispose]() {
       watch[Symbol.dispose]()
-      await turn
+      await inTurn(async () => {})
     },
   }
 }

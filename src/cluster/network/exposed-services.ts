@@ -2,6 +2,7 @@ import { rm } from 'node:fs/promises'
 
 import type { Docker } from '../../docker/docker.ts'
 import type { Service } from '../../kube/types.ts'
+import { createQueue } from '../../support/turns.ts'
 import type { Cluster } from '../cluster.ts'
 import { followTargets } from './follow-targets.ts'
 import { type Gateway, startGateway } from './gateway.ts'
@@ -33,7 +34,7 @@ export function exposeServices(docker: Docker, cluster: Cluster, { isOwn, file, 
   /** A port of this machine stays that of its Service, also while that is away. */
   const places = new Map<string, Pick<ServiceAddress, 'host' | 'hostPort'>>()
   let addresses: readonly ServiceAddress[] = []
-  let turn: Promise<unknown> = Promise.resolve()
+  const inTurn = createQueue()
 
   const bring = async (signal: AbortSignal): Promise<readonly ServiceTarget[]> => {
     signal.throwIfAborted()
@@ -57,11 +58,7 @@ export function exposeServices(docker: Docker, cluster: Cluster, { isOwn, file, 
     for (const [index, key] of keys.entries()) places.set(key, { host: hosts[index]!, hostPort: gateway.ports[index]! })
   }
   /** One after the other: seeds of several workloads run at the same time. */
-  const inTurn = (signal: AbortSignal) => {
-    const done = turn.then(() => bring(signal))
-    turn = done.catch(() => undefined)
-    return done
-  }
+  const bringInTurn = (signal: AbortSignal) => inTurn(() => bring(signal))
   let isFollowing = false
   return {
     file,
@@ -69,10 +66,10 @@ export function exposeServices(docker: Docker, cluster: Cluster, { isOwn, file, 
       return addresses
     },
     async update(signal) {
-      const seen = await inTurn(signal)
+      const seen = await bringInTurn(signal)
       if (isFollowing) return
       isFollowing = true
-      following.use(followTargets(cluster, { isOwn, seen, bring: inTurn, onProblem }))
+      following.use(followTargets(cluster, { isOwn, seen, bring: bringInTurn, onProblem }))
     },
     async release() {
       await following.disposeAsync()
@@ -83,7 +80,7 @@ export function exposeServices(docker: Docker, cluster: Cluster, { isOwn, file, 
       ends.defer(() => rm(file, { force: true }))
       ends.use(gateways)
       await following.disposeAsync()
-      await turn
+      await inTurn(async () => {})
     },
   }
 }

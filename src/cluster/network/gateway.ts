@@ -6,6 +6,7 @@ import { execInContainer } from '../../docker/exec.ts'
 import { removeContainer } from '../../docker/remove.ts'
 import { watchContainer } from '../../docker/watch-container.ts'
 import { ClusterTestError } from '../../support/errors.ts'
+import { createQueue } from '../../support/turns.ts'
 import type { Cluster } from '../cluster.ts'
 import { createHelper } from '../helper-container.ts'
 import { type Leads, firstPort, leadScript, readyWord, startScript } from './gateway-scripts.ts'
@@ -38,13 +39,7 @@ export async function startGateway(docker: Docker, cluster: Cluster, options: Ga
   const stop = new AbortController()
   let current = await runContainer(docker, cluster, { hosts, leads, signal })
   const { ports } = current
-  let turn: Promise<unknown> = Promise.resolve()
-  /** One after the other, whatever has become of those before. */
-  const inTurn = (work: () => Promise<void>): Promise<void> => {
-    const done = turn.then(work)
-    turn = done.catch(() => undefined)
-    return done
-  }
+  const inTurn = createQueue()
   const isRunning = async () => (await readContainerState(docker.engine.getContainer(current.id))).isRunning
   /** Whoever has ended it may do so once more, while it starts. */
   const runAgain = async (tries = 3): Promise<GatewayContainer> => {
@@ -80,7 +75,7 @@ export async function startGateway(docker: Docker, cluster: Cluster, options: Ga
       }),
     async [Symbol.asyncDispose]() {
       stop.abort(new Error('The gateway is not needed any more.'))
-      await turn
+      await inTurn(async () => {})
       await current[Symbol.asyncDispose]()
     },
   }
