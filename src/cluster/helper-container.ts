@@ -11,16 +11,24 @@ interface HelperOptions extends Pick<ContainerCreateOptions, 'Tty' | 'ExposedPor
 }
 
 /** Creates a container that belongs to a cluster, of the node image: that has sh, ip and iptables, and it is there already. */
-export function createHelper(docker: Docker, cluster: Cluster, { role, script, ...options }: HelperOptions): Promise<Container> {
+export function createHelper(
+  docker: Docker,
+  cluster: Cluster,
+  { role, script, HostConfig, ...options }: HelperOptions,
+): Promise<Container> {
   return docker.engine.createContainer({
     name: `${cluster.name}-${role}-${randomId(3)}`,
     Image: cluster.image,
     Entrypoint: ['/bin/sh', '-ec', [...script, stay].join('\n')],
     Cmd: [],
     Labels: { ...cluster.labels },
+    HostConfig: { Tmpfs: noVolumes, ...HostConfig },
     ...options,
   })
 }
+
+/** The volumes of `rancher/k3s`: anonymous ones of a helper would stay when somebody else removes it, and nothing labels them. */
+const noVolumes = Object.fromEntries(['/var/lib/kubelet', '/var/lib/rancher/k3s', '/var/lib/cni', '/var/log'].map((path) => [path, '']))
 
 /** PID 1 ignores SIGTERM unless it handles it; a helper holds nothing worth a grace period. */
 const stay = "trap 'exit 0' TERM; while :; do sleep 3600 & wait $!; done"

@@ -159,8 +159,9 @@ describe.withCluster('sides', { images: ['node:24-slim'], manifests }, (test) =>
 
     await expect.poll(() => nameOf('-gateway-'), { timeout: 20_000 }).toHaveLength(gateways.length)
 
-    // Again, and taken away altogether.
+    // Again, and taken away altogether: nothing of it may stay.
     const [again] = await nameOf('-gateway-')
+    expect((await engine.getContainer(again!).inspect()).Mounts.filter(({ Type }) => Type === 'volume')).toEqual([])
     await engine.getContainer(again!).remove({ force: true })
     await expect.poll(() => bridge.problems(), { timeout: 5_000 }).toContainEqual(expect.stringContaining(again!))
     await expect.poll(() => textOf(url), { timeout: 10_000 }).toMatch(/^pod far-/)
