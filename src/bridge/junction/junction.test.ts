@@ -206,6 +206,24 @@ test('a client of HTTP that takes its time is understood', async () => {
   expect(Buffer.concat(await socket.toArray()).toString()).toMatch(/local GET \/local/)
 })
 
+test('a request that arrives while its original is looked up is understood', async () => {
+  const asked = Promise.withResolvers<void>()
+  const arrived = Promise.withResolvers<void>()
+  const original = await serve(http(answer('original')))
+  const junction = await junctionOf(createTcpServer(), async () => {
+    asked.resolve()
+    await arrived.promise
+    return original
+  })
+  junction.add({ id: 'a', endpoint: await serve(http(answer('local'))), match: [{ path: '/local' }], mirror: false })
+  const socket = connect({ port: junction.port, host: '127.0.0.1' })
+  await asked.promise
+  socket.write('GET /local HTTP/1.1\r\nHost: shop\r\nConnection: close\r\n\r\n')
+  await new Promise((resolve) => setTimeout(resolve, 50))
+  arrived.resolve()
+  expect(Buffer.concat(await socket.toArray()).toString()).toMatch(/local GET \/local/)
+})
+
 test('a body decides when it is short; a longer one passes unchanged', async () => {
   const junction = await junctionOf(http(answer('original')))
   junction.add({

@@ -53,7 +53,8 @@ export async function startJunction({ workload, addresses, original, onProblem }
     const other = createSource(connect({ ...(answers?.endpoint ?? (await original(socket))), allowHalfOpen: true, noDelay: true }))
     if (kind === 'silent') {
       // A protocol in which the server speaks first, or a client that takes its time.
-      await Promise.race([other.more(), source.more()])
+      // It may have begun while its original was looked up.
+      if (source.isEmpty) await Promise.race([other.more(), source.more()])
       if (other.isEmpty && !other.hasEnded && !source.isEmpty) {
         const late = await recognise(source, quiet)
         if ((late === 'http1' || late === 'http2') && other.isEmpty) {
