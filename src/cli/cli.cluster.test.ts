@@ -93,7 +93,7 @@ describe.withCluster('command line', { images: ['busybox:1.37'] }, (test) => {
     }
     await engine.createVolume({ Name: `vk-${run}-dead`, Labels: labels })
     try {
-      expect(await cli('list')).toMatch(new RegExp(`${run} +pid ${process.pid}, dead +vk-${run}-dead`))
+      expect(await cli('list')).toMatch(new RegExp(`${run} +kept +vk-${run}-dead`))
       expect(await cli('prune', run)).toBe(`kept "vk-${run}-dead" of run ${run}: pass --all to remove it now\n`)
       expect(await cli('prune', run, '--all', '--dry-run')).toBe(`would remove run ${run}: "vk-${run}-dead"\n`)
       await engine.getVolume(`vk-${run}-dead`).inspect()
@@ -125,7 +125,7 @@ describe.withCluster('command line', { images: ['busybox:1.37'] }, (test) => {
     expect(blind.output).toMatch(
       /✗ +Docker +No Docker engine answers at DOCKER_HOST "unix:\/\/\/nowhere\/docker\.sock".*\n +→ Start Docker/,
     )
-    expect(blind.output).toMatch(/✗ +k3d +The program "\/nowhere\/k3d" could not be run.*\n +→ Install k3d 5/)
+    expect(blind.output).toMatch(/✗ +k3d +The program "\/nowhere\/k3d", which starts the clusters, could not be run\.\n +→ Install k3d 5/)
   })
 
   test('a kubelet of 1.35 or later starts on cgroup v1', async ({ cluster, skip }) => {

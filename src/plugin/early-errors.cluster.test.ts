@@ -75,7 +75,7 @@ describe.withCluster('node', {}, (test) => test('never runs', () => {}))
   expect(exitCode).toBe(1)
   expect(output).toMatch(/ClusterTestError: Image "localhost:1\/absent:1" does not exist in Docker and could not be pulled/)
   expect(output).toMatch(/ClusterTestError: .*localhost:1\/node:2/s)
-  expect(without.output).toContain('ClusterTestError: The program "/nowhere/other" could not be run')
+  expect(without.output).toContain('ClusterTestError: The program "/nowhere/other", which starts the clusters, could not be run')
 })
 
 test.for([

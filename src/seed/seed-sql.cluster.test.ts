@@ -230,7 +230,7 @@ describe.withCluster('seed', { manifests: '../../fixtures/manifests/postgres.yam
     )
     const probe = { readinessProbe: { exec: { command: ['pg_isready', '--host=127.0.0.1'] }, periodSeconds: 1 } }
     const failure =
-      /^.*pod\/half: pod "half", container "db" ended with exit code 3: a database that starts again .*relation "b" does not exist/s
+      /^.*pod\/half: pod "half", container "db" ended with exit code 3: a database that restarts after a failed first start has incomplete data.*relation "b" does not exist/s
     await expect(cluster.apply(initialised('half', `${script};`, probe))).rejects.toThrow(failure)
     await expect
       .poll(() => cluster.get('pod/half'), { timeout: 60_000 })

@@ -14,7 +14,7 @@ export interface Redactor {
 const mask = '[redacted]'
 
 /** Words that say nothing, whoever keeps them secret. */
-const plain = new Set(['true', 'false', 'null', 'none', 'default', 'localhost'])
+const plain = new Set(['true', 'false', 'null', 'none', 'default', 'localhost', 'value', 'secret', 'password', 'example'])
 /** From so many characters on it does not matter where a secret is folded; shorter ones would be found across words. */
 const longFrom = 16
 

@@ -1,15 +1,16 @@
 import { expect, test } from 'vitest'
 
-import { shellScript } from '../../support/shell-script.ts'
+import { type ShellScript, shellScript } from '../../support/shell-script.ts'
 import { startNodeContainer } from '../../testing/node-container.ts'
 
 const folder = import.meta.dirname
 type OfContainer = 'container' | 'code_if_ended'
 const readEnv = shellScript<OfContainer>(folder, 'read-env.sh')
-const readFiles = shellScript<OfContainer | 'paths' | 'projected'>(folder, 'read-files.sh')
+const readFiles = shellScript<OfContainer | 'paths'>(folder, 'read-files.sh')
+const readFollowed = shellScript<OfContainer | 'projected' | 'fixed'>(folder, 'read-followed.sh')
 const measureMounts = shellScript<OfContainer | 'paths'>(folder, 'measure-mounts.sh')
 const readVersion = shellScript<OfContainer | 'paths'>(folder, 'read-version.sh')
-const holdNamespace = shellScript<'routes' | 'search' | 'dns'>(folder, 'hold-namespace.sh')
+const holdNamespace = shellScript<'routes' | 'resolv_conf'>(folder, 'hold-namespace.sh')
 
 const tasks = '/run/k3s/containerd/io.containerd.runtime.v2.task/k8s.io'
 const runs = { container: 'runs', code_if_ended: 3 }
@@ -30,17 +31,19 @@ test('environment, files and version of a container are read from its first proc
 
   expect(await node.run(readEnv(runs))).toBe('A=1\0B=two words\0')
   expect(await node.run(readVersion({ ...runs, paths: '/var/run/config' }))).toBe('runs\n..v1\n')
-  const listed = async (paths: string, projected: string) => {
-    const script = readFiles({ ...runs, paths, projected })
+  const listed = async (script: ShellScript) => {
     const out = await node.run({
       ...script,
       text: `(${script.text}) > /tmp/out.tar; tar -tf /tmp/out.tar; rm -rf /tmp/x; mkdir /tmp/x; tar -xf /tmp/out.tar -C /tmp/x`,
     })
     return out.trim().split('\n')
   }
-  expect(await listed('/var/run/config', 'yes')).toEqual(['./var/run/config/key'])
-  expect(await node.run('cat /tmp/x/var/run/config/key')).toBe('value\n')
-  expect(await listed('/data/a b\n/absent', 'no')).toEqual(expect.arrayContaining(['./data/a b/./file']))
+  const followed = await listed(readFollowed({ ...runs, projected: '/var/run/config', fixed: '' }))
+  expect(followed.toSorted()).toEqual(['', '..data', '..v1/', '..v1/key', 'key'].map((path) => `./var/run/config/${path}`))
+  expect(await node.run('cd /tmp/x/var/run/config; readlink ..data; readlink key; cat ..v1/key')).toBe(
+    '/var/run/config/..v1\n..data/key\nvalue\n',
+  )
+  expect(await listed(readFiles({ ...runs, paths: '/data/a b\n/absent' }))).toEqual(expect.arrayContaining(['./data/a b/./file']))
   expect(await node.run('cat "/tmp/x/data/a b/file"; ls -A /tmp | grep tmp. || :')).toBe('kept\n')
 
   expect(await node.run(measureMounts({ ...runs, paths: '/data/a b\n/absent' }))).toBe('5\n0\n')
@@ -53,8 +56,7 @@ test('a member has the routes and the names of the cluster', async () => {
   await using node = await startNodeContainer()
   const script = holdNamespace({
     routes: '10.42.0.0/24,10.9.9.1 10.43.0.0/16,10.9.9.1',
-    search: 'shop.svc.cluster.local',
-    dns: '10.43.0.10',
+    resolv_conf: 'search shop.svc.cluster.local\nnameserver 10.43.0.10\noptions ndots:5\n',
   })
   const text = `ip link add up0 type veth peer name up1; ip link set up1 up; ip address add 10.9.9.2/24 dev up0; ip link set up0 up
     (${script.text}); ip route | grep via.10.9.9; cat /etc/resolv.conf`

@@ -2,7 +2,7 @@ import { expect } from 'vitest'
 
 import { describe } from '../../suite/describe.ts'
 import { echoApp, shellPod } from '../../testing/echo-app.ts'
-import { kubeOf } from '../../testing/nodes.ts'
+import { kubectl, kubeOf } from '../../testing/nodes.ts'
 
 const app = (image: string, extra: object = {}, spec: object = {}) => ({
   restartPolicy: 'Always',
@@ -315,6 +315,8 @@ describe.concurrent.withCluster('apply and wait', { images: ['busybox:1.37'], ag
         /Not ready after \d\.\d s:\n {2}pod\/never-ready: not ready, pod "never-ready": running and not ready: Readiness probe failed:.*\n.*still waiting/s,
       ),
     })
+    // Else the tests beside it wait for what it may do once it is ready.
+    await kubectl(cluster, 'delete pod never-ready --grace-period=1')
   })
 
   test('a manifest path that does not exist changes nothing', async ({ cluster }) => {

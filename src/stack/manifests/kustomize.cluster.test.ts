@@ -32,7 +32,7 @@ test.for([
     './absent',
     undefined,
     'ERR_MANIFEST_NOT_FOUND',
-    /^Folder "\.\/absent" of option `kustomize` does not exist/,
+    /^Folder "\.\/absent" in option `kustomize` does not exist/,
   ],
   [
     'a folder without a kustomization',
