@@ -1,5 +1,6 @@
 import type { Cluster } from '../cluster/cluster.ts'
 import type { ServiceAddress } from '../cluster/network/service-address.ts'
+import type { Owner } from '../cluster/ownership/owner.ts'
 import type { ContainerShell } from '../docker/container-shell.ts'
 import type { Docker } from '../docker/docker.ts'
 import type { Progress } from '../support/progress.ts'
@@ -18,6 +19,7 @@ export interface BridgesOptions {
   readonly addressesFile: string
   /** Builds or finds the image of a local container and resolves to the name that Docker has it under. */
   readonly prepareImage: (image: (BridgeRequest['side'] & { kind: 'member' })['image'], signal: AbortSignal) => Promise<string>
+  readonly owner: Owner
   /** Told of every process on the host, so that none outlives the run. */
   readonly trackChild: (event: 'started' | 'ended', pid: number) => void
   readonly progress: Progress

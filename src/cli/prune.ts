@@ -1,6 +1,6 @@
 import { readInventory } from '../cluster/ownership/inventory.ts'
 import { removeKept } from '../cluster/ownership/kept-clusters.ts'
-import { removeRun } from '../cluster/ownership/leftovers.ts'
+import { removeDeadRun } from '../cluster/ownership/leftovers.ts'
 import { connectDocker } from '../docker/docker.ts'
 import { formatList } from '../support/format.ts'
 import type { RunCommand } from './command.ts'
@@ -16,7 +16,7 @@ export const prune: RunCommand = async ({ positionals, values }, { print }) => {
   const say = (line: string) => (values['json'] ? undefined : print(line))
   for (const { run, clusters, kept } of plan) {
     for (const cluster of isDryRun ? [] : clusters) await removeKept(docker, { name: cluster })
-    if (!isDryRun && kept.length === 0) await removeRun(docker, run)
+    if (!isDryRun && kept.length === 0) await removeDeadRun(docker, run)
     if (clusters.length > 0 || kept.length === 0) say(`${isDryRun ? 'would remove' : 'removed'} run ${run}: ${formatList(clusters)}`)
     if (kept.length > 0) say(`kept ${formatList(kept)} of run ${run}: pass --all to remove it now`)
   }

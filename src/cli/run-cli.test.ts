@@ -115,6 +115,7 @@ const runs = takeInventory({
   containers: [],
   networks: [network('vk-aaa-shop-1111', 'shop'), network('vk-aaa-shop-2222', 'shop 2'), network('vk-bbb-mail-3333', 'mail')],
   volumes: [],
+  processes: [],
 })
 
 test('finds the cluster that is meant', () => {

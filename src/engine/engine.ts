@@ -7,6 +7,7 @@ import { findK3d } from '../cluster/k3d.ts'
 import { pruneLeftovers, removeRun } from '../cluster/ownership/leftovers.ts'
 import { startLifeline } from '../cluster/ownership/lifeline.ts'
 import { createOwner, folderPrefix } from '../cluster/ownership/owner.ts'
+import { ownerEnv } from '../cluster/ownership/processes.ts'
 import { connectDocker } from '../docker/docker.ts'
 import type { Recorder, SuiteRecorder } from '../report/recorder.ts'
 import type { ImageSubstitutes } from '../stack/images/image-names.ts'
@@ -68,7 +69,7 @@ export async function startEngine({
   cleanup.defer(() => rm(folder, { recursive: true, force: true }))
   const lifeline = cleanup.use(startLifeline(docker, owner.run))
   const trackChild = (event: 'started' | 'ended', pid: number) => lifeline.trackChild(event, pid)
-  const k3d = await findK3d(docker, command, trackChild)
+  const k3d = await findK3d({ env: { ...docker.env, ...ownerEnv(owner) } }, command, trackChild)
   // A child that was killed may have had a request under way in the Docker engine.
   cleanup.defer(() => removeRun(docker, owner.run))
   const leftovers = await pruneLeftovers(docker).catch((error: unknown) => {

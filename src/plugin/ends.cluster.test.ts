@@ -114,13 +114,14 @@ test('SIGKILL of the main process leaves nothing within 30 s, nor of the bridges
 
 test('the next run removes what nobody did, and nothing of a run that lives, nor of others', async () => {
   await using cleanup = new AsyncDisposableStack()
-  const [dead, live] = [startVitest('waits'), startVitest('waits')]
+  const [dead, live] = [startVitest('bridges'), startVitest('waits')]
   cleanup.defer(() => void live.child.kill('SIGHUP'))
   await Promise.all([dead, live].map((run) => run.prints('the test runs in process')))
   const [deadName, liveName] = [dead, live].map((run) => /k3d cluster "(vk-\S+)"/.exec(run.output())![1]!)
   for (const pid of await findPids(`lifeline ${deadName!.split('-')[1]}`)) process.kill(pid, 'SIGKILL')
   dead.child.kill('SIGKILL')
   await dead.ended
+  expect(await findRemains(dead.output())).toEqual(expect.arrayContaining([...namedIn(dead.output())]))
   // As an engine that is started again does with containers of its restart policy.
   await runCommand('docker', ['restart', '--time', '0', `k3d-${deadName}-server-0`])
   const docker = await connectDocker()
@@ -134,7 +135,7 @@ test('the next run removes what nobody did, and nothing of a run that lives, nor
   // A process that something holds up is ended by vitest after 10 s.
   expect(performance.now() - lastTest).toBeLessThan(9_000)
   // Any run that starts meanwhile may have been the next one.
-  expect(await findTraces(deadName!)).toEqual([])
+  expect(await findRemains(dead.output())).toEqual([])
   expect(await foreigners.left()).toEqual(foreigners.ofOthers)
   expect(await findTraces(liveName!)).toContain(`k3d-${liveName}-server-0`)
 

@@ -1,10 +1,11 @@
 import { expect, test } from 'vitest'
 
+import { createOwner } from '../../cluster/ownership/owner.ts'
 import type { BridgeParts } from '../parts.ts'
 import { startHostProcess } from './host-process.ts'
 
 /** Of no cluster: what is tested here fails before anything of it is needed. */
-const parts = { addresses: () => [], trackChild: () => {}, onProblem: () => {} } as unknown as BridgeParts
+const parts = { addresses: () => [], owner: createOwner(), trackChild: () => {}, onProblem: () => {} } as unknown as BridgeParts
 
 const start = (command: readonly string[], cwd: string) =>
   startHostProcess(parts, {

@@ -3,6 +3,7 @@ import { readFile, stat } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 
+import { ownerEnv } from '../../cluster/ownership/processes.ts'
 import { execInContainer } from '../../docker/exec.ts'
 import { ClusterTestError, type ErrorCode, messageOf } from '../../support/errors.ts'
 import { lastLines } from '../../support/format.ts'
@@ -91,7 +92,7 @@ interface Program extends AsyncDisposable {
 function startProgram(parts: BridgeParts, { command, cwd, env, namespace }: HostProcessOptions): Program {
   const child = spawn(command[0]!, command.slice(1), {
     cwd,
-    env: { ...process.env, ...namesForProcess(command, env, parts, namespace) },
+    env: { ...process.env, ...namesForProcess(command, env, parts, namespace), ...ownerEnv(parts.owner) },
     stdio: ['ignore', 'pipe', 'pipe'],
     // A group of its own: npm and watchers start further processes.
     detached: true,

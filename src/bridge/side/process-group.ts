@@ -1,6 +1,8 @@
 import { readFile, readdir } from 'node:fs/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
 
+import { sendSignal } from '../../support/send-signal.ts'
+
 export interface GroupOptions {
   readonly pid: number
   /** Resolves when the process itself has ended. */
@@ -27,14 +29,14 @@ export function trackGroup({ pid, ended, track, patience = 5_000 }: GroupOptions
   const looked = ended.then(look)
   return {
     async [Symbol.asyncDispose]() {
-      if (!isGone) signalGroup(pid, 'SIGTERM')
+      if (!isGone) sendSignal(-pid, 'SIGTERM')
       const deadline = performance.now() + patience
       while (!isGone && performance.now() < deadline) {
         await look()
         if (!isGone) await sleep(20)
       }
       if (!isGone) {
-        signalGroup(pid, 'SIGKILL')
+        sendSignal(-pid, 'SIGKILL')
         track('ended', -pid)
       }
       await ended
@@ -45,7 +47,7 @@ export function trackGroup({ pid, ended, track, patience = 5_000 }: GroupOptions
 
 /** Processes that have ended, and that nobody has asked about, do not count: in a container there may be nobody to ask. */
 async function isAlive(group: number): Promise<boolean> {
-  if (!signalGroup(group, 0)) return false
+  if (!sendSignal(-group, 0)) return false
   if (process.platform !== 'linux') return true
   const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name))
   const states = await Promise.all(pids.map((pid) => readState(pid)))
@@ -60,16 +62,6 @@ async function readState(pid: string): Promise<{ readonly state: string; readonl
     return { state, group: Number(group) }
   } catch (error) {
     if (['ENOENT', 'ESRCH'].includes((error as NodeJS.ErrnoException).code ?? '')) return undefined
-    throw error
-  }
-}
-
-/** Whether there is one. */
-function signalGroup(pid: number, signal: NodeJS.Signals | 0): boolean {
-  try {
-    return process.kill(-pid, signal)
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ESRCH') return false
     throw error
   }
 }

@@ -50,6 +50,7 @@ const runs = takeInventory({
     { Name: 'k3d-of-somebody-else', Labels: { 'k3d.cluster': 'theirs' } },
     { Name: 'loose', Labels: { [runLabel]: 'ddd', [ownerLabel]: deadOwner } },
   ],
+  processes: [{ pid: 7, run: 'eee', owner: deadOwner, command: 'node server.js' }],
 })
 
 test('sorts what Docker has into runs and clusters, and takes nothing of others', () => {
@@ -71,6 +72,7 @@ test('sorts what Docker has into runs and clusters, and takes nothing of others'
       others: [],
     },
     { run: 'ddd', owner: { state: 'dead' }, clusters: [{ name: 'vk-d-old', keptUntil: '2030-01-01T13:00:00.000Z' }], others: ['loose'] },
+    { run: 'eee', owner: { state: 'dead' }, clusters: [], others: ['process 7 (node server.js)'] },
   ])
   expect(JSON.stringify(runs)).not.toContain('somebody-else')
 })
@@ -86,6 +88,7 @@ test('prints it as a table', () => {
     aaa | pid PID, alive | vk-a-shop | shop, all of it | 1 running, 1 exited | 1 running | 3 min | 482 MB | 127.0.0.1:36445
     ddd | kept | vk-d-old | 63 min | 2030-01-01T13:00:00.000Z
     ddd | pid PID, dead | loose
+    eee | pid PID, dead | process 7 (node server.js)
 
     The next run removes what dead runs left behind. To do it now: npx vitest-kubernetes prune"
   `)

@@ -1,12 +1,13 @@
 import type { ContainerInfo, Docker, NetworkInspectInfo, VolumeInspectInfo } from '../../docker/docker.ts'
 import { type OwnerState, clusterLabel, describeOwner, expiresLabel, ownerLabel, runLabel, suiteLabel } from './owner.ts'
+import { type OwnedProcess, findDeadProcesses } from './processes.ts'
 
 /** What a run has in Docker. */
 export interface RunInventory {
   readonly run: string
   readonly owner: { readonly host: string; readonly pid: number; readonly state: OwnerState }
   readonly clusters: readonly ClusterInventory[]
-  /** Of no cluster. */
+  /** Of no cluster, and processes of a dead run on this machine. */
   readonly others: readonly string[]
 }
 
@@ -32,28 +33,33 @@ export interface ContainerInventory {
   readonly ports: readonly string[]
 }
 
-/** What Docker answers about our objects. */
+/** What Docker answers about our objects, and what dead runs left beside it. */
 export interface DockerListing {
   readonly containers: readonly Pick<ContainerInfo, 'Names' | 'Labels' | 'State' | 'Created' | 'Ports'>[]
   readonly networks: readonly Pick<NetworkInspectInfo, 'Name' | 'Labels' | 'Created'>[]
   readonly volumes: readonly Pick<VolumeInspectInfo, 'Name' | 'Labels'>[]
+  readonly processes: readonly OwnedProcess[]
 }
 
 /** Everything that carries our labels, of all runs on this Docker engine, the oldest cluster of a run first. */
 export async function readInventory(docker: Docker): Promise<readonly RunInventory[]> {
   const ours = { filters: { label: [ownerLabel] } }
-  const [containers, networks, ownVolumes, k3dVolumes] = await Promise.all([
+  const [containers, networks, ownVolumes, k3dVolumes, processes] = await Promise.all([
     docker.engine.listContainers({ all: true, ...ours }),
     docker.engine.listNetworks(ours),
     docker.engine.listVolumes(ours),
     docker.engine.listVolumes({ filters: { label: ['k3d.cluster'] } }),
+    findDeadProcesses(),
   ])
-  return takeInventory({ containers, networks, volumes: [...(ownVolumes.Volumes ?? []), ...(k3dVolumes.Volumes ?? [])] })
+  return takeInventory({ containers, networks, volumes: [...(ownVolumes.Volumes ?? []), ...(k3dVolumes.Volumes ?? [])], processes })
 }
 
 /** k3d's own volumes carry only the cluster's name: they count where that is a cluster of ours. */
-export function takeInventory({ containers, networks, volumes }: DockerListing): readonly RunInventory[] {
-  const labelled = [...containers, ...networks, ...volumes].map(({ Labels }) => Labels ?? {}).filter((labels) => labels[ownerLabel])
+export function takeInventory({ containers, networks, volumes, processes }: DockerListing): readonly RunInventory[] {
+  const labelled = [
+    ...[...containers, ...networks, ...volumes].map(({ Labels }) => Labels ?? {}).filter((labels) => labels[ownerLabel]),
+    ...processes.map(({ run, owner }): Record<string, string> => ({ [runLabel]: run, [ownerLabel]: owner })),
+  ]
   const runs = Object.groupBy(labelled, (labels) => labels[runLabel] ?? '')
   const isOf = (cluster: string) => (object: { readonly Labels?: Readonly<Record<string, string>> | null | undefined }) =>
     (object.Labels?.[clusterLabel] ?? object.Labels?.['k3d.cluster']) === cluster
@@ -85,6 +91,7 @@ export function takeInventory({ containers, networks, volumes }: DockerListing):
       others: [
         ...containers.filter(isOther).map(({ Names }) => nameOf(Names)),
         ...[...networks, ...volumes].filter(isOther).map(({ Name }) => Name),
+        ...processes.filter((each) => each.run === run).map(({ pid, command }) => `process ${pid} (${command})`),
       ],
     }
   })

@@ -2,6 +2,7 @@ import { createInterface } from 'node:readline'
 
 import { openDocker } from '../../docker/open-docker.ts'
 import { untilAnswers } from '../../docker/until-answers.ts'
+import { sendSignal } from '../../support/send-signal.ts'
 import { listKept, removeKept } from './kept-clusters.ts'
 import { removeRun } from './leftovers.ts'
 
@@ -23,7 +24,7 @@ if (!isDone) await removeEverything()
 await removing
 
 async function removeEverything(): Promise<void> {
-  for (const pid of children) kill(pid)
+  for (const pid of children) sendSignal(pid, 'SIGKILL')
   const docker = openDocker()
   await untilAnswers(() => docker.engine.ping(), 600_000)
   // A request that the dead process had sent may still be under way in the engine: look twice.
@@ -49,12 +50,4 @@ async function nextExpiry(): Promise<number | undefined> {
   const kept = (await listKept(docker)).filter((each) => each.run === run)
   for (const each of kept.filter(({ expires }) => expires <= now)) await removeKept(docker, each)
   return kept.length > 0 ? Math.min(...kept.map(({ expires }) => expires)) - now : undefined
-}
-
-function kill(pid: number): void {
-  try {
-    process.kill(pid, 'SIGKILL')
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error
-  }
 }
