@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import type { Docker } from '../docker/docker.ts'
 import { removeByLabel } from '../docker/remove.ts'
 import { type KubeClient, createKubeClient } from '../kube/client.ts'
-import { ClusterTestError } from '../support/errors.ts'
+import { ClusterTestError, messageOf } from '../support/errors.ts'
 import { type Progress, runStep } from '../support/progress.ts'
 import { cgroupArgs } from './cgroup-args.ts'
 import { checkHostLimits, readHostLimits } from './host-limits.ts'
@@ -107,10 +107,13 @@ export async function startCluster(options: StartClusterOptions): Promise<Cluste
       const { args: nodeArgs, note } = cgroupArgs(docker.cgroupVersion, { image: image ?? k3d.defaultImage, agents, k3sArgs })
       if (note) progress({ kind: 'note', step: 'cluster', text: note })
       const allArgs = [...ranges.k3sArgs, ...nodeArgs]
-      await k3d.create(
-        { name, image, network, agents, labels, k3sArgs: allArgs, volumes, env: nodeEnv, folder, timeout: createTimeout },
-        signal,
-      )
+      const create = { name, image, network, agents, labels, k3sArgs: allArgs, volumes, env: nodeEnv, folder, timeout: createTimeout }
+      await k3d.create(create, signal).catch(async (error: unknown) => {
+        if (!isPortTaken(error)) throw error
+        // Somebody got the API server's port in between: once more, with another one.
+        await removeByLabel(docker, [`k3d.cluster=${name}`])
+        await k3d.create(create, signal)
+      })
     } catch (error) {
       signal.throwIfAborted()
       throw error instanceof ClusterTestError ? await withNodeLogs(docker, name, error) : error
@@ -140,6 +143,11 @@ export async function startCluster(options: StartClusterOptions): Promise<Cluste
       [Symbol.asyncDispose]: () => owned.disposeAsync(),
     }
   })
+}
+
+/** As Docker says it, of a port of its own and of one of another process. */
+function isPortTaken(error: unknown): boolean {
+  return /port is already allocated|address already in use/.test(messageOf(error))
 }
 
 /** k3s brings an ingress controller and a metrics server that most suites never use and all would wait for. */

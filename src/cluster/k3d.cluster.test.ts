@@ -1,4 +1,4 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { access, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
@@ -101,5 +101,68 @@ test('a cluster whose nodes do not start fails with what they say, and leaves no
     hint: expect.stringContaining('sudo sysctl fs.inotify.max_user_instances=512') as string,
   })
   expect(notes.filter((note) => note.includes('cgroup v1'))).toHaveLength(docker.cgroupVersion === 1 ? 1 : 0)
+  expect(isEmpty(await listByLabel(docker, [`k3d.cluster=${name}`, `vitest-kubernetes.run=${owner.run}`]))).toBe(true)
+})
+
+/** The real k3d, with something that happens at its first `cluster create`. */
+async function k3dBehind(folder: string, script: string): Promise<string> {
+  const program = join(folder, 'k3d.mjs')
+  await writeFile(
+    program,
+    `#!/usr/bin/env node
+import { spawnSync } from 'node:child_process'
+import { existsSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:net'
+const args = process.argv.slice(2)
+const mark = ${JSON.stringify(join(folder, 'created'))}
+if (args[1] === 'create' && !existsSync(mark)) {
+  writeFileSync(mark, '')
+  ${script}
+}
+const { status } = spawnSync('k3d', args, { stdio: 'inherit' })
+process.exit(status ?? 1)
+`,
+    { mode: 0o755 },
+  )
+  return program
+}
+
+test('a port of the API server that somebody gets first is chosen anew', { timeout: 180_000 }, async () => {
+  await using cleanup = new AsyncDisposableStack()
+  const docker = await connectDocker()
+  const folder = await mkdtemp(join(tmpdir(), 'k3d-'))
+  cleanup.defer(() => rm(folder, { recursive: true }))
+  const owner = createOwner()
+  const take = `const address = args[args.indexOf('--api-port') + 1].split(':')
+  await new Promise((resolve) => createServer().listen(Number(address[1]), address[0], resolve))`
+  const cluster = cleanup.use(
+    await startCluster({
+      ...{ name: newClusterName(owner, 'port'), label: 'port', docker, owner, folder, progress: () => {} },
+      signal: AbortSignal.timeout(170_000),
+      k3d: await findK3d(docker, await k3dBehind(folder, take)),
+      image: process.env.VITEST_KUBERNETES_NODE_IMAGE,
+    }),
+  )
+  await access(join(folder, 'created'))
+  const nodes = await cluster.kube.request<{ items: object[] }>('GET', '/api/v1/nodes', { signal: AbortSignal.timeout(10_000) })
+  expect(nodes.items).toHaveLength(1)
+})
+
+test('a k3d that somebody kills is named, with the signal, and leaves nothing', { timeout: 60_000 }, async () => {
+  await using cleanup = new AsyncDisposableStack()
+  const docker = await connectDocker()
+  const folder = await mkdtemp(join(tmpdir(), 'k3d-'))
+  cleanup.defer(() => rm(folder, { recursive: true }))
+  const owner = createOwner()
+  const name = newClusterName(owner, 'killed')
+  const started = startCluster({
+    ...{ name, label: 'killed', docker, owner, folder, progress: () => {}, signal: AbortSignal.timeout(50_000) },
+    k3d: await findK3d(docker, await k3dBehind(folder, "process.kill(process.pid, 'SIGKILL')")),
+    image: process.env.VITEST_KUBERNETES_NODE_IMAGE,
+  })
+  await expect(started).rejects.toMatchObject({
+    code: 'ERR_CLUSTER_CREATE_FAILED',
+    message: expect.stringMatching(`^k3d could not create cluster "${name}": it was ended by SIGKILL\\.`) as string,
+  })
   expect(isEmpty(await listByLabel(docker, [`k3d.cluster=${name}`, `vitest-kubernetes.run=${owner.run}`]))).toBe(true)
 })

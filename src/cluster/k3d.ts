@@ -1,7 +1,7 @@
 import { Readable } from 'node:stream'
 
 import type { Docker } from '../docker/docker.ts'
-import { ClusterTestError } from '../support/errors.ts'
+import { ClusterTestError, diskFullHint } from '../support/errors.ts'
 import { CommandError, type RunCommandOptions, runCommand } from '../support/run-command.ts'
 import { findFreePort } from './network/free-port.ts'
 import { entrypointEnv } from './network/node-starts.ts'
@@ -67,9 +67,9 @@ export async function findK3d(docker: Pick<Docker, 'env'>, command = 'k3d', onCh
         })
       } catch (error) {
         if (!(error instanceof CommandError)) throw error
-        throw new ClusterTestError('ERR_CLUSTER_CREATE_FAILED', `k3d could not create cluster "${name}":\n${error.output.trim()}`, {
-          cause: error,
-        })
+        const why = error.endedBy ? `: it was ended by ${error.endedBy}.` : ':'
+        const text = `k3d could not create cluster "${name}"${why}\n${error.output.trim()}`
+        throw new ClusterTestError('ERR_CLUSTER_CREATE_FAILED', text, { cause: error, hint: diskFullHint(error.output) })
       }
     },
     kubeconfig: (name) => run(['kubeconfig', 'get', name]),

@@ -20,7 +20,8 @@ const limited = new WeakSet<object>()
 
 /**
  * Gives a time limit to each request that an engine answers as a whole: dockerode knows none, and an engine that has taken the
- * connection and never answers would hold a run up for good. Streams and waits take as long as they take.
+ * connection and never answers would hold a run up for good. Streams and waits take as long as they take. An engine that has gone
+ * is named.
  */
 export function limitRequests({ modem }: Dockerode, limit = 120_000): void {
   const target = modem as Modem
@@ -29,13 +30,14 @@ export function limitRequests({ modem }: Dockerode, limit = 120_000): void {
   const dial = target.dial.bind(target)
   target.dial = (options, callback) => {
     const { method, path, abortSignal } = options
+    const name = `The Docker engine at ${addressOf(modem)}`
     if (options.isStream || options.hijack || options.openStdin || isStream(options.file) || /\/wait\b/.test(path))
-      return dial(options, callback)
+      return dial(options, (error, ...answer) => callback(asGone(error, name), ...answer))
     const silence = AbortSignal.timeout(limit)
     const signal = abortSignal ? AbortSignal.any([abortSignal, silence]) : silence
     dial({ ...options, abortSignal: signal }, (error, ...answer) => {
-      if (!error || !silence.aborted || abortSignal?.aborted) return callback(error, ...answer)
-      const text = `The Docker engine at ${addressOf(modem)} did not answer ${method} ${path.replace(/\?.*/, '')} within ${limit} ms.`
+      if (!error || !silence.aborted || abortSignal?.aborted) return callback(asGone(error, name), ...answer)
+      const text = `${name} did not answer ${method} ${path.replace(/\?.*/, '')} within ${limit} ms.`
       callback(
         new ClusterTestError('ERR_DOCKER_UNAVAILABLE', text, {
           cause: error,
@@ -44,6 +46,16 @@ export function limitRequests({ modem }: Dockerode, limit = 120_000): void {
       )
     })
   }
+}
+
+/** Node.js says "connect ECONNREFUSED" and a path, or nothing but "socket hang up". */
+function asGone(error: unknown, engine: string): unknown {
+  const { code = '', message } = (error ?? {}) as NodeJS.ErrnoException
+  if (!['ECONNREFUSED', 'ECONNRESET', 'ENOENT', 'EPIPE'].includes(code)) return error
+  return new ClusterTestError('ERR_DOCKER_UNAVAILABLE', `${engine} has gone away: ${message}.`, {
+    cause: error,
+    hint: 'It was stopped or restarted while suites ran. Once "docker info" works again, run the tests again.',
+  })
 }
 
 /** What is sent as it comes takes as long as that. */

@@ -3,9 +3,11 @@ import { type Socket, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
+import Dockerode from 'dockerode'
 import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 
 import { connectDocker } from './docker.ts'
+import { limitRequests } from './limit-requests.ts'
 
 const sockets = new Set<Socket>()
 const server = createServer((socket) => void sockets.add(socket.on('error', () => socket.destroy())))
@@ -35,4 +37,17 @@ test('an engine that takes the connection and never answers is given up, with it
     code: 'ERR_DOCKER_UNAVAILABLE',
     message: expect.stringContaining(`No Docker engine answers: ${address} did not answer GET /info within 1000 ms.\nHint: `) as string,
   })
+})
+
+test('an engine that has gone away is named, for streams too', async () => {
+  const engine = new Dockerode({ socketPath: '/nowhere/docker.sock' })
+  limitRequests(engine)
+  const gone = {
+    code: 'ERR_DOCKER_UNAVAILABLE',
+    message: expect.stringMatching(
+      /^The Docker engine at unix:\/\/\/nowhere\/docker\.sock has gone away: connect ENOENT \/nowhere\/docker\.sock\.\nHint: /,
+    ) as string,
+  }
+  await expect(engine.ping()).rejects.toMatchObject(gone)
+  await expect(engine.getEvents()).rejects.toMatchObject(gone)
 })

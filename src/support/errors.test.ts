@@ -1,3 +1,5 @@
+import { tmpdir } from 'node:os'
+
 import { expect, test } from 'vitest'
 
 import { ClusterTestError, deserializeError, inOne, messageOf, serializeError } from './errors.ts'
@@ -31,6 +33,16 @@ test('of an error and one of the clean-up after it, the first is told first, wit
 
   expect(inOne(error)).toBe(first)
   expect(first.message).toBe(`pod/a ended.\nHint: Look at it.${later}`)
+})
+
+test.for([
+  Object.assign(new Error("ENOSPC: no space left on device, mkdtemp '/tmp/vitest-kubernetes-'"), { code: 'ENOSPC' }),
+  Object.assign(new Error('(HTTP code 500) server error - write /var/lib/docker/x: no space left on device'), { statusCode: 500 }),
+])('a full disk is named, with what makes room: %s', (cause) => {
+  expect(deserializeError(serializeError(cause))).toMatchObject({
+    code: 'ERR_DISK_FULL',
+    message: `A disk is full: ${cause.message}.\nHint: Free space in "${tmpdir()}", or set TMPDIR to a folder that has some; "docker system df" shows what Docker takes.`,
+  })
 })
 
 test('what is not to leave the process is taken out of message, hint and causes', () => {

@@ -1,3 +1,5 @@
+import { tmpdir } from 'node:os'
+
 /**
  * Every error code of this package. A code is never renamed or reused: match on it in scripts and CI jobs.
  */
@@ -26,8 +28,9 @@ export type ErrorCode =
   | 'ERR_CLUSTER_NOT_ENOUGH_MEMORY'
   | 'ERR_CLUSTER_SHARED_CONFLICT'
   | 'ERR_COMMAND_FAILED'
-  | 'ERR_DOCKER_UNAVAILABLE'
+  | 'ERR_DISK_FULL'
   | 'ERR_DOCKER_REQUEST_FAILED'
+  | 'ERR_DOCKER_UNAVAILABLE'
   | 'ERR_HELM_CHART_NOT_FOUND'
   | 'ERR_HELM_FAILED'
   | 'ERR_HELM_VALUES'
@@ -129,7 +132,8 @@ export function serializeError(thrown: unknown, redact: (text: string) => string
 }
 
 function serializeWhole(thrown: unknown): SerializedClusterTestError {
-  const [error, ...later] = inOrder(thrown)
+  const [first, ...later] = inOrder(thrown)
+  const error = asDiskFull(first) ?? first
   const causes: string[] = []
   for (let cause = error instanceof Error ? error.cause : undefined; cause instanceof Error; cause = cause.cause) {
     // Our own errors repeat the words of what they come from.
@@ -140,6 +144,19 @@ function serializeWhole(thrown: unknown): SerializedClusterTestError {
     return { code: 'ERR_INTERNAL', message: text + describeLater(later), causes }
   }
   return { code: error.code, message: withoutHint(error) + describeLater(later), hint: error.hint, causes }
+}
+
+/** Anything that writes may meet it, ours, a tool's or the Docker engine's. */
+function asDiskFull(error: unknown): ClusterTestError | undefined {
+  if (!(error instanceof Error) || error instanceof ClusterTestError) return undefined
+  const hint = diskFullHint(error.message)
+  return hint === undefined ? undefined : new ClusterTestError('ERR_DISK_FULL', `A disk is full: ${error.message}.`, { hint })
+}
+
+/** For what Node.js, a tool or the Docker engine says; undefined when it speaks of something else. */
+export function diskFullHint(text: string): string | undefined {
+  if (!/\b(?:ENOSPC|EDQUOT)\b|no space left on device|disk quota exceeded/i.test(text)) return undefined
+  return `Free space in "${tmpdir()}", or set TMPDIR to a folder that has some; "docker system df" shows what Docker takes.`
 }
 
 /** The message of an error as it was given, to make another one of it. */

@@ -16,17 +16,25 @@ export interface RunCommandOptions {
   readonly onChild?: (event: 'started' | 'ended', pid: number) => void
 }
 
-/** A command that ended with a code other than 0, or that could not be started (`exitCode` is then undefined). */
+/** How a command ended: with a code, or by a signal; with neither when it could not be started. */
+interface Ending {
+  readonly exitCode?: number | undefined
+  readonly endedBy?: NodeJS.Signals | undefined
+}
+
+/** A command that ended with a code other than 0 or by a signal, or that could not be started. */
 export class CommandError extends ClusterTestError {
   readonly exitCode: number | undefined
+  readonly endedBy: NodeJS.Signals | undefined
   /** Standard output and standard error in the order of arrival. */
   readonly output: string
 
-  constructor(command: string, args: readonly string[], exitCode: number | undefined, output: string, cause?: unknown) {
-    const why = exitCode === undefined ? 'could not be run' : `ended with exit code ${exitCode}`
+  constructor(command: string, args: readonly string[], { exitCode, endedBy }: Ending, output: string, cause?: unknown) {
+    const why = endedBy ? `was ended by ${endedBy}` : exitCode === undefined ? 'could not be run' : `ended with exit code ${exitCode}`
     const tail = output.trimEnd().split('\n').slice(-20).join('\n')
     super('ERR_COMMAND_FAILED', `Command "${[command, ...args].join(' ')}" ${why}.${tail && `\n${tail}`}`, { cause })
     this.exitCode = exitCode
+    this.endedBy = endedBy
     this.output = output
   }
 }
@@ -65,14 +73,14 @@ export async function runCommand(command: string, args: readonly string[], optio
     (error: unknown) => error,
   )
   try {
-    const exitCode = await new Promise<number | null>((resolve, reject) => {
-      child.once('error', (error) => reject(new CommandError(command, args, undefined, output, error)))
-      child.once('close', resolve)
+    const ending = await new Promise<Ending>((resolve, reject) => {
+      child.once('error', (error) => reject(new CommandError(command, args, {}, output, error)))
+      child.once('close', (exitCode, endedBy) => resolve({ exitCode: exitCode ?? undefined, endedBy: endedBy ?? undefined }))
     })
     signal?.throwIfAborted()
-    if (exitCode !== 0) throw new CommandError(command, args, exitCode ?? -1, output, await inputError)
+    if (ending.exitCode !== 0) throw new CommandError(command, args, ending, output, await inputError)
     const failed = await inputError
-    if (failed) throw new CommandError(command, args, exitCode, output, failed)
+    if (failed) throw new CommandError(command, args, ending, output, failed)
     return stdout
   } finally {
     signal?.removeEventListener('abort', kill)
