@@ -144,7 +144,7 @@ describe.withCluster('bridge', suite, (test) => {
   })
 
   test('pods that are on their way out when a bridge begins send what still comes to them here too', async ({ cluster }) => {
-    for (let i = 0; i < 3; i++) {
+    for (let i = 0; i < 10; i++) {
       // kube-proxy sends requests to a pod for up to a second after its deletion.
       await kubectl(cluster, 'delete pod -l app=plain --wait=false')
       await using _bridge = await cluster.bridge('deployment/plain', { server: answer('local') })

@@ -6,6 +6,7 @@ import type { RequestRecord } from '../report/model.ts'
 import { ClusterTestError } from '../support/errors.ts'
 import { bridgeRequest, runRequest } from './bridge-request.ts'
 import { startServers } from './local-servers.ts'
+import { withLocatedErrors } from './locate-errors.ts'
 import { startLocalContainer } from './start-local-container.ts'
 
 /** The bridges of a suite, as its tests start them. Disposal ends those that the tests have not ended, the last one first. */
@@ -53,7 +54,7 @@ export function createTestBridges({ bridges, signal }: Pick<HeldLease, 'bridges'
       cleanup.defer(() => bridges.unsetBridge(id))
       await bridges.setBridge(id, { forwards, container: container?.getId() }, signal)
       const ends = own(cleanup)
-      return {
+      return withLocatedErrors({
         id,
         workload,
         ports: portsOf(forwards ?? open.ports),
@@ -67,7 +68,7 @@ export function createTestBridges({ bridges, signal }: Pick<HeldLease, 'bridges'
         output: () => bridges.bridgeOutput(id),
         problems: () => bridges.bridgeProblems(id),
         [Symbol.asyncDispose]: () => ends[Symbol.asyncDispose](),
-      }
+      })
     },
     async run(options) {
       await using cleanup = new AsyncDisposableStack()

@@ -17,6 +17,7 @@ import { expectsEndpoints, selects } from '../stack/manifests/workloads.ts'
 import { describeReadiness } from '../stack/ready/explain-failure.ts'
 import type { Work } from '../stack/ready/may-help.ts'
 import { type WaitOptions, waitForReady } from '../stack/ready/wait.ts'
+import { counted } from '../support/format.ts'
 import { type Progress, runStep } from '../support/progress.ts'
 import { together } from '../support/together.ts'
 import type { StartedCluster } from './cluster-life.ts'
@@ -62,7 +63,7 @@ export function createBringUp({ parts, plan, started, space, services, progress,
     await space.claim(all, signal)
     const filled = await fillStandIns(manifests, () => readPauseImage(docker, cluster, signal))
     onApply(filled.map(({ object }) => object))
-    const { objects, refused } = await runStep(progress, 'apply', `${manifests.length} objects`, () =>
+    const { objects, refused } = await runStep(progress, 'apply', counted(manifests.length, 'object'), () =>
       applyManifests(cluster.kube, filled, namespace, signal),
     )
     space.record(objects)

@@ -96,7 +96,9 @@ async function createBroker(vitest: Vitest, options: KubernetesPluginOptions): P
   const outputs = outputsOf(vitest, recorder.folder)
   if (report !== false) {
     const log = (text: string) => vitest.logger.log(text)
-    vitest.config.reporters.push(createReporter(recorder, { root: vitest.config.root, env, log }))
+    vitest.config.reporters.push(
+      createReporter(recorder, { root: vitest.config.root, env, log, annotate: !hasReporter(vitest, 'github-actions') }),
+    )
   }
   const broker = await startBroker({
     k3d: options.k3d ?? settings.k3d,

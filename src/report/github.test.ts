@@ -31,7 +31,7 @@ test('sums the run up in Markdown', () => {
     refuses: Error: expected 201 "Created", got 500
 
     Pods:
-      default/orders-5d8f-x2x4k  1/1 ready  Running  1 restarts
+      default/orders-5d8f-x2x4k  1/1 ready  Running  1 restart
 
     \`\`\`
 

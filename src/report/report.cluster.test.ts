@@ -54,12 +54,12 @@ test('writes down the state of the cluster of the suite that failed', async () =
       ],
     ]),
   )
-  expect(await read(`${bundle}/logs/default/restarts/app.previous.log`)).toBe('no licence\n')
+  expect(await read(`${bundle}/logs/default/restarts/app.previous.log`)).toBe('no licence, [redacted]\n')
   expect(await read(`${bundle}/bridges.txt`)).toMatch(
     /deployment\/stock answered by server(?: until \S+)?\n.*deployment\/stock {2}GET \/stock\/A-1\?from=shop\n/,
   )
   expect(await read(`${bundle}/report.txt`)).toMatch(
-    /default\/restarts {2}1\/1 ready {2}Running {2}1 restarts\n {4}app {2}\S+ {2}sha256:\w+ {2}ended with exit code 7 \(Error\)/,
+    /default\/restarts {2}1\/1 ready {2}Running {2}1 restart\n {4}app {2}\S+ {2}sha256:\w+ {2}ended with exit code 7 \(Error\)/,
   )
   const times = (await read(`${bundle}/events.txt`)).match(/^\S+/gm)!
   expect(times).toEqual(times.toSorted())
@@ -76,7 +76,11 @@ test('holds the value of a Secret nowhere, and names that it shares with objects
   expect(await read('kubernetes/report-suite-shop/logs/default/leaky/app.log')).toBe(
     'connects with [redacted] as shop\n"\\"[redacted]\\""\n',
   )
-  expect(/State of the cluster of suite.*?Everything else/s.exec(output)![0]).not.toContain(password)
+  const state = /State of the cluster of suite.*?Everything else/s.exec(output)![0]
+  expect(state).toContain('Log of default/restarts, container "app" before its restart:\n  no licence, [redacted]\n')
+  expect(state).not.toContain(password)
+  // It is well: its log is in the folder.
+  expect(state).not.toContain('Log of default/leaky')
 })
 
 test('writes its figures for machines', async () => {
@@ -100,7 +104,7 @@ test('writes its figures for machines', async () => {
   expect(create + tests).toBeLessThan(total)
 })
 
-test('sums the run up for GitHub Actions', async () => {
+test('sums the run up for GitHub Actions, and annotates what vitest does not', async () => {
   const summary = await read('summary.md')
   expect(summary).toMatch(/^\| ❌ \| shop \| /m)
   expect(summary).toContain('Manifest "./absent.yaml" does not exist')
@@ -160,6 +164,10 @@ test.skipIf(!executable && !process.env['CI'])('is a page that a browser opens f
   const light = await background()
   await page.getByRole('button', { name: 'Dark or light' }).click()
   expect(await background()).not.toBe(light)
+
+  await page.setViewportSize({ width: 400, height: 800 })
+  expect(await page.evaluate('document.documentElement.scrollWidth')).toBe(400)
+  expect((await row('goes on').locator('.bar').boundingBox())!.width).toBeGreaterThan(1)
 
   expect(problems).toEqual([])
   expect(requests).toEqual([url])

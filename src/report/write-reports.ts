@@ -13,10 +13,12 @@ export interface ReportOptions {
   readonly root: string
   readonly env: Readonly<Record<string, string | undefined>>
   readonly log: (text: string) => void
+  /** Whether nobody else tells GitHub Actions what failed and where: vitest's own reporter does, with the lines. */
+  readonly annotate: boolean
 }
 
 /** Everything that is written at the end of a run: the table, the page, the figures, and what GitHub Actions takes. */
-export async function writeReports({ run, folder, redact }: Recorder, { root, env, log }: ReportOptions): Promise<void> {
+export async function writeReports({ run, folder, redact }: Recorder, { root, env, log, annotate }: ReportOptions): Promise<void> {
   if (run.suites.length === 0) return
   const [head = [], ...rows] = timingTable(run.suites, formatDuration)
   log(`\n${indent(formatTable(head, rows, head.map((_, column) => column).slice(1)))}\n`)
@@ -29,7 +31,7 @@ export async function writeReports({ run, folder, redact }: Recorder, { root, en
   }
   if (env['GITHUB_ACTIONS'] !== 'true') return
   const fromRoot = (path: string) => relative(env['GITHUB_WORKSPACE'] || root, path)
-  for (const line of annotations(run, fromRoot)) log(redact(line))
+  if (annotate) for (const line of annotations(run, fromRoot)) log(redact(line))
   const summary = env['GITHUB_STEP_SUMMARY']
   if (summary) await appendFile(summary, redact(stepSummary(run, fromRoot)))
 }

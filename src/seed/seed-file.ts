@@ -1,4 +1,5 @@
 import { ClusterTestError } from '../support/errors.ts'
+import { counted } from '../support/format.ts'
 import type { DatabaseAddress } from './database.ts'
 import { mysqlShell, untilMysqlAnswers } from './mysql-shell.ts'
 import { openSeed, type OnRead } from './open-seed.ts'
@@ -32,13 +33,13 @@ export async function seedFile(store: Store, file: SeedFile, { signal, onRead, c
     case 'postgres': {
       if (isDump) return restoreDump(store, file, stream, signal)
       const { statements, rows } = await seedSql(await connect(), stream, file.shown, signal)
-      return `${statements} statements, ${rows} rows`
+      return `${counted(statements, 'statement')}, ${counted(rows, 'row')}`
     }
     case 'mariadb':
       return runMysqlScript(store, file, stream, signal)
     case 'redis': {
       if (isRdb) return `${await loadRdb(store, stream, file.shown, signal)} keys`
-      return `${await seedRedis(await connect(), stream, file.shown, signal)} commands`
+      return counted(await seedRedis(await connect(), stream, file.shown, signal), 'command')
     }
   }
 }

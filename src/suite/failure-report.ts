@@ -23,7 +23,7 @@ export function createFailureReport(
   let isPrinted = false
   return async (task) => {
     await testFailed(requests())
-    const report = await describeCluster(kube, { logs: 'all', namespaces, signal: AbortSignal.timeout(patience) })
+    const report = await describeCluster(kube, { namespaces, signal: AbortSignal.timeout(patience) })
     const more = bundle ? `\nEverything else: ${relative(process.cwd(), bundle)}` : ''
     if (!isPrinted) console.error(`State of the cluster of suite "${suite}" when "${task.name}" failed:\n${report}${more}`)
     isPrinted = true

@@ -21,6 +21,7 @@ import type { Lease } from '../broker/lease.ts'
 import { checkSuiteBridges, describeBridged, sourcesOf } from '../client/bridge-option.ts'
 import { createRequest, createTestCluster } from '../client/create-test-cluster.ts'
 import type { Inferring, ServicesOf } from '../client/define-stack.ts'
+import { callSiteOf, locateError, withLocatedErrors } from '../client/locate-errors.ts'
 import { runSeedFunctions } from '../client/run-seed-functions.ts'
 import { createTestBridges } from '../client/test-bridges.ts'
 import type { RequestService, TestCluster } from '../client/test-cluster.ts'
@@ -93,8 +94,7 @@ export function withCluster(
   checkOptions(clusterOptions)
   checkSuiteBridges({ bridge })
 
-  const callSite = new Error()
-  Error.captureStackTrace(callSite, withCluster)
+  const callSite = callSiteOf(withCluster)
   this(name, suiteOptions, () => {
     let running: (ClusterTestContext & { setup: string; report(task: RunnerTestCase): Promise<string> }) | undefined
     const current = () => {
@@ -118,7 +118,7 @@ export function withCluster(
       }
       const bypass = ({ addressesFile, namespace }: Lease) => direct.update(namesOf(readAddresses(addressesFile)(), namespace))
       const held = await leaseCluster(brokerAddress(), request, bypass).catch((error: unknown) => {
-        throw locate(error, callSite)
+        throw locateError(error, callSite)
       })
       const addresses = readAddresses(held.lease.addressesFile)
       // The names go last, and before what they lead to go the connections to it.
@@ -127,7 +127,7 @@ export function withCluster(
       owned.defer(() => names.endConnections())
       const kube = createKubeClient(await readFile(held.lease.kubeconfigPath, 'utf8'))
       const testBridges = owned.use(createTestBridges(held, folder))
-      const cluster = createTestCluster({ held, kube, bridges: testBridges, addresses, stack: clusterOptions })
+      const cluster = withLocatedErrors(createTestCluster({ held, kube, bridges: testBridges, addresses, stack: clusterOptions }))
       const bridges: Record<string, Bridge> = {}
       for (const [workload, { standIn: _, ...side }] of Object.entries(bridge)) bridges[workload] = await testBridges.bridge(workload, side)
       await runSeedFunctions(clusterOptions, cluster, kube)
@@ -181,12 +181,6 @@ function hasFailed(suite: RunnerTestSuite): boolean {
   return (
     suite.result?.state === 'fail' || suite.tasks.some((task) => (task.type === 'suite' ? hasFailed(task) : task.result?.state === 'fail'))
   )
-}
-
-/** Lets the reporter point at the suite in the test file: what failed happened in another process. */
-function locate(error: unknown, callSite: Error): unknown {
-  if (error instanceof ClusterTestError) error.stack = `${error.name}: ${error.message}\n${callSite.stack?.replace(/^.*\n/, '') ?? ''}`
-  return error
 }
 
 function splitOptions(options: SuiteOptions & SuiteClusterOptions): { cluster: SuiteClusterOptions; suite: SuiteOptions } {

@@ -32,6 +32,11 @@ export function formatList(names: readonly string[], limit = 8): string {
   return shown.length > 1 ? `${shown.slice(0, -1).join(', ')} and ${shown.at(-1)}` : (shown[0] ?? 'none')
 }
 
+/** `1 restart`, `2 restarts`. */
+export function counted(count: number, what: string): string {
+  return `${count} ${what}${count === 1 ? '' : 's'}`
+}
+
 /** The end of what a program has printed. */
 export function lastLines(output: string, count = 20): string {
   return output.trim().split('\n').slice(-count).join('\n')

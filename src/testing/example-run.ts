@@ -76,7 +76,7 @@ const orders: SuiteRecord = {
   bundle: {
     folder: '/shop/.vitest/kubernetes/orders-test-orders',
     files: [
-      { path: 'report.txt', text: 'Pods:\n  default/orders-5d8f-x2x4k  1/1 ready  Running  1 restarts\n' },
+      { path: 'report.txt', text: 'Pods:\n  default/orders-5d8f-x2x4k  1/1 ready  Running  1 restart\n' },
       { path: 'logs/default/orders-5d8f-x2x4k/app.previous.log', text: 'no licence | exit 7\n' },
     ],
   },

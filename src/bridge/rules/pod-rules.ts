@@ -1,6 +1,7 @@
 import type { ContainerShell } from '../../docker/container-shell.ts'
 import { isConflict } from '../../docker/docker.ts'
 import type { Pod } from '../../kube/types.ts'
+import { whileWaiting } from '../../support/deadline.ts'
 import { ClusterTestError, messageOf } from '../../support/errors.ts'
 import { poll } from '../../support/poll.ts'
 import type { ShellScript } from '../../support/shell-script.ts'
@@ -65,12 +66,18 @@ export async function startPodRules(options: PodRulesOptions): Promise<PodRules>
   const podsOn = ({ name }: RuledNode) => target.allPods().filter((pod) => pod.spec?.nodeName === name)
   const start = async (node: RuledNode) => {
     await apply(node, podsOn(node).map(uidOf))
-    // Not waited for: it looks for what has come meanwhile, and a pod takes longer to get ready than it to start.
+    const { promise: watching, resolve } = Promise.withResolvers<void>()
     node.shell.start(
       watchScript({ ...options, podCidrs: node.podCidrs, match: target.match }),
-      onLine,
-      () => void restored.add(restore(node)),
+      (line) => (line === 'watching' ? resolve() : onLine(line)),
+      () => {
+        resolve()
+        restored.add(restore(node))
+      },
     )
+    await whileWaiting(watching, AbortSignal.timeout(timeout)).catch((error: unknown) => {
+      throw rulesFailed(target.workload, node.name, error)
+    })
   }
 
   // A node that was restarted makes new sandboxes for the pods that it had.

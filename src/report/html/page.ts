@@ -1,4 +1,4 @@
-import { formatDuration } from '../../support/format.ts'
+import { counted, formatDuration } from '../../support/format.ts'
 import { type RunRecord, type SuiteRecord, hasFailed } from '../model.ts'
 import { filterPage } from './script.ts'
 import { styles } from './styles.ts'
@@ -8,8 +8,10 @@ import { bar } from './timeline.ts'
 
 /** The report as one page that needs nothing else: it can be opened from a file, mailed, or kept as an artifact of a CI job. */
 export function renderPage(run: RunRecord, relative: (path: string) => string): string {
-  const tests = run.suites.flatMap((suite) => suite.tests)
-  const failed = run.suites.filter(hasFailed).length
+  // What failed comes first.
+  const suites = run.suites.toSorted((a, b) => Number(hasFailed(b)) - Number(hasFailed(a)))
+  const tests = suites.flatMap((suite) => suite.tests)
+  const failed = suites.filter(hasFailed).length
   const count = (state: string) => tests.filter((test) => test.state === state).length
   return `<!doctype html>\n${
     html`<html lang="en">
@@ -30,7 +32,7 @@ export function renderPage(run: RunRecord, relative: (path: string) => string): 
             ${formatDuration(endOf(run) - run.started)}
           </p>
           <ul class="totals">
-            ${total(run.suites.length, 'suites', '')}${total(failed, 'suites failed', 'failed')}${total(count('passed'), 'tests passed', 'passed')}${total(count('failed'), 'tests failed', 'failed')}${total(count('skipped'), 'tests skipped', '')}
+            ${total(suites.length, 'suite', '')}${total(failed, 'suite', 'failed')}${total(count('failed'), 'test', 'failed')}${total(count('passed'), 'test', 'passed')}${total(count('skipped'), 'test', 'skipped')}
           </ul>
         </header>
         ${toolbar}
@@ -48,7 +50,7 @@ export function renderPage(run: RunRecord, relative: (path: string) => string): 
                   </tr>
                 </thead>
                 <tbody>
-                  ${run.suites.map((suite, index) => overviewRow(run, suite, index))}
+                  ${suites.map((suite, index) => overviewRow(run, suite, index))}
                 </tbody>
               </table>
             </div>
@@ -56,7 +58,7 @@ export function renderPage(run: RunRecord, relative: (path: string) => string): 
               <span class="key setup"></span>set-up <span class="key tests"></span>tests <span class="key teardown"></span>teardown
             </p>
           </section>
-          ${run.suites.map((suite, index) => renderSuite(suite, index, { runEnd: endOf(run), relative }))}
+          ${suites.map((suite, index) => renderSuite(suite, index, { runEnd: endOf(run), relative }))}
           <p id="nothing" hidden>Nothing matches.</p>
         </main>
         <script>
@@ -72,10 +74,11 @@ function endOf({ ended }: RunRecord): number {
 }
 
 function total(count: number, what: string, state: string): Html {
-  return count > 0 ? html`<li class="${state}"><strong>${count}</strong> ${what}</li>` : html``
+  const text = [counted(count, what).replace(/^\d+ /, ''), state].join(' ')
+  return count > 0 ? html`<li class="${state}"><strong>${count}</strong> ${text}</li>` : html``
 }
 
-const kinds = ['steps', 'workloads', 'bridges', 'tests', 'events']
+const kinds = ['tests', 'workloads', 'events', 'bridges', 'steps']
 
 const toolbar = html`<form class="toolbar" role="search" aria-label="Filter">
   <label>Search <input type="search" id="search" placeholder="pod, test, image …" /></label>

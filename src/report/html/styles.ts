@@ -41,5 +41,12 @@ table.timeline { width: 100%; min-width: 760px; border-collapse: collapse; table
 details { margin-top: 10px } summary { cursor: pointer; font-weight: 600 } details details { margin-left: 16px } details details summary { font-weight: 400 }
 pre { margin: 6px 0; padding: 12px; max-height: 480px; overflow: auto; border: 1px solid var(--line); border-radius: 6px; background: var(--page); white-space: pre-wrap; overflow-wrap: anywhere }
 pre.error, .error pre { border-left: 3px solid var(--bad) }
+@media (max-width: 640px) {
+  body { padding: 12px } section { padding: 12px } .toolbar { position: static } button { margin-left: 0 }
+  table.timeline, .timeline tbody { display: block; min-width: 0 } .timeline thead { display: none }
+  .timeline tr { display: grid; grid-template-columns: 1fr auto auto; padding: 6px 0; border-bottom: 1px solid var(--line) }
+  .timeline th, .timeline td, .timeline th:first-child { width: auto; padding: 0 6px; border: 0; overflow-wrap: anywhere } .timeline .group th { grid-column: 1 / -1; padding-top: 6px }
+  .timeline .lane { grid-column: 1 / -1; margin: 2px 6px 0; padding: 0 }
+}
 @media print { .toolbar { display: none } body { max-width: none } }
 `

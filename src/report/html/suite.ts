@@ -1,4 +1,4 @@
-import { formatDuration } from '../../support/format.ts'
+import { counted, formatDuration } from '../../support/format.ts'
 import { type BundleFile, type PodRecord, type SuiteRecord, type TestRecord, hasFailed } from '../model.ts'
 import { timingsOf } from '../timings.ts'
 import { type Html, html } from './tag.ts'
@@ -34,6 +34,15 @@ export function renderSuite(suite: SuiteRecord, index: number, { runEnd, relativ
       )}
     </dl>
     ${suite.failure === undefined ? '' : html`<pre class="error">${suite.failure}</pre>`}
+    ${suite.tests
+      .filter(({ errors }) => errors.length > 0)
+      .map(
+        ({ name, errors }) =>
+          html`<details class="error" open>
+            <summary>${name}</summary>
+            ${errors.map((error) => html`<pre>${error}</pre>`)}
+          </details>`,
+      )}
     <div class="scroll">
       <table class="timeline">
         <thead>
@@ -44,11 +53,11 @@ export function renderSuite(suite: SuiteRecord, index: number, { runEnd, relativ
             <th scope="col" class="lane">${axis(span)}</th>
           </tr>
         </thead>
-        ${rowGroup(span, 'steps', stepRows(suite, span))}${rowGroup(span, 'workloads', podRows(suite, span))}${rowGroup(span, 'bridges', bridgeRows(suite, span))}${rowGroup(
+        ${rowGroup(
           span,
           'tests',
           suite.tests.map((test) => testRow(test, span, suite.bundle && `${id}-bundle`)),
-        )}${rowGroup(span, 'events', eventRows(suite, span))}
+        )}${rowGroup(span, 'workloads', podRows(suite, span))}${rowGroup(span, 'events', eventRows(suite, span))}${rowGroup(span, 'bridges', bridgeRows(suite, span))}${rowGroup(span, 'steps', stepRows(suite, span))}
       </table>
     </div>
     <p class="legend">
@@ -56,15 +65,6 @@ export function renderSuite(suite: SuiteRecord, index: number, { runEnd, relativ
       <span class="key bad"></span>failing <span class="key done"></span>completed or ending
     </p>
     ${suite.dropped > 0 ? html`<p class="meta">${suite.dropped} older entries are left out.</p>` : ''}
-    ${suite.tests
-      .filter(({ errors }) => errors.length > 0)
-      .map(
-        ({ name, errors }) =>
-          html`<details class="error" open>
-            <summary>${name}</summary>
-            ${errors.map((error) => html`<pre>${error}</pre>`)}
-          </details>`,
-      )}
     ${listOf(
       'All events',
       suite.events.map(
@@ -107,18 +107,26 @@ function stepRows({ steps }: SuiteRecord, span: Span): readonly Row[] {
 }
 
 function podRows({ pods }: SuiteRecord, span: Span): readonly Row[] {
-  return pods.map(({ namespace, name, states, restarts, end }) => {
+  return troubledFirst(pods).map(({ namespace, name, states, restarts, end }) => {
     const until = end ?? span.end
     const start = states[0]?.at ?? span.start
     return {
-      name: html`${namespace === 'default' ? '' : `${namespace}/`}${name}${restarts > 0 ? html` <small>${restarts} restarts</small>` : ''}
+      name: html`${namespace === 'default' ? '' : `${namespace}/`}${name}${restarts > 0 ? html` <small>${counted(restarts, 'restart')}</small>` : ''}
         <small>${states.at(-1)?.state}</small>`,
-      state: states.some(({ state }) => phaseOf(state) === 'bad') ? 'failed' : '',
+      state: isTroubled({ states }) ? 'failed' : '',
       start,
       duration: until - start,
       lane: states.map(({ state, at }, index) => bar(span, at, states[index + 1]?.at ?? until, phaseOf(state), state)),
     }
   })
+}
+
+function troubledFirst(pods: readonly PodRecord[]): readonly PodRecord[] {
+  return pods.toSorted((a, b) => Number(isTroubled(b)) - Number(isTroubled(a)))
+}
+
+function isTroubled({ states }: Pick<PodRecord, 'states'>): boolean {
+  return states.some(({ state }) => phaseOf(state) === 'bad')
 }
 
 /** The colour of a state. */

@@ -51,11 +51,11 @@ describe.withCluster('diagnosis', { manifests: [secret, ...echoApp('web')] }, (t
       () => '',
       (error: unknown) => String(error),
     )
-    const report = await describeCluster(kube, { logs: 'all' })
+    const report = await describeCluster(kube)
 
     expect(report).toMatch(/^Pods:$/m)
     expect(report).toMatch(
-      /^ {2}default\/crashed-once {2}1\/1 ready {2}Running {2}1 restarts\n {4}app {2}\S+ {2}sha256:\w{12} {2}ended with exit code 3 \(Error\)$/m,
+      /^ {2}default\/crashed-once {2}1\/1 ready {2}Running {2}1 restart\n {4}app {2}\S+ {2}sha256:\w{12} {2}ended with exit code 3 \(Error\)$/m,
     )
     expect(report).toMatch(/^ {2}default\/failed-init {2}0\/1 ready {2}\S+\n {4}migrate {2}\S+ {2}sha256:\w{12}$/m)
     expect(report).toContain('Log of default/crashed-once, container "app" before its restart:\n  login with [redacted]\n')

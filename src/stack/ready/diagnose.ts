@@ -8,14 +8,13 @@ import { isPublicName, readSecretValues } from '../../kube/secrets.ts'
 import type { KubeEvent, KubeList, Pod } from '../../kube/types.ts'
 import { isPodReady } from '../../kube/workload.ts'
 import { messageOf } from '../../support/errors.ts'
+import { counted } from '../../support/format.ts'
 import { type Redact, createRedact } from '../../support/redact.ts'
 import { type Change, listChanges } from './changes.ts'
 
 export interface DescribeOptions {
   /** Lines of each log. @default 10 */
   readonly lines?: number
-  /** Which containers' logs. @default 'unhealthy' */
-  readonly logs?: 'unhealthy' | 'all'
   /** Which namespaces. @default all but kube-system */
   readonly namespaces?: readonly string[] | undefined
   /** @default 10 s */
@@ -26,12 +25,12 @@ export interface DescribeOptions {
 const shownChanges = 25
 
 /**
- * A report for people: nodes in trouble, the pods with their restarts and images, what changed last, and the last lines of the logs.
- * Values of Secrets are redacted. Never throws: what cannot be read is said.
+ * A report for people: nodes in trouble, the pods with their restarts and images, those in trouble first, the last lines of their
+ * logs, and what changed last. Of a pod that is well, no log: the bundle of the suite has it. Values of Secrets are redacted. Never throws: what cannot be read is said.
  */
 export async function describeCluster(
   kube: KubeClient,
-  { lines = 10, logs = 'unhealthy', namespaces, signal = AbortSignal.timeout(10_000) }: DescribeOptions = {},
+  { lines = 10, namespaces, signal = AbortSignal.timeout(10_000) }: DescribeOptions = {},
 ): Promise<string> {
   const list = async <T>(kind: Kind) => (await kube.request<KubeList<T>>('GET', apiPath(kind), { signal })).items
   try {
@@ -44,14 +43,14 @@ export async function describeCluster(
     ])
     const isOwn = (object: Namespaced) => isInNamespaces(object, namespaces)
     const own = pods.filter(isOwn)
-    const shown = own.filter((pod) => logs === 'all' || !isHealthy(pod))
-    const texts = await Promise.all(shown.map((pod) => describeLogs(kube, pod, lines, signal)))
+    const troubled = own.filter((pod) => !isWell(pod))
+    const logs = await Promise.all(troubled.map((pod) => describeLogs(kube, pod, lines, signal)))
     const changes = listChanges({ pods: own, events: events.filter(isOwn), workloads: workloads.flat().filter(isOwn) })
     const report = [
       section('Nodes', nodes.flatMap(describeNode)),
-      section('Pods', own.flatMap(describePod)),
+      section('Pods', [...troubled, ...own.filter(isWell)].flatMap(describePod)),
+      ...logs.flat(),
       section('What changed last', changes.slice(-shownChanges).map(describeChange)),
-      ...texts.flat(),
     ]
     const names = new Set([...own, ...workloads.flat()].flatMap(({ metadata }) => [metadata?.name, metadata?.namespace]))
     return createRedact(secrets, (value) => isPublicName(names, value))(report.filter(Boolean).join('\n'))
@@ -88,8 +87,9 @@ function describeNode({ metadata, spec, status }: Node): string[] {
   return spec?.unschedulable ? [...lines, `${metadata.name}  takes no new pods (cordoned)`] : lines
 }
 
-function isHealthy(pod: Pod): boolean {
-  return pod.status?.phase === 'Succeeded' || isPodReady(pod)
+/** Ready or done, and at the first attempt. */
+function isWell(pod: Pod): boolean {
+  return (pod.status?.phase === 'Succeeded' || isPodReady(pod)) && restartsOf(pod) === 0
 }
 
 function describePod(pod: Pod): string[] {
@@ -98,7 +98,7 @@ function describePod(pod: Pod): string[] {
   const ready = `${statuses.filter(({ ready }) => ready).length}/${pod.spec?.containers.length ?? 0}`
   const state = podState(pod).replace('Ready', 'Running')
   const exit = statuses.find(({ state }) => state?.terminated)?.state?.terminated
-  const line = `${pod.metadata?.namespace}/${pod.metadata?.name}  ${ready} ready  ${state}${exit ? ` (exit code ${exit.exitCode})` : ''}${restarts > 0 ? `  ${restarts} restarts` : ''}`
+  const line = `${pod.metadata?.namespace}/${pod.metadata?.name}  ${ready} ready  ${state}${exit ? ` (exit code ${exit.exitCode})` : ''}${restarts > 0 ? `  ${counted(restarts, 'restart')}` : ''}`
   return [line, ...[...(pod.status?.initContainerStatuses ?? []), ...statuses].flatMap(describeContainer)]
 }
 

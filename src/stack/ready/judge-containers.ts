@@ -1,4 +1,5 @@
 import type { KubeEvent, Pod } from '../../kube/types.ts'
+import { counted } from '../../support/format.ts'
 import { eventsOf } from './events-of.ts'
 import { missingOf } from './missing.ts'
 import { ruleFor } from './reasons.ts'
@@ -71,7 +72,7 @@ function judgeCrash(pod: Pod, status: ContainerStatus, isInit: boolean, events: 
   return [
     {
       state: 'failed',
-      reason: `pod "${name}", container "${container}" ${describeEnd(exit)}, restarted ${restartCount} times${describeProbe(container, events)}`,
+      reason: `pod "${name}", container "${container}" ${describeEnd(exit)}, restarted ${counted(restartCount, 'time')}${describeProbe(container, events)}`,
       pod: { name: name!, container, previous: !state?.terminated },
       cause: `${name} crash`,
       crashes: isHopeless(pod, exit.message) ? Infinity : restartCount + (isBackingOff ? 1 : 0),

@@ -1,6 +1,7 @@
 import type { WorkloadKind } from '../../kube/kinds.ts'
 import type { KubeObject } from '../../kube/object.ts'
 import type { Pod } from '../../kube/types.ts'
+import { counted } from '../../support/format.ts'
 import { eventsOf } from './events-of.ts'
 import { missingOf } from './missing.ts'
 import { isOwnedBy } from './pods-of.ts'
@@ -56,7 +57,7 @@ function judgeRejections(workload: Workload, { pods, deleted }: ClusterState): r
   const { reason = '', message = '' } = rejected.at(-1)?.status ?? {}
   if (rejected.length < enough || own.some(({ status }) => status?.phase === 'Running')) return []
   return failedBy(ruleFor('pod', reason, message), {
-    reason: `kubelet refuses its pods: ${message || reason} (${reason}, ${rejected.length} pods)`,
+    reason: `kubelet refuses its pods: ${message || reason} (${reason}, ${counted(rejected.length, 'pod')})`,
     cause: `rejected ${reason}`,
   })
 }

@@ -75,7 +75,7 @@ test('a pod that is not ready says what its probe says, and a crash what kubelet
   ).toMatchObject([{ state: 'pending', reason: `0 of 1 pods ready, pod "a": running and not ready: ${probe}` }])
   const hook = "PostStartHook failed: command 'sh -c exit 5' exited with 5"
   expect(judge([deployment('a', rolling)], [pod('a', crashed(1))], { events: [warning('a', 'FailedPostStartHook', hook)] })).toMatchObject([
-    { state: 'failed', reason: `pod "a", container "app" ended with exit code 1, restarted 1 times: ${hook}` },
+    { state: 'failed', reason: `pod "a", container "app" ended with exit code 1, restarted 1 time: ${hook}` },
   ])
 })
 
@@ -87,7 +87,7 @@ test('a program that the image does not have is final, also while others start',
   ]
   expect(judge([deployment('a', rolling), deployment('b', rolling)], pods)[0]).toMatchObject({
     state: 'failed',
-    reason: `pod "a", container "app" could not be started: ${message}, restarted 1 times`,
+    reason: `pod "a", container "app" could not be started: ${message}, restarted 1 time`,
   })
 })
 
