@@ -117,7 +117,7 @@ const other = nodeApp('other', {
     ],
   },
 })
-const keys = { apiVersion: 'v1', kind: 'Secret', metadata: { name: 'keys' }, stringData: { password: 'first' } }
+const keys = { apiVersion: 'v1', kind: 'Secret', metadata: { name: 'keys' }, stringData: { password: 'hunter22' } }
 
 const suite = {
   images: ['node:24-slim', 'busybox:1.37'],

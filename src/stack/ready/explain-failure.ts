@@ -1,5 +1,7 @@
 import type { KubeClient } from '../../kube/client.ts'
+import { apiPath } from '../../kube/kinds.ts'
 import { readPodLog } from '../../kube/logs.ts'
+import type { Pod } from '../../kube/types.ts'
 import { ClusterTestError, messageOf } from '../../support/errors.ts'
 import { formatDuration } from '../../support/format.ts'
 import { describeCluster, redactFor } from './diagnose.ts'
@@ -72,8 +74,13 @@ function inNamespace(namespace: string): string {
 }
 
 async function lastLines(kube: KubeClient, { namespace, pod }: Readiness): Promise<string> {
-  const { name, container, previous } = pod!
+  const { name, container } = pod!
   try {
+    const { status } = await kube.request<Pod>('GET', apiPath('Pod', namespace, name))
+    const statuses = [...(status?.initContainerStatuses ?? []), ...(status?.containerStatuses ?? [])]
+    const { state, lastState } = statuses.find((each) => each.name === container) ?? {}
+    // It may have started again since it was judged: the run that has failed is then the one before.
+    const previous = !state?.terminated && lastState?.terminated !== undefined
     const log = await readPodLog(kube, namespace, name, { container, previous, tail: 20 })
     return `\nLast lines of container "${container}":\n${log.trimEnd().replaceAll(/^/gm, '  ')}`
   } catch (error) {

@@ -73,7 +73,7 @@ function judgeCrash(pod: Pod, status: ContainerStatus, isInit: boolean, events: 
     {
       state: 'failed',
       reason: `pod "${name}", container "${container}" ${describeEnd(exit)}, restarted ${counted(restartCount, 'time')}${describeProbe(container, events)}`,
-      pod: { name: name!, container, previous: !state?.terminated },
+      pod: { name: name!, container },
       cause: `${name} crash`,
       crashes: isHopeless(pod, exit.message) ? Infinity : restartCount + (isBackingOff ? 1 : 0),
     },

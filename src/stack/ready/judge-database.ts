@@ -14,7 +14,7 @@ export function judgeDatabase({ metadata, spec, status }: Pod): readonly Verdict
       {
         state: 'failed' as const,
         reason: `pod "${metadata?.name}", container "${name}" ended with exit code ${exit.exitCode}: a database that restarts after a failed first start has incomplete data`,
-        pod: { name: metadata!.name!, container: name, previous: !state?.terminated },
+        pod: { name: metadata!.name!, container: name },
         hint: 'Fix its init folder, or load the data with the option `seed`, which reports file and line.',
       },
     ]

@@ -91,6 +91,6 @@ function judgeBarePod(object: KubeObject): Verdict {
     reason: exit
       ? `container "${container.name}" ${describeEnd(exit)}`
       : `the pod failed: ${pod.status.message ?? pod.status.reason ?? 'no reason given'}`,
-    ...(container && { pod: { name: pod.metadata!.name!, container: container.name, previous: false } }),
+    ...(container && { pod: { name: pod.metadata!.name!, container: container.name } }),
   }
 }

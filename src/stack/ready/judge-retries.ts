@@ -53,7 +53,7 @@ function lastFailure(pod: Pod): Failure | undefined {
     at: Date.parse(String(exit.finishedAt ?? '')) || 0,
     times: bad.restartCount + (bad.state?.terminated || bad.state?.waiting?.reason === 'CrashLoopBackOff' ? 1 : 0),
     what: `pod "${name}", container "${bad.name}" ${describeEnd(exit)}`,
-    pod: { name: name!, container: bad.name, previous: !bad.state?.terminated },
+    pod: { name: name!, container: bad.name },
   }
 }
 

@@ -39,7 +39,7 @@ export interface Readiness {
   readonly reason: string
   readonly hint?: string | undefined
   /** The pod and container whose log tells more. */
-  readonly pod?: { readonly name: string; readonly container: string; readonly previous: boolean }
+  readonly pod?: { readonly name: string; readonly container: string }
   /** Milliseconds that the failure must last, since what it sees may be a passing state. @default 0 */
   readonly grace?: number
   /** What keeps failing, where the words change from moment to moment. @default the reason */
