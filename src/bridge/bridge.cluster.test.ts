@@ -144,14 +144,18 @@ describe.withCluster('bridge', suite, (test) => {
   })
 
   test('pods that are on their way out when a bridge begins send what still comes to them here too', async ({ cluster }) => {
-    for (let i = 0; i < 10; i++) {
-      // kube-proxy sends requests to a pod for up to a second after its deletion.
-      await kubectl(cluster, 'delete pod -l app=plain --wait=false')
-      await using _bridge = await cluster.bridge('deployment/plain', { server: answer('local') })
+    // Longer than a bridge and 50 requests take on a busy machine: a request that is under way when its pod goes gets no answer.
+    const lifecycle = { preStop: { sleep: { seconds: 12 } } }
+    await cluster.apply(nodeApp('leaving', { replicas: 2, container: { lifecycle }, pod: { terminationGracePeriodSeconds: 30 } }))
+    for (let i = 0; i < 2; i++) {
+      // kube-proxy sends requests to a pod for up to a second after its deletion, and for longer while no other is ready.
+      await kubectl(cluster, 'delete pod -l app=leaving --wait=false')
+      await using _bridge = await cluster.bridge('deployment/leaving', { server: answer('local') })
       const answers = new Set<string>()
-      for (let request = 0; request < 50; request++) answers.add(await get(cluster.url('plain')))
+      for (let request = 0; request < 50; request++) answers.add(await get(cluster.url('leaving')))
       expect([...answers]).toEqual(['local'])
-      await kubectl(cluster, 'rollout status deploy/plain')
+      const pods = async () => (await kubectl(cluster, 'get pods -l app=leaving -o name')).trim().split('\n')
+      await expect.poll(pods, { timeout: 60_000, interval: 500 }).toHaveLength(2)
     }
   })
 

@@ -75,6 +75,8 @@ export async function startPodRules(options: PodRulesOptions): Promise<PodRules>
         restored.add(restore(node))
       },
     )
+    // A pod that comes later takes longer to get ready than the watch to start; one that is on its way may not.
+    if (podsOn(node).every((pod) => pods.has(uidOf(pod)))) return
     await whileWaiting(watching, AbortSignal.timeout(timeout)).catch((error: unknown) => {
       throw rulesFailed(target.workload, node.name, error)
     })
