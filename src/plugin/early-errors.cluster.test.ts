@@ -119,3 +119,22 @@ test('without k3d', async () => {
     /ClusterTestError: The program "\/nowhere\/k3d", which starts the clusters, could not be run\.\nHint: Install k3d 5/,
   )
 })
+
+test('a project without the plugin is named', async () => {
+  const alias = { 'vitest-kubernetes': new URL('../index.ts', import.meta.url).pathname }
+  const projects = [
+    { extends: false, resolve: { alias }, server: { fs: { strict: false } }, test: { name: 'api', include: ['a.test.ts'] } },
+  ]
+  await using project = await createTempProject(
+    {
+      'a.test.ts': `import { describe } from 'vitest-kubernetes'
+describe.withCluster('suite', {}, (test) => test('never runs', () => {}))`,
+    },
+    { test: { projects } },
+  )
+  const { exitCode, output } = await runVitest('', { folder: project.folder }).ended
+  expect(exitCode).toBe(1)
+  expect(output).toContain(
+    'ClusterTestError: The vitest-kubernetes plugin, which owns the clusters, is not in the config of project "api".\nHint: Add it to the project\'s config, or set extends: true in the project: ',
+  )
+})

@@ -106,10 +106,11 @@ export function withCluster(
 
     const runInCluster = async (runSuite: () => Promise<void>, suite: Readonly<RunnerTestSuite>) => {
       const file = suite.file.filepath
+      const broker = brokerAddress(suite.file.projectName)
       const folder = dirname(file)
       const bridged = describeBridged({ bridge }, folder)
       const owned = new AsyncDisposableStack()
-      await using _teardown = disposeWithin(brokerAddress().teardownTimeout, `Teardown of suite "${name}"`, owned)
+      await using _teardown = disposeWithin(broker.teardownTimeout, `Teardown of suite "${name}"`, owned)
       const direct = owned.use(bypassProxy())
       const request = {
         ...{ suite: name, id: suite.id, file, folder, bridged },
@@ -117,7 +118,7 @@ export function withCluster(
         sources: sourcesOf({ bridge }),
       }
       const bypass = ({ addressesFile, namespace }: Lease) => direct.update(namesOf(readAddresses(addressesFile)(), namespace))
-      const held = await leaseCluster(brokerAddress(), request, bypass).catch((error: unknown) => {
+      const held = await leaseCluster(broker, request, bypass).catch((error: unknown) => {
         throw locateError(error, callSite)
       })
       const addresses = readAddresses(held.lease.addressesFile)

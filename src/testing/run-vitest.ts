@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { readFile, readdir } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { stripVTControlCharacters } from 'node:util'
 
 import { onTestFinished } from 'vitest'
@@ -29,18 +30,20 @@ export interface RunVitestOptions {
   readonly folder?: string
   /** @default 'run' */
   readonly command?: 'run' | 'list'
+  /** The package. @default that of this project */
+  readonly vitest?: string
 }
 
 export function runVitest(
   suite: string,
-  { args = [], env = {}, folder = `${root}fixtures/suites`, command = 'run' }: RunVitestOptions = {},
+  { args = [], env = {}, folder = `${root}fixtures/suites`, command = 'run', vitest = ownVitest }: RunVitestOptions = {},
 ): VitestRun {
-  return start(process.execPath, [vitest, command, '--root', folder, ...(suite ? [suite] : []), ...args], env)
+  return start(process.execPath, [join(vitest, 'vitest.mjs'), command, '--root', folder, ...(suite ? [suite] : []), ...args], env)
 }
 
 /** In watch mode, in a terminal: what is written to the standard input of `child` are its keys. Ends with the test, however that ends. */
 export function watchVitest(folder: string, args: readonly string[] = []): VitestRun {
-  const command = [process.execPath, vitest, 'watch', '--root', folder, ...args].map((each) => `'${each}'`).join(' ')
+  const command = [process.execPath, join(ownVitest, 'vitest.mjs'), 'watch', '--root', folder, ...args].map((each) => `'${each}'`).join(' ')
   const run = start('script', ['--quiet', '--return', '--flush', '--command', `exec ${command}`, '/dev/null'], {})
   onTestFinished(async () => {
     if (run.child.kill('SIGTERM')) await run.ended
@@ -48,7 +51,7 @@ export function watchVitest(folder: string, args: readonly string[] = []): Vites
   return run
 }
 
-const vitest = `${root}node_modules/vitest/vitest.mjs`
+const ownVitest = `${root}node_modules/vitest`
 
 function start(program: string, args: readonly string[], env: Readonly<Record<string, string>>): VitestRun {
   // Variables of the outer vitest would make the inner one take itself for a worker.
