@@ -46,10 +46,11 @@ test('the TypeScript of the docs compiles against the types of the package', { t
   }
 })
 
-const prelude = `import { type LocalServer, beforeEach, defineStack, describe, expect, postgres, redis, service, test } from 'vitest-kubernetes'
+const prelude = `import { type LocalServer, beforeEach, defineStack, describe, expect, postgres, rabbitmq, redis, service, test } from 'vitest-kubernetes'
 declare const ordersApp: (options: object) => LocalServer
 declare const app: LocalServer
 declare const recorder: LocalServer
+declare const sentMails: () => readonly object[]
 `
 
 function asModule(block: string): string {

@@ -17,9 +17,12 @@ export default defineConfig({
       { text: 'Errors', link: '/errors' },
     ],
     sidebar: [
-      { text: 'Start', items: [page('Getting started'), page('Coming from other tools', 'coming-from')] },
+      { text: 'Start', items: [page('Getting started'), page('Guides'), page('Coming from other tools', 'coming-from')] },
       { text: 'Write suites', items: [page('Suites'), page('Stack'), page('Images'), page('Bridge')] },
-      { text: 'Run them', items: [page('Lifecycle'), page('Command line', 'cli'), page('CI'), page('Reports', 'report')] },
+      {
+        text: 'Run them',
+        items: [page('Lifecycle'), page('Command line', 'cli'), page('CI'), page('Reports', 'report'), page('Troubleshooting')],
+      },
       {
         text: 'Reference',
         items: [page('Options'), page('Plugin settings', 'plugin'), page('Errors'), page('Security'), page('Not supported')],
