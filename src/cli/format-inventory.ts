@@ -1,4 +1,5 @@
 import type { ClusterInventory, RunInventory } from '../cluster/ownership/inventory.ts'
+import { formatServices } from '../cluster/ownership/published-services.ts'
 import { formatAge, formatBytes } from '../support/format.ts'
 import { formatTable } from '../support/table.ts'
 
@@ -10,11 +11,13 @@ export function formatInventory(runs: readonly RunInventory[], memory: ReadonlyM
     ...(run.others.length > 0 ? [[run.run, ownerOf(run, false), run.others.join(', ')]] : []),
   ])
   const table = formatTable(['run', 'owner', 'cluster', 'suite', 'nodes', 'others', 'age', 'memory', 'API', 'kept until'], rows, [6, 7])
+  const kept = runs.flatMap(({ clusters }) => clusters.filter((cluster) => isKept(cluster, now) && cluster.services.length > 0))
+  const services = kept.map((cluster) => `\n\nServices of ${cluster.name}:\n${formatServices(cluster.services).join('\n')}`).join('')
   const isLeft = ({ owner, clusters, others }: RunInventory) =>
     owner.state === 'dead' && (clusters.some((cluster) => !isKept(cluster, now)) || others.length > 0)
   return !runs.some(isLeft)
-    ? table
-    : `${table}\n\nThe next run removes what dead runs left behind. To do it now: npx vitest-kubernetes prune`
+    ? table + services
+    : `${table}${services}\n\nThe next run removes what dead runs left behind. To do it now: npx vitest-kubernetes prune`
 }
 
 function ownerOf({ owner: { host, pid, state } }: RunInventory, kept: boolean): string {

@@ -8,20 +8,22 @@ interface HelperOptions extends Pick<ContainerCreateOptions, 'Tty' | 'ExposedPor
   /** In sh. What it starts with; then it stays. */
   readonly script: readonly string[]
   readonly HostConfig: ContainerCreateOptions['HostConfig']
+  /** Besides those of the cluster. */
+  readonly labels?: Readonly<Record<string, string>>
 }
 
 /** Creates a container that belongs to a cluster, of the node image: that has sh, ip and iptables, and it is there already. */
 export function createHelper(
   docker: Docker,
   cluster: Cluster,
-  { role, script, HostConfig, ...options }: HelperOptions,
+  { role, script, HostConfig, labels, ...options }: HelperOptions,
 ): Promise<Container> {
   return docker.engine.createContainer({
     name: `${cluster.name}-${role}-${randomId(3)}`,
     Image: cluster.image,
     Entrypoint: ['/bin/sh', '-ec', [...script, stay].join('\n')],
     Cmd: [],
-    Labels: { ...cluster.labels },
+    Labels: { ...cluster.labels, ...labels },
     HostConfig: { Tmpfs: noVolumes, ...HostConfig },
     ...options,
   })

@@ -2,6 +2,8 @@ import { type Baseline, takeBaseline } from '../cluster/baseline.ts'
 import { type Cluster, type StartClusterOptions, startCluster } from '../cluster/cluster.ts'
 import { defaultClusterMemory } from '../cluster/host-limits.ts'
 import { newClusterName } from '../cluster/ownership/owner.ts'
+import { listPublished } from '../cluster/ownership/published-services.ts'
+import type { Docker } from '../docker/docker.ts'
 import { nodeVolumes, resolveMounts } from '../stack/images/mounts.ts'
 import { ClusterTestError } from '../support/errors.ts'
 import { type Progress, runStep } from '../support/progress.ts'
@@ -103,7 +105,8 @@ export function beginCluster(request: LeaseRequest, users: ReadonlySet<Progress>
       stop.abort(new ClusterTestError('ERR_SETUP_CANCELLED', 'No suite is waiting for the cluster any more.'))
       const [, running] = await Promise.allSettled([background.ended(), started])
       try {
-        if (running.status === 'fulfilled' && running.value) await endCluster(running.value.cluster, keptUntil, report, onKept)
+        if (running.status === 'fulfilled' && running.value)
+          await endCluster(parts.docker, running.value.cluster, keptUntil, report, onKept)
       } finally {
         const [held] = await Promise.allSettled([slot])
         if (held.status === 'fulfilled') held.value[Symbol.dispose]()
@@ -125,9 +128,15 @@ function startFor(request: LeaseRequest, parts: StartParts): Promise<Cluster> {
   return startCluster({ ...parts, ...options, image })
 }
 
-async function endCluster(cluster: Cluster, keptUntil: number | undefined, report: Progress, onKept: () => void): Promise<void> {
+async function endCluster(
+  docker: Docker,
+  cluster: Cluster,
+  keptUntil: number | undefined,
+  report: Progress,
+  onKept: () => void,
+): Promise<void> {
   if (keptUntil === undefined) return runStep(report, 'teardown', `cluster "${cluster.name}"`, async () => cluster[Symbol.asyncDispose]())
   const kept = await cluster.keep(keptUntil)
   onKept()
-  report({ kind: 'note', step: 'kept', text: describeKept(kept) })
+  report({ kind: 'note', step: 'kept', text: describeKept(kept, await listPublished(docker, cluster.name)) })
 }

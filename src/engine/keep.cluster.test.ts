@@ -3,6 +3,8 @@ import { readFile, stat } from 'node:fs/promises'
 
 import { expect, test } from 'vitest'
 
+import { formatInventory } from '../cli/format-inventory.ts'
+import { readInventory } from '../cluster/ownership/inventory.ts'
 import { findLeftovers, pruneLeftovers } from '../cluster/ownership/leftovers.ts'
 import { connectDocker } from '../docker/docker.ts'
 import { createKubeClient } from '../kube/client.ts'
@@ -15,7 +17,11 @@ test('the cluster of a suite that fails is kept for its time, and nothing prunes
   const [, kubeconfig] = /kubectl --kubeconfig (\S+) get pods --all-namespaces\n/.exec(output)!
   expect(output).toContain(`npx vitest-kubernetes logs ${failed}\n`)
 
+  const [service, address] = /shop:80 {2}(http:\/\/127\.0\.0\.1:\d+)$/m.exec(output)!
+  expect(await (await fetch(address!)).text()).toBe('shop')
+
   const docker = await connectDocker()
+  expect(formatInventory(await readInventory(docker), new Map())).toContain(`Services of ${failed}:\n  ${service}`)
   await pruneLeftovers(docker)
   const traces = await findTraces(output)
   expect(traces).toContain(`k3d-${failed}-server-0`)

@@ -1,5 +1,6 @@
 import type { Cluster } from '../cluster/cluster.ts'
 import type { KeptCluster } from '../cluster/ownership/kept-clusters.ts'
+import { type PublishedService, formatServices } from '../cluster/ownership/published-services.ts'
 
 /** Milliseconds that a cluster is kept unless the suite says otherwise. */
 const defaultKeepFor = 3_600_000
@@ -9,24 +10,31 @@ export function keepUntil(keepFor = defaultKeepFor): number {
 }
 
 /** What the user can do with a cluster that is held ready in watch mode, and would be kept. */
-export function describeHeld({ name, kubeconfigPath }: Pick<Cluster, 'name' | 'kubeconfigPath'>): string {
+export function describeHeld(
+  { name, kubeconfigPath }: Pick<Cluster, 'name' | 'kubeconfigPath'>,
+  services: readonly PublishedService[],
+): string {
   return [
     `cluster "${name}" stays as it is until its suite runs again, and is kept when vitest ends:`,
-    ...lookInto(name, kubeconfigPath),
+    ...lookInto(name, kubeconfigPath, services),
   ].join(indent)
 }
 
 /** What the user can do with a cluster that is kept. */
-export function describeKept({ name, run, expires, kubeconfigPath }: KeptCluster): string {
+export function describeKept({ name, run, expires, kubeconfigPath }: KeptCluster, services: readonly PublishedService[]): string {
   return [
     `cluster "${name}" is kept until ${new Date(expires).toLocaleTimeString('en-GB')}:`,
-    ...lookInto(name, kubeconfigPath),
+    ...lookInto(name, kubeconfigPath, services),
     `npx vitest-kubernetes prune ${run} --all`,
   ].join(indent)
 }
 
 const indent = '\n     '
 
-function lookInto(name: string, kubeconfigPath: string): readonly string[] {
-  return [`kubectl --kubeconfig ${kubeconfigPath} get pods --all-namespaces`, `npx vitest-kubernetes logs ${name}`]
+function lookInto(name: string, kubeconfigPath: string, services: readonly PublishedService[]): readonly string[] {
+  return [
+    ...formatServices(services).map((line) => line.trim()),
+    `kubectl --kubeconfig ${kubeconfigPath} get pods --all-namespaces`,
+    `npx vitest-kubernetes logs ${name}`,
+  ]
 }

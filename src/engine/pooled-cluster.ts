@@ -1,3 +1,4 @@
+import { listPublished } from '../cluster/ownership/published-services.ts'
 import type { Progress } from '../support/progress.ts'
 import { type ClusterLife, type ClusterLifeOptions, beginCluster } from './cluster-life.ts'
 import { describeHeld } from './keep.ts'
@@ -66,7 +67,8 @@ export function createPooledCluster(key: string, request: LeaseRequest, options:
     async rest(report, timeout, onTimeout) {
       idle = setTimeout(onTimeout, timeout).unref()
       if (keptUntil === undefined || isShared) return
-      report({ kind: 'note', step: 'kept', text: describeHeld((await life.start()).cluster) })
+      const { cluster } = await life.start()
+      report({ kind: 'note', step: 'kept', text: describeHeld(cluster, await listPublished(options.parts.docker, cluster.name)) })
     },
     leave: (part) => void left.use(part),
     keep: (until) => void (keptUntil = Math.max(keptUntil ?? 0, until)),

@@ -4,6 +4,7 @@ import type { Docker } from '../../docker/docker.ts'
 import type { Service } from '../../kube/types.ts'
 import { createQueue } from '../../support/turns.ts'
 import type { Cluster } from '../cluster.ts'
+import { describeServices, servicesLabel } from '../ownership/published-services.ts'
 import { followTargets } from './follow-targets.ts'
 import { type Gateway, startGateway } from './gateway.ts'
 import { type ServiceAddress, writeAddresses } from './service-address.ts'
@@ -52,7 +53,9 @@ export function exposeServices(docker: Docker, cluster: Cluster, { isOwn, file, 
   /** A gateway's ports are fixed when its container is made, so that new ones get a gateway of their own. */
   const add = async (targets: readonly ServiceTarget[], signal: AbortSignal) => {
     const hosts = targets.map(({ isIPv6 }) => (isIPv6 ? '::1' : '127.0.0.1'))
-    const gateway = gateways.use(await startGateway(docker, cluster, { hosts, leads: targets.map(({ lead }) => lead), onProblem, signal }))
+    const labels = { [servicesLabel]: describeServices(targets) }
+    const leads = targets.map(({ lead }) => lead)
+    const gateway = gateways.use(await startGateway(docker, cluster, { hosts, leads, labels, onProblem, signal }))
     const keys = targets.map(keyOf)
     open.push({ gateway, keys })
     for (const [index, key] of keys.entries()) places.set(key, { host: hosts[index]!, hostPort: gateway.ports[index]! })

@@ -16,6 +16,8 @@ export interface GatewayOptions {
   readonly hosts: readonly string[]
   /** Where each port leads. */
   readonly leads: Leads
+  /** What its container says of its ports. */
+  readonly labels: Readonly<Record<string, string>>
   /** Told when the container was ended from outside; it runs again then, at the same ports. */
   readonly onProblem: (error: unknown) => void
   readonly signal: AbortSignal
@@ -34,17 +36,17 @@ export interface Gateway extends AsyncDisposable {
  * and no process stands in between, unlike with a port-forward.
  */
 export async function startGateway(docker: Docker, cluster: Cluster, options: GatewayOptions): Promise<Gateway> {
-  const { hosts, onProblem, signal } = options
+  const { hosts, labels, onProblem, signal } = options
   let { leads } = options
   const stop = new AbortController()
-  let current = await runContainer(docker, cluster, { hosts, leads, signal })
+  let current = await runContainer(docker, cluster, { hosts, leads, labels, signal })
   const { ports } = current
   const inTurn = createQueue()
   const isRunning = async () => (await readContainerState(docker.engine.getContainer(current.id))).isRunning
   /** Whoever has ended it may do so once more, while it starts. */
   const runAgain = async (tries = 3): Promise<GatewayContainer> => {
     try {
-      return await runContainer(docker, cluster, { hosts, leads, ports, signal: stop.signal })
+      return await runContainer(docker, cluster, { hosts, leads, labels, ports, signal: stop.signal })
     } catch (error) {
       if (tries === 1 || stop.signal.aborted) throw error
       onProblem(error)
@@ -81,7 +83,7 @@ export async function startGateway(docker: Docker, cluster: Cluster, options: Ga
   }
 }
 
-interface RunOptions extends Pick<GatewayOptions, 'hosts' | 'leads' | 'signal'> {
+interface RunOptions extends Pick<GatewayOptions, 'hosts' | 'leads' | 'labels' | 'signal'> {
   /** Of this machine. @default Docker's choice */
   readonly ports?: readonly number[]
 }
@@ -93,11 +95,15 @@ interface GatewayContainer extends AsyncDisposable {
   watch(onEnded: () => void): void
 }
 
-async function runContainer(docker: Docker, cluster: Cluster, { hosts, leads, ports, signal }: RunOptions): Promise<GatewayContainer> {
+async function runContainer(
+  docker: Docker,
+  cluster: Cluster,
+  { hosts, leads, labels, ports, signal }: RunOptions,
+): Promise<GatewayContainer> {
   signal.throwIfAborted()
   const inside = hosts.map((_, index) => `${firstPort + index}/tcp`)
   const container = await createHelper(docker, cluster, {
-    role: 'gateway',
+    ...{ role: 'gateway', labels },
     script: startScript(cluster.nodes[0]!, leads),
     Tty: true,
     ExposedPorts: Object.fromEntries(inside.map((each) => [each, {}])),

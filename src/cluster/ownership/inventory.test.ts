@@ -5,6 +5,7 @@ import { expect, test } from 'vitest'
 import { formatInventory } from '../../cli/format-inventory.ts'
 import { takeInventory } from './inventory.ts'
 import { clusterLabel, createOwner, expiresLabel, ownerLabel, runLabel, suiteLabel } from './owner.ts'
+import { describeServices, servicesLabel } from './published-services.ts'
 
 const owner = createOwner().labels[ownerLabel]!
 const deadOwner = owner.replace(/\/[^/]*$/, '/0')
@@ -31,7 +32,20 @@ const container = (
 
 const runs = takeInventory({
   containers: [
-    container('vk-a-shop-gateway', label('aaa', owner, 'vk-a-shop')),
+    container(
+      'vk-a-shop-gateway',
+      label('aaa', owner, 'vk-a-shop', {
+        [servicesLabel]: describeServices([
+          { namespace: 'default', service: 'orders', portName: '', port: 80 },
+          { namespace: 'shop', service: 'db', portName: 'postgres', port: 5432 },
+        ]),
+      }),
+      'running',
+      [
+        { IP: '127.0.0.1', PrivatePort: 10_001, PublicPort: 40_002, Type: 'tcp' },
+        { IP: '127.0.0.1', PrivatePort: 10_000, PublicPort: 40_001, Type: 'tcp' },
+      ],
+    ),
     container('k3d-vk-a-shop-agent-0', label('aaa', owner, 'vk-a-shop', { 'k3d.role': 'agent' }), 'exited'),
     container('k3d-vk-a-shop-server-0', label('aaa', owner, 'vk-a-shop', { 'k3d.role': 'server' }), 'running', [
       { IP: '127.0.0.1', PrivatePort: 6443, PublicPort: 36_445, Type: 'tcp' },
@@ -65,6 +79,10 @@ test('sorts what Docker has into runs and clusters, and takes nothing of others'
           keptUntil: undefined,
           created: '2030-01-01T12:00:00.000Z',
           containers: [{ role: 'server', ports: ['127.0.0.1:36445->6443/tcp'] }, { role: 'agent', state: 'exited' }, { role: 'other' }],
+          services: [
+            { name: 'orders', port: 80, address: 'http://127.0.0.1:40001' },
+            { name: 'db.shop', port: 5432, address: '127.0.0.1:40002' },
+          ],
           networks: ['vk-a-shop'],
           volumes: ['k3d-vk-a-shop-images'],
         },

@@ -1,6 +1,7 @@
 import type { ContainerInfo, Docker, NetworkInspectInfo, VolumeInspectInfo } from '../../docker/docker.ts'
 import { type OwnerState, clusterLabel, describeOwner, expiresLabel, ownerLabel, runLabel, suiteLabel } from './owner.ts'
 import { type OwnedProcess, findDeadProcesses } from './processes.ts'
+import { type PublishedService, readServices } from './published-services.ts'
 
 /** What a run has in Docker. */
 export interface RunInventory {
@@ -19,6 +20,8 @@ export interface ClusterInventory {
   /** ISO 8601. */
   readonly created: string
   readonly containers: readonly ContainerInventory[]
+  /** As this machine reaches them. */
+  readonly services: readonly PublishedService[]
   readonly networks: readonly string[]
   readonly volumes: readonly string[]
 }
@@ -78,6 +81,7 @@ export function takeInventory({ containers, networks, volumes, processes }: Dock
         keptUntil: timeOf(all.find((each) => each[expiresLabel])?.[expiresLabel]),
         created: new Date(created).toISOString(),
         containers: own.containers.map(describeContainer).toSorted((a, b) => order(a) - order(b) || a.name.localeCompare(b.name)),
+        services: readServices(own.containers),
         networks: own.networks.map(({ Name }) => Name),
         volumes: own.volumes.map(({ Name }) => Name),
       }

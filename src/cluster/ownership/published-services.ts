@@ -1,0 +1,62 @@
+import type { ContainerInfo, DockerEngine } from '../../docker/docker.ts'
+import { bracketed } from '../../support/ip-range.ts'
+import { clusterLabel } from './owner.ts'
+
+/** What a gateway publishes, in the order of its ports: of its container, so that others than its run can tell. */
+export const servicesLabel = 'vitest-kubernetes.services'
+
+interface ServicePort {
+  readonly namespace: string
+  readonly service: string
+  readonly portName: string
+  readonly port: number
+}
+
+/** A port of a Service, for people. */
+export interface PublishedService {
+  /** `orders`, with its namespace unless that is `default`: `orders.shop`. */
+  readonly name: string
+  readonly port: number
+  /** `http://127.0.0.1:40001` for HTTP, `127.0.0.1:40002` for anything else. */
+  readonly address: string
+}
+
+/** Value of the label. */
+export function describeServices(ports: readonly ServicePort[]): string {
+  return JSON.stringify(ports.map(({ namespace, service, portName, port }) => ({ namespace, service, portName, port })))
+}
+
+/** What the gateways among these containers publish. */
+export function readServices(containers: readonly Pick<ContainerInfo, 'Labels' | 'Ports'>[]): readonly PublishedService[] {
+  return containers.flatMap(({ Labels, Ports }) => {
+    const services = JSON.parse(Labels[servicesLabel] ?? '[]') as readonly ServicePort[]
+    const published = Ports.filter(({ PublicPort }) => PublicPort).toSorted((a, b) => a.PrivatePort - b.PrivatePort)
+    // A gateway that does not run publishes nothing.
+    return services.flatMap((service, index) => (published[index] ? [publishedService(service, published[index])] : []))
+  })
+}
+
+/** Of a cluster, whoever started it. */
+export async function listPublished(docker: DockerEngine, cluster: string): Promise<readonly PublishedService[]> {
+  return readServices(await docker.engine.listContainers({ filters: { label: [`${clusterLabel}=${cluster}`, servicesLabel] } }))
+}
+
+/** `  orders:80  http://127.0.0.1:40001` */
+export function formatServices(services: readonly PublishedService[]): readonly string[] {
+  const names = services.map(({ name, port }) => `${name}:${port}`)
+  const width = Math.max(...names.map(({ length }) => length))
+  return services.map(({ address }, index) => `  ${names[index]!.padEnd(width)}  ${address}`)
+}
+
+function publishedService(
+  { namespace, service, portName, port }: ServicePort,
+  { IP, PublicPort }: ContainerInfo['Ports'][number],
+): PublishedService {
+  const isTls = port === 443 || portName.startsWith('https')
+  const scheme = isTls ? 'https://' : portName.startsWith('http') || [80, 3000, 8000, 8080].includes(port) ? 'http://' : ''
+  return {
+    name: namespace === 'default' ? service : `${service}.${namespace}`,
+    port,
+    address: `${scheme}${bracketed(IP)}:${PublicPort}`,
+  }
+}
