@@ -1,5 +1,5 @@
+import { formatServices } from '../cluster/network/published-services.ts'
 import type { ClusterInventory, RunInventory } from '../cluster/ownership/inventory.ts'
-import { formatServices } from '../cluster/ownership/published-services.ts'
 import { formatAge, formatBytes } from '../support/format.ts'
 import { formatTable } from '../support/table.ts'
 

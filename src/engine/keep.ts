@@ -1,6 +1,6 @@
 import type { Cluster } from '../cluster/cluster.ts'
+import { type PublishedService, formatServices } from '../cluster/network/published-services.ts'
 import type { KeptCluster } from '../cluster/ownership/kept-clusters.ts'
-import { type PublishedService, formatServices } from '../cluster/ownership/published-services.ts'
 
 /** Milliseconds that a cluster is kept unless the suite says otherwise. */
 const defaultKeepFor = 3_600_000

@@ -1,4 +1,4 @@
-import { listPublished } from '../cluster/ownership/published-services.ts'
+import { listPublished } from '../cluster/ownership/inventory.ts'
 import type { Progress } from '../support/progress.ts'
 import { type ClusterLife, type ClusterLifeOptions, beginCluster } from './cluster-life.ts'
 import { describeHeld } from './keep.ts'

@@ -3,9 +3,9 @@ import { hostname } from 'node:os'
 import { expect, test } from 'vitest'
 
 import { formatInventory } from '../../cli/format-inventory.ts'
+import { describeServices, servicesLabel } from '../network/published-services.ts'
 import { takeInventory } from './inventory.ts'
 import { clusterLabel, createOwner, expiresLabel, ownerLabel, runLabel, suiteLabel } from './owner.ts'
-import { describeServices, servicesLabel } from './published-services.ts'
 
 const owner = createOwner().labels[ownerLabel]!
 const deadOwner = owner.replace(/\/[^/]*$/, '/0')

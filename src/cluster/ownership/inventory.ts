@@ -1,7 +1,7 @@
-import type { ContainerInfo, Docker, NetworkInspectInfo, VolumeInspectInfo } from '../../docker/docker.ts'
+import type { ContainerInfo, Docker, DockerEngine, NetworkInspectInfo, VolumeInspectInfo } from '../../docker/docker.ts'
+import { type PublishedService, readServices, servicesLabel } from '../network/published-services.ts'
 import { type OwnerState, clusterLabel, describeOwner, expiresLabel, ownerLabel, runLabel, suiteLabel } from './owner.ts'
 import { type OwnedProcess, findDeadProcesses } from './processes.ts'
-import { type PublishedService, readServices } from './published-services.ts'
 
 /** What a run has in Docker. */
 export interface RunInventory {
@@ -42,6 +42,11 @@ export interface DockerListing {
   readonly networks: readonly Pick<NetworkInspectInfo, 'Name' | 'Labels' | 'Created'>[]
   readonly volumes: readonly Pick<VolumeInspectInfo, 'Name' | 'Labels'>[]
   readonly processes: readonly OwnedProcess[]
+}
+
+/** Services of a cluster as this machine reaches them, whoever started it. */
+export async function listPublished({ engine }: DockerEngine, cluster: string): Promise<readonly PublishedService[]> {
+  return readServices(await engine.listContainers({ filters: { label: [`${clusterLabel}=${cluster}`, servicesLabel] } }))
 }
 
 /** Everything that carries our labels, of all runs on this Docker engine, the oldest cluster of a run first. */

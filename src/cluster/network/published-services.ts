@@ -1,6 +1,5 @@
-import type { ContainerInfo, DockerEngine } from '../../docker/docker.ts'
+import type { ContainerInfo } from '../../docker/docker.ts'
 import { bracketed } from '../../support/ip-range.ts'
-import { clusterLabel } from './owner.ts'
 
 /** What a gateway publishes, in the order of its ports: of its container, so that others than its run can tell. */
 export const servicesLabel = 'vitest-kubernetes.services'
@@ -34,11 +33,6 @@ export function readServices(containers: readonly Pick<ContainerInfo, 'Labels' |
     // A gateway that does not run publishes nothing.
     return services.flatMap((service, index) => (published[index] ? [publishedService(service, published[index])] : []))
   })
-}
-
-/** Of a cluster, whoever started it. */
-export async function listPublished(docker: DockerEngine, cluster: string): Promise<readonly PublishedService[]> {
-  return readServices(await docker.engine.listContainers({ filters: { label: [`${clusterLabel}=${cluster}`, servicesLabel] } }))
 }
 
 /** `  orders:80  http://127.0.0.1:40001` */
