@@ -361,11 +361,11 @@ describe.withCluster('outgoing', suite, (test) => {
     expect((await member.container.exec(['sh', '-c', 'echo $TEST'])).stdout).toBe('mytest\n')
     for (const path of ['password', 'token', 'labels']) expect(await here(path), path).toBe(await inPod(path))
 
-    await cluster.apply({ ...keys, stringData: { password: 'second' } })
+    await cluster.apply({ ...keys, stringData: { password: 'hunter23' } })
     // kubelet looks at a pod's volumes once a minute, and at once when the pod changes.
     await kubectl(cluster, 'label pod -l app=other look=again --overwrite')
-    await expect.poll(() => inPod('password'), { timeout: 90_000, interval: 500 }).toBe('second')
-    await expect.poll(() => here('password'), { timeout: 10_000 }).toBe('second')
+    await expect.poll(() => inPod('password'), { timeout: 90_000, interval: 500 }).toBe('hunter23')
+    await expect.poll(() => here('password'), { timeout: 10_000 }).toBe('hunter23')
     await expect.poll(() => here('labels'), { timeout: 10_000 }).toContain('look="again"')
     expect(await here('token')).toBe(await inPod('token'))
   })

@@ -16,7 +16,7 @@ const settings = (version: string, names: readonly string[]) => ({
   data: Object.fromEntries(names.map((name) => [name, version])),
 })
 const first = settings('0', [...keys, 'gone'])
-const keySecret = { apiVersion: 'v1', kind: 'Secret', metadata: { name: 'keys' }, stringData: { password: 'first' } }
+const keySecret = { apiVersion: 'v1', kind: 'Secret', metadata: { name: 'keys' }, stringData: { password: 'hunter22' } }
 
 /** Has files in each other's folders, and a name and aliases of its own. */
 const shop = nodeApp('shop', {
@@ -220,7 +220,7 @@ describe.withCluster('sides', { images: ['node:24-slim'], manifests }, (test) =>
     }
     await change('1', [...keys, 'gone'])
     await change('2', [...keys, 'new'])
-    const expected = { names: [...keys, 'new', 'private'].toSorted(), private: 'first', one: '0' }
+    const expected = { names: [...keys, 'new', 'private'].toSorted(), private: 'hunter22', one: '0' }
     for (const seen of await watching) {
       expect(seen).toMatchObject(expected)
       expect(['0 1 2', '0 2']).toContain(seen.versions.join(' '))
