@@ -15,6 +15,15 @@ test('keys that a Secret names as public are not redacted', () => {
   expect(secretValues({ metadata, stringData: { host: 'db.shop', port: '5432', password: 'hunter22' } })).toEqual(['hunter22'])
 })
 
+test('where a database is and its name are not redacted, nor a user of the same name; a connection string is', () => {
+  const stringData = { host: 'db.example.com', PGPORT: 5432, POSTGRES_DB: 'shop', username: 'shop', password: 'hunter22' }
+  expect(secretValues({ stringData })).toEqual(['hunter22'])
+  expect(secretValues({ stringData: { database: 'postgres://shop:hunter22@db/shop', support: 'hunter23' } })).toEqual([
+    'postgres://shop:hunter22@db/shop',
+    'hunter23',
+  ])
+})
+
 test('names of objects and addresses of Services are known anyway', () => {
   const names = new Set(['db', 'shop'])
   for (const value of ['db', 'db.shop', 'db.default.svc', 'db.shop.svc.cluster.local:5432'])

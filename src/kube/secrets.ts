@@ -18,11 +18,25 @@ export interface Secret {
 /** Names the keys of a Secret that everybody may see, such as `host,port,user`. */
 export const publicKeysAnnotation = 'vitest-kubernetes.public-keys'
 
-/** The values of a Secret that are to be redacted, as the containers get them. What is no text is in base64. */
+/** Keys that say where a database is and what it is called: `host`, `PGPORT`, `POSTGRES_DB`, `db-name`. */
+const placeKey = /(?:^|[_.-]|pg)(?:host(?:name)?|port|database|db(?:[_.-]?name)?)$/i
+const userKey = /user(?:[_.-]?name)?$/i
+/** A connection string under such a key is none. */
+const plainName = /^[\w.-]+$/
+
+/**
+ * The values of a Secret that are to be redacted, as the containers get them. What is no text is in base64. Where a database is and
+ * its name are not secret, and would take words out of every other line.
+ */
 export function secretValues({ metadata, data, stringData }: Secret): readonly string[] {
-  const shown = new Set(metadata?.annotations?.[publicKeysAnnotation]?.split(',').map((key) => key.trim()))
-  const values = [...Object.entries(data ?? {}).map(([key, value]) => [key, decode(value)] as const), ...Object.entries(stringData ?? {})]
-  return values.filter(([key]) => !shown.has(key)).map(([, value]) => String(value))
+  const named = new Set(metadata?.annotations?.[publicKeysAnnotation]?.split(',').map((key) => key.trim()))
+  const texts = Object.entries(data ?? {}).map(([key, value]) => [key, decode(value)] as const)
+  const values = [...texts, ...Object.entries(stringData ?? {}).map(([key, value]) => [key, String(value)] as const)]
+  const isPublic = ([key, value]: readonly [string, string]) => named.has(key) || (placeKey.test(key) && plainName.test(value))
+  const places = new Set(values.filter(isPublic).map(([, value]) => value))
+  // A user has often the name of the database; a password of that name stays one.
+  const isHidden = (entry: readonly [string, string]) => !isPublic(entry) && !(userKey.test(entry[0]) && places.has(entry[1]))
+  return values.filter(isHidden).map(([, value]) => value)
 }
 
 function decode(value: unknown): string {
