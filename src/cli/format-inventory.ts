@@ -12,7 +12,9 @@ export function formatInventory(runs: readonly RunInventory[], memory: ReadonlyM
   ])
   const table = formatTable(['run', 'owner', 'cluster', 'suite', 'nodes', 'others', 'age', 'memory', 'API', 'kept until'], rows, [6, 7])
   const kept = runs.flatMap(({ clusters }) => clusters.filter((cluster) => isKept(cluster, now) && cluster.services.length > 0))
-  const services = kept.map((cluster) => `\n\nServices of ${cluster.name}:\n${formatServices(cluster.services).join('\n')}`).join('')
+  const services = kept
+    .map((cluster) => `\n\n${[`Services of ${cluster.name}:`, ...formatServices(cluster.services)].join('\n  ')}`)
+    .join('')
   const isLeft = ({ owner, clusters, others }: RunInventory) =>
     owner.state === 'dead' && (clusters.some((cluster) => !isKept(cluster, now)) || others.length > 0)
   return !runs.some(isLeft)

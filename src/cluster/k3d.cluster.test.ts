@@ -16,26 +16,31 @@ import { startCluster } from './cluster.ts'
 import { findK3d } from './k3d.ts'
 import { createOwner, newClusterName } from './ownership/owner.ts'
 
+/** What a cluster of a test's own is started from; its folder goes with the test. */
+async function prepare(cleanup: AsyncDisposableStack, label: string, timeout: number) {
+  const docker = await connectDocker()
+  const folder = await mkdtemp(join(tmpdir(), 'k3d-'))
+  cleanup.defer(() => rm(folder, { recursive: true }))
+  const owner = createOwner()
+  const image = process.env.VITEST_KUBERNETES_NODE_IMAGE
+  const signal = AbortSignal.timeout(timeout)
+  return { name: newClusterName(owner, label), label, docker, owner, folder, image, signal, progress: () => {} }
+}
+
+const isGone = async ({ docker, name, owner }: Awaited<ReturnType<typeof prepare>>) =>
+  isEmpty(await listByLabel(docker, [`k3d.cluster=${name}`, `vitest-kubernetes.run=${owner.run}`]))
+
 test(
   'k3d itself drives a cluster: import, stop, start, delete; what was in it is there again after the start',
   { timeout: 240_000 },
   async () => {
     await using cleanup = new AsyncDisposableStack()
-    const docker = await connectDocker()
-    const folder = await mkdtemp(join(tmpdir(), 'k3d-'))
-    cleanup.defer(() => rm(folder, { recursive: true }))
-    const owner = createOwner()
+    const parts = await prepare(cleanup, 'k3d', 200_000)
+    const { docker, folder, signal } = parts
     // "k3d cluster delete" rewrites the kubeconfig that it finds.
     const k3d = (...args: string[]) =>
       runCommand('k3d', args, { env: { ...docker.env, KUBECONFIG: join(folder, 'config'), TMPDIR: folder } })
-    const signal = AbortSignal.timeout(200_000)
-    const cluster = cleanup.use(
-      await startCluster({
-        ...{ name: newClusterName(owner, 'k3d'), label: 'k3d', docker, owner, folder, signal, progress: () => {} },
-        k3d: await findK3d(docker),
-        image: process.env.VITEST_KUBERNETES_NODE_IMAGE,
-      }),
-    )
+    const cluster = cleanup.use(await startCluster({ ...parts, k3d: await findK3d(docker) }))
     const path = '/api/v1/namespaces/default/configmaps'
     await cluster.kube.request('POST', path, { body: { metadata: { name: 'kept' }, data: { answer: '42' } }, signal })
 
@@ -63,17 +68,14 @@ test(
     await k3d('cluster', 'delete', cluster.name)
     expect(await k3d('cluster', 'list', '--no-headers')).not.toContain(cluster.name)
     await cleanup.disposeAsync()
-    expect(isEmpty(await listByLabel(docker, [`k3d.cluster=${cluster.name}`, `vitest-kubernetes.run=${owner.run}`]))).toBe(true)
+    expect(await isGone(parts)).toBe(true)
   },
 )
 
 test('a cluster whose nodes do not start fails with what they say, and leaves nothing', { timeout: 180_000 }, async () => {
   await using cleanup = new AsyncDisposableStack()
-  const docker = await connectDocker()
-  const folder = await mkdtemp(join(tmpdir(), 'k3d-'))
-  cleanup.defer(() => rm(folder, { recursive: true }))
-  const owner = createOwner()
-  const name = newClusterName(owner, 'broken')
+  const parts = await prepare(cleanup, 'broken', 170_000)
+  const { docker, folder, name } = parts
   // In the place of k3s, and of kubectl and iptables, which are links to it: it ends as that does on a host whose limits are too low.
   const fatal = 'level=fatal msg="inotify_init: too many open files"'
   const lines = `for line in 1 2 3 4 5 6 7 8 9 10 11 12; do echo level=info $line; done`
@@ -81,9 +83,8 @@ test('a cluster whose nodes do not start fails with what they say, and leaves no
   const notes: string[] = []
   const progress: Progress = ({ kind, text }) => void (kind === 'note' && notes.push(text))
   const started = startCluster({
-    ...{ name, label: 'broken', docker, owner, folder, signal: AbortSignal.timeout(170_000), progress },
+    ...{ ...parts, progress },
     k3d: await findK3d(docker),
-    image: process.env.VITEST_KUBERNETES_NODE_IMAGE,
     volumes: [`${join(folder, 'k3s')}:/bin/k3s`],
   })
   const message = new RegExp(
@@ -101,7 +102,7 @@ test('a cluster whose nodes do not start fails with what they say, and leaves no
     hint: expect.stringContaining('sudo sysctl fs.inotify.max_user_instances=512') as string,
   })
   expect(notes.filter((note) => note.includes('cgroup v1'))).toHaveLength(docker.cgroupVersion === 1 ? 1 : 0)
-  expect(isEmpty(await listByLabel(docker, [`k3d.cluster=${name}`, `vitest-kubernetes.run=${owner.run}`]))).toBe(true)
+  expect(await isGone(parts)).toBe(true)
 })
 
 /** The real k3d, with something that happens at its first `cluster create`. */
@@ -129,20 +130,11 @@ process.exit(status ?? 1)
 
 test('a port of the API server that somebody gets first is chosen anew', { timeout: 180_000 }, async () => {
   await using cleanup = new AsyncDisposableStack()
-  const docker = await connectDocker()
-  const folder = await mkdtemp(join(tmpdir(), 'k3d-'))
-  cleanup.defer(() => rm(folder, { recursive: true }))
-  const owner = createOwner()
+  const parts = await prepare(cleanup, 'port', 170_000)
+  const { docker, folder } = parts
   const take = `const address = args[args.indexOf('--api-port') + 1].split(':')
   await new Promise((resolve) => createServer().listen(Number(address[1]), address[0], resolve))`
-  const cluster = cleanup.use(
-    await startCluster({
-      ...{ name: newClusterName(owner, 'port'), label: 'port', docker, owner, folder, progress: () => {} },
-      signal: AbortSignal.timeout(170_000),
-      k3d: await findK3d(docker, await k3dBehind(folder, take)),
-      image: process.env.VITEST_KUBERNETES_NODE_IMAGE,
-    }),
-  )
+  const cluster = cleanup.use(await startCluster({ ...parts, k3d: await findK3d(docker, await k3dBehind(folder, take)) }))
   await access(join(folder, 'created'))
   const nodes = await cluster.kube.request<{ items: object[] }>('GET', '/api/v1/nodes', { signal: AbortSignal.timeout(10_000) })
   expect(nodes.items).toHaveLength(1)
@@ -150,19 +142,13 @@ test('a port of the API server that somebody gets first is chosen anew', { timeo
 
 test('a k3d that somebody kills is named, with the signal, and leaves nothing', { timeout: 60_000 }, async () => {
   await using cleanup = new AsyncDisposableStack()
-  const docker = await connectDocker()
-  const folder = await mkdtemp(join(tmpdir(), 'k3d-'))
-  cleanup.defer(() => rm(folder, { recursive: true }))
-  const owner = createOwner()
-  const name = newClusterName(owner, 'killed')
-  const started = startCluster({
-    ...{ name, label: 'killed', docker, owner, folder, progress: () => {}, signal: AbortSignal.timeout(50_000) },
-    k3d: await findK3d(docker, await k3dBehind(folder, "process.kill(process.pid, 'SIGKILL')")),
-    image: process.env.VITEST_KUBERNETES_NODE_IMAGE,
-  })
+  const parts = await prepare(cleanup, 'killed', 50_000)
+  const { docker, folder, name } = parts
+  const k3d = await findK3d(docker, await k3dBehind(folder, "process.kill(process.pid, 'SIGKILL')"))
+  const started = startCluster({ ...parts, k3d })
   await expect(started).rejects.toMatchObject({
     code: 'ERR_CLUSTER_CREATE_FAILED',
     message: expect.stringMatching(`^k3d could not create cluster "${name}": it was ended by SIGKILL\\.`) as string,
   })
-  expect(isEmpty(await listByLabel(docker, [`k3d.cluster=${name}`, `vitest-kubernetes.run=${owner.run}`]))).toBe(true)
+  expect(await isGone(parts)).toBe(true)
 })

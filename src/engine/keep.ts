@@ -33,7 +33,7 @@ const indent = '\n     '
 
 function lookInto(name: string, kubeconfigPath: string, services: readonly PublishedService[]): readonly string[] {
   return [
-    ...formatServices(services).map((line) => line.trim()),
+    ...formatServices(services),
     `kubectl --kubeconfig ${kubeconfigPath} get pods --all-namespaces`,
     `npx vitest-kubernetes logs ${name}`,
   ]

@@ -34,7 +34,12 @@ export function formatList(names: readonly string[], limit = 8): string {
 
 /** `1 restart`, `2 restarts`. */
 export function counted(count: number, what: string): string {
-  return `${count} ${what}${count === 1 ? '' : 's'}`
+  return `${count} ${pluralOf(count, what)}`
+}
+
+/** `restart` of one, `restarts` of any other number. */
+export function pluralOf(count: number, what: string): string {
+  return count === 1 ? what : `${what}s`
 }
 
 /** The end of what a program has printed. */

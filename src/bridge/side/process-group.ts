@@ -1,6 +1,7 @@
-import { readFile, readdir } from 'node:fs/promises'
+import { readFile } from 'node:fs/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
 
+import { listPids } from '../../support/list-pids.ts'
 import { sendSignal } from '../../support/send-signal.ts'
 
 export interface GroupOptions {
@@ -49,13 +50,12 @@ export function trackGroup({ pid, ended, track, patience = 5_000 }: GroupOptions
 async function isAlive(group: number): Promise<boolean> {
   if (!sendSignal(-group, 0)) return false
   if (process.platform !== 'linux') return true
-  const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name))
-  const states = await Promise.all(pids.map((pid) => readState(pid)))
+  const states = await Promise.all((await listPids()).map(readState))
   return states.some((each) => each?.group === group && !'ZX'.includes(each.state))
 }
 
 /** proc_pid_stat(5): the program's name may contain anything, also parentheses. undefined when the process has gone meanwhile. */
-async function readState(pid: string): Promise<{ readonly state: string; readonly group: number } | undefined> {
+async function readState(pid: number): Promise<{ readonly state: string; readonly group: number } | undefined> {
   try {
     const stat = await readFile(`/proc/${pid}/stat`, 'utf8')
     const [state = '', , group] = stat.slice(stat.lastIndexOf(')') + 2).split(' ')

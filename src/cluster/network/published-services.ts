@@ -1,5 +1,6 @@
 import type { ContainerInfo } from '../../docker/docker.ts'
 import { bracketed } from '../../support/ip-range.ts'
+import { firstPort } from './gateway-scripts.ts'
 
 /** What a gateway publishes, in the order of its ports: of its container, so that others than its run can tell. */
 export const servicesLabel = 'vitest-kubernetes.services'
@@ -29,17 +30,19 @@ export function describeServices(ports: readonly ServicePort[]): string {
 export function readServices(containers: readonly Pick<ContainerInfo, 'Labels' | 'Ports'>[]): readonly PublishedService[] {
   return containers.flatMap(({ Labels, Ports }) => {
     const services = JSON.parse(Labels[servicesLabel] ?? '[]') as readonly ServicePort[]
-    const published = Ports.filter(({ PublicPort }) => PublicPort).toSorted((a, b) => a.PrivatePort - b.PrivatePort)
-    // A gateway that does not run publishes nothing.
-    return services.flatMap((service, index) => (published[index] ? [publishedService(service, published[index])] : []))
+    return services.flatMap((service, index) => {
+      // A gateway that does not run publishes nothing.
+      const port = Ports.find(({ PrivatePort, PublicPort }) => PublicPort && PrivatePort === firstPort + index)
+      return port ? [publishedService(service, port)] : []
+    })
   })
 }
 
-/** `  orders:80  http://127.0.0.1:40001` */
+/** A line for each: `orders:80  http://127.0.0.1:40001`. */
 export function formatServices(services: readonly PublishedService[]): readonly string[] {
   const names = services.map(({ name, port }) => `${name}:${port}`)
   const width = Math.max(...names.map(({ length }) => length))
-  return services.map(({ address }, index) => `  ${names[index]!.padEnd(width)}  ${address}`)
+  return services.map(({ address }, index) => `${names[index]!.padEnd(width)}  ${address}`)
 }
 
 function publishedService(

@@ -42,8 +42,8 @@ const runs = takeInventory({
       }),
       'running',
       [
-        { IP: '127.0.0.1', PrivatePort: 10_001, PublicPort: 40_002, Type: 'tcp' },
-        { IP: '127.0.0.1', PrivatePort: 10_000, PublicPort: 40_001, Type: 'tcp' },
+        { IP: '127.0.0.1', PrivatePort: 20_001, PublicPort: 40_002, Type: 'tcp' },
+        { IP: '127.0.0.1', PrivatePort: 20_000, PublicPort: 40_001, Type: 'tcp' },
       ],
     ),
     container('k3d-vk-a-shop-agent-0', label('aaa', owner, 'vk-a-shop', { 'k3d.role': 'agent' }), 'exited'),

@@ -2,6 +2,7 @@ import { readFile, readdir } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { setTimeout as sleep } from 'node:timers/promises'
 
+import { listPids } from '../../support/list-pids.ts'
 import { sendSignal } from '../../support/send-signal.ts'
 import { type Owner, folderPrefix, isOwnerDead, ownerLabel, startTime } from './owner.ts'
 
@@ -46,8 +47,7 @@ export async function endDeadProcesses(run: string): Promise<void> {
 
 async function listProcesses(): Promise<readonly OwnedProcess[]> {
   if (process.platform !== 'linux') return []
-  const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name))
-  const found = await Promise.all(pids.map((pid) => readOwned(Number(pid))))
+  const found = await Promise.all((await listPids()).map(readOwned))
   return found.flatMap((each) => each ?? [])
 }
 

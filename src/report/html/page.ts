@@ -1,4 +1,4 @@
-import { counted, formatDuration } from '../../support/format.ts'
+import { formatDuration, pluralOf } from '../../support/format.ts'
 import { type RunRecord, type SuiteRecord, hasFailed } from '../model.ts'
 import { filterPage } from './script.ts'
 import { styles } from './styles.ts'
@@ -74,8 +74,7 @@ function endOf({ ended }: RunRecord): number {
 }
 
 function total(count: number, what: string, state: string): Html {
-  const text = [counted(count, what).replace(/^\d+ /, ''), state].join(' ')
-  return count > 0 ? html`<li class="${state}"><strong>${count}</strong> ${text}</li>` : html``
+  return count > 0 ? html`<li class="${state}"><strong>${count}</strong> ${pluralOf(count, what)} ${state}</li>` : html``
 }
 
 const kinds = ['tests', 'workloads', 'events', 'bridges', 'steps']

@@ -26,7 +26,8 @@ const shownChanges = 25
 
 /**
  * A report for people: nodes in trouble, the pods with their restarts and images, those in trouble first, the last lines of their
- * logs, and what changed last. Of a pod that is well, no log: the bundle of the suite has it. Values of Secrets are redacted. Never throws: what cannot be read is said.
+ * logs, and what changed last. Of a pod that is well, no log: the bundle of the suite has it. Values of Secrets are redacted. Never
+ * throws: what cannot be read is said.
  */
 export async function describeCluster(
   kube: KubeClient,
