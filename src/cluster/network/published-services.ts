@@ -29,13 +29,28 @@ export function describeServices(ports: readonly ServicePort[]): string {
 /** What the gateways among these containers publish. */
 export function readServices(containers: readonly Pick<ContainerInfo, 'Labels' | 'Ports'>[]): readonly PublishedService[] {
   return containers.flatMap(({ Labels, Ports }) => {
-    const services = JSON.parse(Labels[servicesLabel] ?? '[]') as readonly ServicePort[]
-    return services.flatMap((service, index) => {
+    return parseServices(Labels[servicesLabel]).flatMap((service, index) => {
       // A gateway that does not run publishes nothing.
       const port = Ports.find(({ PrivatePort, PublicPort }) => PublicPort && PrivatePort === firstPort + index)
       return port ? [publishedService(service, port)] : []
     })
   })
+}
+
+/** Anybody may label a container: what is none of ours lists nothing, and breaks neither `list` nor `prune`. */
+function parseServices(text = '[]'): readonly ServicePort[] {
+  try {
+    const services: unknown = JSON.parse(text)
+    return Array.isArray(services) && services.every(isServicePort) ? services : []
+  } catch (error) {
+    if (error instanceof SyntaxError) return []
+    throw error
+  }
+}
+
+function isServicePort(value: unknown): value is ServicePort {
+  const { namespace, service, portName, port } = (value ?? {}) as Record<string, unknown>
+  return [namespace, service, portName].every((each) => typeof each === 'string') && typeof port === 'number'
 }
 
 /** A line for each: `orders:80  http://127.0.0.1:40001`. */

@@ -95,6 +95,15 @@ test('sorts what Docker has into runs and clusters, and takes nothing of others'
   expect(JSON.stringify(runs)).not.toContain('somebody-else')
 })
 
+test('a label that is none of ours breaks no list', () => {
+  for (const text of ['nonsense', '{"a":1}', 'null', '[null]', '[{"service":7}]']) {
+    const labels = label('aaa', owner, 'vk-a-shop', { [servicesLabel]: text })
+    const ports = [{ IP: '127.0.0.1', PrivatePort: 20_000, PublicPort: 40_001, Type: 'tcp' }]
+    const [run] = takeInventory({ containers: [container('x', labels, 'running', ports)], networks: [], volumes: [], processes: [] })
+    expect(run!.clusters[0]!.services, text).toEqual([])
+  }
+})
+
 test('prints it as a table', () => {
   const memory = new Map([
     ['k3d-vk-a-shop-server-0', 480e6],
