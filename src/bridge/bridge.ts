@@ -52,7 +52,7 @@ export async function openBridge(
   const { cluster, network } = parts
   const { workload, namespace = parts.namespace, mirror } = request
   await using cleanup = new AsyncDisposableStack()
-  const target = cleanup.use(await findTarget({ kube: cluster.kube, namespace, workload, container: request.containerName, signal }))
+  const target = cleanup.use(await findTarget({ cluster, namespace, workload, container: request.containerName, signal }))
   const match = request.match && decodeMatch(request.match)
   const isSelective = match !== undefined || mirror
   const ports = choosePorts(target.ports, request.ports, workload, { tcpOnly: isSelective })
@@ -109,7 +109,7 @@ export async function openMember(
   await using cleanup = new AsyncDisposableStack()
   const { from } = request.env
   const find = async (workload: string) =>
-    findRunning(cleanup.use(await findTarget({ kube: parts.cluster.kube, namespace, workload, container: request.containerName, signal })))
+    findRunning(cleanup.use(await findTarget({ cluster: parts.cluster, namespace, workload, container: request.containerName, signal })))
   const source = from ? await find(from) : undefined
   const member = await createMember(parts, request, { cleanup, namespace, source, env: readSelectedEnv(parts, request, source), signal })
   const owned = cleanup.move()

@@ -72,7 +72,7 @@ async function connect(options: BridgesOptions, owned: AsyncDisposableStack, sig
   const { docker, cluster } = options
   const [network, shells] = await Promise.all([
     readClusterNetwork(docker, cluster, signal),
-    Promise.all(cluster.nodes.map(async ({ name }) => owned.use(await startContainerShell(docker, name, findIptables)))),
+    Promise.all(cluster.nodes.map(async ({ container }) => owned.use(await startContainerShell(docker, container, findIptables)))),
   ])
   const parts: BridgeParts = {
     ...options,

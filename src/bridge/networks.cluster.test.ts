@@ -26,6 +26,7 @@ const answer =
 
 const images = ['node:24-slim']
 const node = substituteImage(parseSubstitutes(process.env['VITEST_KUBERNETES_IMAGES']), 'node:24-slim')
+const sayLocal = `require('node:http').createServer((_, response) => response.end('local')).listen(3000)`
 const fromShop = expect.stringMatching(/^pod shop-/)
 const sidecars = [{ name: 'sidecar', image: 'node:24-slim', command: ['node', '-e', 'setInterval(() => {}, 1000)'] }]
 
@@ -74,6 +75,22 @@ describe.withCluster(
       const wrapped = `(async () => { ${script} })().then((result) => console.log(JSON.stringify(result)))`
       const { output } = await local.container.exec(['node', '-e', wrapped])
       expect(JSON.parse(output)).toEqual({ code: 'ENODATA', isSlow: false })
+    })
+  },
+)
+
+describe.withCluster(
+  'a node with a name of its own',
+  { images, k3sArgs: ['--node-name=one', '--disable=traefik', '--disable=metrics-server'], manifests: [client, ...nodeApp('shop')] },
+  (test) => {
+    test('bridges to a server and to a container find the pods on it, and return', async ({ cluster }) => {
+      expect(await onNode(cluster, 'kubectl get nodes --output=name')).toContain('node/one')
+      for (const local of [{ server: answer('local') }, { image: 'node:24-slim', command: ['node', '-e', sayLocal] }]) {
+        await using bridge = await cluster.bridge('deployment/shop', local)
+        expect(await fetchInCluster(cluster, 'http://shop/', 4)).toEqual(Array(4).fill('local'))
+        expect(await bridge.env()).toMatchObject({ KUBERNETES_SERVICE_PORT: '443' })
+      }
+      expect(await fetchInCluster(cluster, 'http://shop/', 4)).toEqual(Array(4).fill(fromShop))
     })
   },
 )

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import type { Docker } from '../docker/docker.ts'
 import { removeByLabel } from '../docker/remove.ts'
 import { type KubeClient, createKubeClient } from '../kube/client.ts'
+import type { KubeList } from '../kube/types.ts'
 import { ClusterTestError, messageOf } from '../support/errors.ts'
 import { type Progress, runStep } from '../support/progress.ts'
 import { cgroupArgs } from './cgroup-args.ts'
@@ -60,8 +61,10 @@ export interface Cluster extends AsyncDisposable {
 }
 
 export interface ClusterNode {
-  /** Of the container and of the Kubernetes Node. */
+  /** Of the Kubernetes Node: the container's, unless k3s is told another one (`--node-name`, `K3S_NODE_NAME`). */
   readonly name: string
+  /** Name of the Docker container. */
+  readonly container: string
   /** In the cluster's Docker network. */
   readonly address: string
   /** The same for IPv6; undefined where the network has none. */
@@ -123,7 +126,8 @@ export async function startCluster(options: StartClusterOptions): Promise<Cluste
     await mkdir(folder, { recursive: true, mode: 0o700 })
     await writeFile(kubeconfigPath, kubeconfig, { mode: 0o600 })
     cleanup.defer(() => rm(kubeconfigPath, { force: true }))
-    const nodes = await readNodes(docker, name)
+    const kube = createKubeClient(kubeconfig)
+    const nodes = await readNodes(docker, name, kube, signal)
     await starts.ready(nodes)
     const owned = cleanup.move()
     return {
@@ -132,7 +136,7 @@ export async function startCluster(options: StartClusterOptions): Promise<Cluste
       nodes,
       image: nodes[0]!.image,
       kubeconfigPath,
-      kube: createKubeClient(kubeconfig),
+      kube,
       labels,
       async keep(expires) {
         const kept = await markKept(docker, { name, labels, kubeconfig, expires })
@@ -165,18 +169,32 @@ export async function deleteCluster(docker: Docker, name: string): Promise<void>
 export async function stoppedNodes(docker: Docker, { name, nodes }: Cluster): Promise<readonly string[]> {
   const filters = { label: [`k3d.cluster=${name}`], status: ['running'] }
   const running = new Set((await docker.engine.listContainers({ filters })).map(({ Names }) => Names[0]?.slice(1)))
-  return nodes.map((node) => node.name).filter((node) => !running.has(node))
+  return nodes.map(({ container }) => container).filter((container) => !running.has(container))
 }
 
-async function readNodes(docker: Docker, cluster: string): Promise<readonly (ClusterNode & { image: string })[]> {
-  const containers = await docker.engine.listContainers({ filters: { label: [`k3d.cluster=${cluster}`] } })
+async function readNodes(
+  docker: Docker,
+  cluster: string,
+  kube: KubeClient,
+  signal: AbortSignal,
+): Promise<readonly (ClusterNode & { image: string })[]> {
+  const [containers, { items }] = await Promise.all([
+    docker.engine.listContainers({ filters: { label: [`k3d.cluster=${cluster}`] } }),
+    kube.request<KubeList<NodeObject>>('GET', '/api/v1/nodes', { signal }),
+  ])
   return containers
     .filter(({ Labels }) => ['server', 'agent'].includes(Labels['k3d.role'] ?? ''))
-    .map(({ Names, Image, NetworkSettings }) => ({
-      name: Names[0]!.slice(1),
-      image: Image,
-      address: NetworkSettings.Networks[cluster]?.IPAddress ?? '',
-      address6: NetworkSettings.Networks[cluster]?.GlobalIPv6Address || undefined,
-    }))
-    .toSorted((a, b) => b.name.localeCompare(a.name))
+    .map(({ Names, Image, NetworkSettings }) => {
+      const container = Names[0]!.slice(1)
+      const address = NetworkSettings.Networks[cluster]?.IPAddress ?? ''
+      const address6 = NetworkSettings.Networks[cluster]?.GlobalIPv6Address || undefined
+      const node = items.find(({ status }) => status?.addresses?.some((each) => each.type === 'InternalIP' && each.address === address))
+      return { name: node?.metadata.name ?? container, container, image: Image, address, address6 }
+    })
+    .toSorted((a, b) => b.container.localeCompare(a.container))
+}
+
+interface NodeObject {
+  readonly metadata: { readonly name: string }
+  readonly status?: { readonly addresses?: readonly { readonly type: string; readonly address: string }[] }
 }

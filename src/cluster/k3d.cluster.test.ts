@@ -50,7 +50,7 @@ test(
       await k3d('image', 'import', '--mode', 'direct', '--cluster', cluster.name, image).catch((error: unknown) => {
         if (!messageOf(error).includes('Failed to copy read stream.')) throw error
       })
-      return execInContainer(docker, cluster.nodes[0]!.name, ['crictl', 'images'], { timeout: 30_000 })
+      return execInContainer(docker, cluster.nodes[0]!.container, ['crictl', 'images'], { timeout: 30_000 })
     }
     await expect.poll(importImage, { timeout: 60_000 }).toContain(image.split(':')[0])
 

@@ -11,7 +11,7 @@ const config = '/var/lib/rancher/k3s/agent/etc/containerd/config.toml'
  * From the file, since `crictl info` of containerd 2 does not have it (containerd/containerd#11114).
  */
 export async function readPauseImage(docker: Docker, { nodes }: Cluster, signal: AbortSignal): Promise<string> {
-  const node = nodes[0]!.name
+  const node = nodes[0]!.container
   const image = parsePauseImage(await execInContainer(docker, node, ['cat', config], { timeout: 30_000, signal }))
   if (image) return image
   throw new ClusterTestError(

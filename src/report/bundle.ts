@@ -64,8 +64,8 @@ async function answersFor({ docker, cluster }: BundleOptions): Promise<AbortSign
   const [server] = cluster.nodes
   // An engine that does not answer cannot say: then the API server is asked.
   const stopped = await stoppedNodes(docker, cluster).catch((): readonly string[] => [])
-  if (!stopped.includes(server!.name)) return AbortSignal.timeout(15_000)
-  return AbortSignal.abort(new Error(`node "${server!.name}" is paused or has stopped`))
+  if (!stopped.includes(server!.container)) return AbortSignal.timeout(15_000)
+  return AbortSignal.abort(new Error(`node "${server!.container}" is paused or has stopped`))
 }
 
 const first = ['report.txt', 'events.txt', 'bridges.txt']

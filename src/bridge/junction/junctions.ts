@@ -74,7 +74,7 @@ async function openJunction(
   await using cleanup = new AsyncDisposableStack()
   // One of its own: the bridge that came first may not be the last to go.
   const signal = AbortSignal.timeout(30_000)
-  const target = cleanup.use(await findTarget({ kube: cluster.kube, namespace, workload, container: container.name, signal }))
+  const target = cleanup.use(await findTarget({ cluster, namespace, workload, container: container.name, signal }))
   const passages = cleanup.use(createPassages(parts, id))
   const origins = new WeakMap<Socket, Promise<Endpoint>>()
   const findOriginal = async (socket: Socket): Promise<Endpoint> => {

@@ -1,3 +1,4 @@
+import type { Cluster } from '../../cluster/cluster.ts'
 import { chooseContainer } from '../../kube/choose-container.ts'
 import type { KubeClient } from '../../kube/client.ts'
 import { type Labels, selectorFits } from '../../kube/labels.ts'
@@ -15,7 +16,7 @@ import { type ContainerPort, listPorts } from './ports.ts'
 type PodSpec = NonNullable<Pod['spec']>
 
 /** What is replaced: one container in all pods of a workload. */
-export interface BridgeTarget extends PodChoice, Disposable {
+export interface BridgeTarget extends PodChoice, Pick<Cluster, 'nodes'>, Disposable {
   /** As the user wrote it. */
   readonly workload: string
   readonly namespace: string
@@ -30,7 +31,7 @@ export interface BridgeTarget extends PodChoice, Disposable {
 }
 
 export interface TargetOptions {
-  readonly kube: KubeClient
+  readonly cluster: Pick<Cluster, 'kube' | 'nodes'>
   readonly namespace: string
   readonly workload: string
   /** @default the annotated one, the only one, or the only one with ports */
@@ -39,7 +40,8 @@ export interface TargetOptions {
 }
 
 /** @throws ClusterTestError `ERR_KUBE_NOT_FOUND`, `ERR_BRIDGE_CONTAINER_NOT_FOUND`, `ERR_BRIDGE_HOST_NETWORK`, `ERR_BRIDGE_NO_PODS` */
-export async function findTarget({ kube, namespace, workload, container: wanted, signal }: TargetOptions): Promise<BridgeTarget> {
+export async function findTarget({ cluster, namespace, workload, container: wanted, signal }: TargetOptions): Promise<BridgeTarget> {
+  const { kube, nodes } = cluster
   const listeners = new Set<() => void>()
   const stop = new AbortController()
   const name = /^(?:service|svc)\/(.+)$/.exec(workload)?.[1]
@@ -70,6 +72,7 @@ export async function findTarget({ kube, namespace, workload, container: wanted,
   const allPods = () => pods.items.filter((pod) => isMatch(match, pod))
   const owned = cleanup.move()
   return {
+    nodes,
     workload,
     namespace,
     container,

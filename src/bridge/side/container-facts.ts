@@ -21,7 +21,9 @@ const readResolver = shellScript<OfContainer>(folder, 'read-resolv-conf.sh')
 /** A running container of a pod, as its node sees it. */
 export interface RunningContainer {
   readonly pod: Pod
+  /** Name of the Kubernetes Node, and of its Docker container. */
   readonly node: string
+  readonly nodeContainer: string
   /** Without its scheme. */
   readonly id: string
   readonly mounts: readonly ContainerMount[]
@@ -54,7 +56,8 @@ export function findRunning(target: BridgeTarget): RunningContainer | undefined 
     // Those below others last.
     mounts.sort((a, b) => a.path.length - b.path.length)
     const latest = () => findRunning(target)
-    return { pod, node: pod.spec!.nodeName!, id: status.containerID.replace(/^\w+:\/\//, ''), mounts, latest }
+    const node = target.nodes.find(({ name }) => name === pod.spec!.nodeName)!
+    return { pod, node: node.name, nodeContainer: node.container, id: status.containerID.replace(/^\w+:\/\//, ''), mounts, latest }
   }
   return undefined
 }
@@ -85,7 +88,12 @@ export async function runOnNode(docker: Docker, container: RunningContainer, scr
   return buffer(streamFromNode(docker, container, script, { timeout }))
 }
 
-export function streamFromNode(docker: Docker, { node, pod }: RunningContainer, script: ShellScript, options: ExecOptions): Readable {
+export function streamFromNode(
+  docker: Docker,
+  { node, nodeContainer, pod }: RunningContainer,
+  script: ShellScript,
+  options: ExecOptions,
+): Readable {
   const explain = (error: unknown) => {
     options.signal?.throwIfAborted()
     return new ClusterTestError(
@@ -96,7 +104,7 @@ export function streamFromNode(docker: Docker, { node, pod }: RunningContainer, 
   }
   async function* run(): AsyncGenerator<Buffer> {
     try {
-      yield* await execForStream(docker, node, script, options)
+      yield* await execForStream(docker, nodeContainer, script, options)
     } catch (error) {
       throw explain(error)
     }

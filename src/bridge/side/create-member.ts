@@ -18,7 +18,7 @@ export async function findSource(
   if (from === false) return undefined
   if (from === undefined || from === target.workload) return findRunning(target)
   const { namespace } = target
-  return findRunning(cleanup.use(await findTarget({ kube: cluster.kube, namespace, workload: from, signal })))
+  return findRunning(cleanup.use(await findTarget({ cluster, namespace, workload: from, signal })))
 }
 
 export async function createMember(

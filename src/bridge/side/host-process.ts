@@ -205,7 +205,7 @@ async function checkAddress({ docker, cluster }: BridgeParts, gateway: string, s
     // Of all HTTP clients, kubectl is the one that every node image has.
     const url = `http://${bracketed(gateway)}:${port}`
     const kubectl = ['kubectl', '--kubeconfig=/dev/null', `--server=${url}`, '--request-timeout=3s', 'get', '--raw=/']
-    await execInContainer(docker, cluster.nodes[0]!.name, kubectl, { timeout: 30_000, signal })
+    await execInContainer(docker, cluster.nodes[0]!.container, kubectl, { timeout: 30_000, signal })
   } catch (error) {
     signal.throwIfAborted()
     throw new ClusterTestError(

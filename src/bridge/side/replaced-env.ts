@@ -22,7 +22,7 @@ export async function readEnvOf(
   { workload, namespace = parts.namespace, containerName, env }: EnvRequest,
   signal: AbortSignal,
 ): Promise<Env> {
-  using target = await findTarget({ kube: parts.cluster.kube, namespace, workload, container: containerName, signal })
+  using target = await findTarget({ cluster: parts.cluster, namespace, workload, container: containerName, signal })
   const source = findRunning(target)
   if (source) return selectEnv(await readEnv(parts, source), env)
   throw new ClusterTestError('ERR_BRIDGE_NO_PODS', `No pod of "${workload}" is running, so there is no environment to read.`, {

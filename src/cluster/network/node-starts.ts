@@ -23,7 +23,7 @@ export const entrypointEnv = { K3D_FIX_MOUNTS: 'true' } as const
 /** Whatever a cluster's nodes have to do at every start, while k3d creates them. */
 export interface NodeStarts extends Disposable {
   /** Resolves when all of these nodes do. */
-  ready(nodes: readonly { readonly name: string }[]): Promise<void>
+  ready(nodes: readonly { readonly container: string }[]): Promise<void>
 }
 
 /**
@@ -50,7 +50,7 @@ export async function watchNodeStarts(docker: Docker, cluster: string, ranges: C
     if (['server', 'agent'].includes(role)) void prepare(name)
   })
   return {
-    ready: async (nodes) => void (await Promise.all(nodes.map(({ name }) => prepared.get(name) ?? prepare(name)))),
+    ready: async (nodes) => void (await Promise.all(nodes.map(({ container }) => prepared.get(container) ?? prepare(container)))),
     [Symbol.dispose]: () => void events.destroy(),
   }
 }

@@ -25,12 +25,12 @@ export async function waitForServiceRules(
     )
   })
   await Promise.all(
-    cluster.nodes.map(async ({ name }) => {
+    cluster.nodes.map(async ({ container }) => {
       let missing = wanted
       await poll(
         async () => {
           const script = serviceRules({ families: missing.some(({ address }) => isIPv6(address)) ? '4 6' : '4' })
-          const rules = (await execInContainer(docker, name, script, { timeout: 30_000, signal }))
+          const rules = (await execInContainer(docker, container, script, { timeout: 30_000, signal }))
             .split('\n')
             .filter((rule) => rule.startsWith('-A KUBE-SERVICES '))
           missing = missing.filter(

@@ -135,7 +135,12 @@ describe.withCluster(
     })
 
     test('skips what the nodes have, and imports it where it is missing', async ({ cluster }) => {
-      const nodes = ['server-0', 'agent-0'].map((name) => ({ name: nodeName(cluster, name), address: '', address6: undefined }))
+      const nodes = ['server-0', 'agent-0'].map((name) => ({
+        name: nodeName(cluster, name),
+        container: nodeName(cluster, name),
+        address: '',
+        address6: undefined,
+      }))
       const image = { reference: busybox, id: (await inspectImage(docker, busybox))!.id }
       expect(await importImages(docker, { nodes }, [image], signal)).toEqual(docker.usesContainerdStore ? [image] : [])
       await docker.engine.getImage(busybox).tag({ repo: 'vk-test-again', tag: '1' })
@@ -152,7 +157,7 @@ describe.withCluster(
 
     test('an import that fails names image and node', async ({ cluster }) => {
       const nodes = ['server-0', 'agent-0'].map((name) => nodeName(cluster, name))
-      const asNodes = { nodes: nodes.map((name) => ({ name, address: '', address6: undefined })) }
+      const asNodes = { nodes: nodes.map((name) => ({ name, container: name, address: '', address6: undefined })) }
       const { id } = (await inspectImage(docker, busybox))!
       const absent = { reference: 'vk-test-absent:1', id }
       // One bad name of several: none is taken for imported.

@@ -23,7 +23,7 @@ export async function importImages(
 ): Promise<readonly LocalImage[]> {
   if (images.length === 0) return []
   signal.throwIfAborted()
-  const lacks = await Promise.all(nodes.map(({ name }) => findLacking(docker, name, images, signal)))
+  const lacks = await Promise.all(nodes.map(({ container }) => findLacking(docker, container, images, signal)))
   const missing = images.filter((image) => lacks.some((each) => each.includes(image)))
   if (missing.length === 0) return []
   const references = missing.map(({ reference }) => reference)
@@ -33,7 +33,7 @@ export async function importImages(
       hint: 'An image was removed during set-up.',
     })
   })
-  const targets = nodes.filter((_, index) => lacks[index]!.length > 0).map(({ name }) => name)
+  const targets = nodes.filter((_, index) => lacks[index]!.length > 0).map(({ container }) => container)
   await importArchive(docker, targets, archive, missing, signal)
   return missing
 }
