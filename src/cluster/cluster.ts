@@ -6,6 +6,7 @@ import { removeByLabel } from '../docker/remove.ts'
 import { type KubeClient, createKubeClient } from '../kube/client.ts'
 import type { KubeList } from '../kube/types.ts'
 import { ClusterTestError, messageOf } from '../support/errors.ts'
+import { poll } from '../support/poll.ts'
 import { type Progress, runStep } from '../support/progress.ts'
 import { cgroupArgs } from './cgroup-args.ts'
 import { checkHostLimits, readHostLimits } from './host-limits.ts'
@@ -127,7 +128,9 @@ export async function startCluster(options: StartClusterOptions): Promise<Cluste
     await writeFile(kubeconfigPath, kubeconfig, { mode: 0o600 })
     cleanup.defer(() => rm(kubeconfigPath, { force: true }))
     const kube = createKubeClient(kubeconfig)
-    const nodes = await readNodes(docker, name, kube, signal)
+    const containers = await readNodes(docker, name)
+    const isNamed = [...k3sArgs, ...Object.keys(nodeEnv)].some((each) => /node-name|with-node-id|K3S_NODE_NAME/.test(each))
+    const nodes = isNamed ? await withNames(kube, containers, signal) : containers
     await starts.ready(nodes)
     const owned = cleanup.move()
     return {
@@ -172,26 +175,38 @@ export async function stoppedNodes(docker: Docker, { name, nodes }: Cluster): Pr
   return nodes.map(({ container }) => container).filter((container) => !running.has(container))
 }
 
-async function readNodes(
-  docker: Docker,
-  cluster: string,
-  kube: KubeClient,
-  signal: AbortSignal,
-): Promise<readonly (ClusterNode & { image: string })[]> {
-  const [containers, { items }] = await Promise.all([
-    docker.engine.listContainers({ filters: { label: [`k3d.cluster=${cluster}`] } }),
-    kube.request<KubeList<NodeObject>>('GET', '/api/v1/nodes', { signal }),
-  ])
+interface NodeContainer extends ClusterNode {
+  readonly image: string
+}
+
+/** Each with the name that k3s gives to a node unless told otherwise: its host's. */
+async function readNodes(docker: Docker, cluster: string): Promise<readonly NodeContainer[]> {
+  const containers = await docker.engine.listContainers({ filters: { label: [`k3d.cluster=${cluster}`] } })
   return containers
     .filter(({ Labels }) => ['server', 'agent'].includes(Labels['k3d.role'] ?? ''))
-    .map(({ Names, Image, NetworkSettings }) => {
-      const container = Names[0]!.slice(1)
-      const address = NetworkSettings.Networks[cluster]?.IPAddress ?? ''
-      const address6 = NetworkSettings.Networks[cluster]?.GlobalIPv6Address || undefined
-      const node = items.find(({ status }) => status?.addresses?.some((each) => each.type === 'InternalIP' && each.address === address))
-      return { name: node?.metadata.name ?? container, container, image: Image, address, address6 }
-    })
+    .map(({ Names, Image, NetworkSettings }) => ({
+      name: Names[0]!.slice(1),
+      container: Names[0]!.slice(1),
+      image: Image,
+      address: NetworkSettings.Networks[cluster]?.IPAddress ?? '',
+      address6: NetworkSettings.Networks[cluster]?.GlobalIPv6Address || undefined,
+    }))
     .toSorted((a, b) => b.container.localeCompare(a.container))
+}
+
+/** Waits for the Node objects: k3s says that it is up and running before its own node is registered. */
+function withNames(kube: KubeClient, containers: readonly NodeContainer[], signal: AbortSignal): Promise<readonly NodeContainer[]> {
+  const findAll = async () => {
+    const { items } = await kube.request<KubeList<NodeObject>>('GET', '/api/v1/nodes', { signal })
+    const named = containers.flatMap((each) => {
+      const node = items.find(({ status }) =>
+        status?.addresses?.some(({ type, address }) => type === 'InternalIP' && address === each.address),
+      )
+      return node ? [{ ...each, name: node.metadata.name }] : []
+    })
+    return named.length === containers.length ? named : undefined
+  }
+  return poll(findAll, { interval: 100, signal })
 }
 
 interface NodeObject {

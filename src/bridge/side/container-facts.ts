@@ -21,8 +21,9 @@ const readResolver = shellScript<OfContainer>(folder, 'read-resolv-conf.sh')
 /** A running container of a pod, as its node sees it. */
 export interface RunningContainer {
   readonly pod: Pod
-  /** Name of the Kubernetes Node, and of its Docker container. */
+  /** Name of the Kubernetes Node. */
   readonly node: string
+  /** Name of its Docker container. */
   readonly nodeContainer: string
   /** Without its scheme. */
   readonly id: string
@@ -56,8 +57,10 @@ export function findRunning(target: BridgeTarget): RunningContainer | undefined 
     // Those below others last.
     mounts.sort((a, b) => a.path.length - b.path.length)
     const latest = () => findRunning(target)
-    const node = target.nodes.find(({ name }) => name === pod.spec!.nodeName)!
-    return { pod, node: node.name, nodeContainer: node.container, id: status.containerID.replace(/^\w+:\/\//, ''), mounts, latest }
+    const node = pod.spec!.nodeName!
+    // A node that came later is k3d's, which names both alike.
+    const nodeContainer = target.nodes.find(({ name }) => name === node)?.container ?? node
+    return { pod, node, nodeContainer, id: status.containerID.replace(/^\w+:\/\//, ''), mounts, latest }
   }
   return undefined
 }
