@@ -15,12 +15,14 @@ export async function findFreePort(): Promise<number> {
     const port = randomInt(...range)
     // A cluster that is being created has not bound its own yet.
     if (given.has(port)) continue
+    // Before it is tried: whoever asks meanwhile may find it free again, between this one's look and its return.
+    given.add(port)
     const server = createServer()
     try {
       await once(server.listen(port, '127.0.0.1'), 'listening')
-      given.add(port)
       return port
     } catch (error) {
+      given.delete(port)
       if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw error
     } finally {
       server.close()
