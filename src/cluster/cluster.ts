@@ -17,6 +17,9 @@ import { watchNodeStarts } from './network/node-starts.ts'
 import { withNodeLogs } from './node-logs.ts'
 import { type KeptCluster, markKept } from './ownership/kept-clusters.ts'
 import { type Owner, clusterLabel, suiteLabel } from './ownership/owner.ts'
+import { templateMount } from './template/copy-files.ts'
+import { finishFork, startFork } from './template/fork.ts'
+import { type Template, createTemplateVolume, removeUnlessDescribed } from './template/template.ts'
 
 export interface StartClusterOptions {
   /** See newClusterName. */
@@ -38,6 +41,10 @@ export interface StartClusterOptions {
   readonly volumes?: readonly string[] | undefined
   /** Environment of the nodes. @default {} */
   readonly nodeEnv?: Readonly<Record<string, string>> | undefined
+  /** What to fork it from, in place of making it of the options. */
+  readonly template?: Template | undefined
+  /** Whether a template may be made of it. @default false */
+  readonly isTemplate?: boolean | undefined
   readonly progress: Progress
   readonly signal: AbortSignal
 }
@@ -54,6 +61,10 @@ export interface Cluster extends AsyncDisposable {
   readonly kubeconfigPath: string
   readonly kube: KubeClient
   readonly labels: Readonly<Record<string, string>>
+  /** What it was forked from. */
+  readonly template: Template | undefined
+  /** Of the template that may be made of it. */
+  readonly templateVolume: string | undefined
   /**
    * Leaves the cluster to whoever wants to look into it, until then. Disposal does nothing any more.
    * @param expires milliseconds since 1970
@@ -92,6 +103,7 @@ export async function startCluster(options: StartClusterOptions): Promise<Cluste
     ipFamily = 'ipv4',
     volumes = [],
     nodeEnv = {},
+    template,
     progress,
     signal,
   } = options
@@ -101,35 +113,23 @@ export async function startCluster(options: StartClusterOptions): Promise<Cluste
 
   await using cleanup = new AsyncDisposableStack()
   let isKept = false
+  const templateVolume = options.isTemplate && !template ? await createTemplateVolume(docker, owner) : undefined
+  if (templateVolume) cleanup.defer(() => (isKept ? undefined : removeUnlessDescribed(docker, templateVolume)))
   cleanup.defer(() => (isKept ? undefined : deleteCluster(docker, name)))
   const ranges = clusterRanges(k3sArgs, ipFamily)
   await createDockerNetwork(docker, { name: network, labels: { ...labels, [suiteLabel]: options.label }, ranges, signal })
   using starts = await watchNodeStarts(docker, name, ranges)
 
-  return await runStep(progress, 'cluster', `k3d cluster "${name}"`, async () => {
-    try {
-      const { args: nodeArgs, note } = cgroupArgs(docker.cgroupVersion, { image: image ?? k3d.defaultImage, agents, k3sArgs })
-      if (note) progress({ kind: 'note', step: 'cluster', text: note })
-      const allArgs = [...ranges.k3sArgs, ...nodeArgs]
-      const create = { name, image, network, agents, labels, k3sArgs: allArgs, volumes, env: nodeEnv, folder, timeout: createTimeout }
-      await k3d.create(create, signal).catch(async (error: unknown) => {
-        if (!isPortTaken(error)) throw error
-        // Somebody got the API server's port in between: once more, with another one.
-        await removeByLabel(docker, [`k3d.cluster=${name}`])
-        await k3d.create(create, signal)
-      })
-    } catch (error) {
-      signal.throwIfAborted()
-      throw error instanceof ClusterTestError ? await withNodeLogs(docker, name, error) : error
-    }
+  return await runStep(progress, 'cluster', `k3d cluster "${name}"${template ? `, a fork of "${template.name}"` : ''}`, async () => {
+    const kubeconfig = template ? await startFork(docker, template, { name, labels, signal }) : await create()
     const kubeconfigPath = join(folder, `${name}.kubeconfig`)
-    const kubeconfig = await k3d.kubeconfig(name)
     await mkdir(folder, { recursive: true, mode: 0o700 })
     await writeFile(kubeconfigPath, kubeconfig, { mode: 0o600 })
     cleanup.defer(() => rm(kubeconfigPath, { force: true }))
     const kube = createKubeClient(kubeconfig)
+    if (template) await finishFork(docker, kube, template, { name, signal })
     const containers = await readNodes(docker, name)
-    const isNamed = [...k3sArgs, ...Object.keys(nodeEnv)].some((each) => /node-name|with-node-id|K3S_NODE_NAME/.test(each))
+    const isNamed = template || [...k3sArgs, ...Object.keys(nodeEnv)].some((each) => /node-name|with-node-id|K3S_NODE_NAME/.test(each))
     const nodes = isNamed ? await withNames(kube, containers, signal) : containers
     await starts.ready(nodes)
     const owned = cleanup.move()
@@ -141,6 +141,8 @@ export async function startCluster(options: StartClusterOptions): Promise<Cluste
       kubeconfigPath,
       kube,
       labels,
+      template,
+      templateVolume,
       async keep(expires) {
         const kept = await markKept(docker, { name, labels, kubeconfig, expires })
         isKept = true
@@ -150,6 +152,37 @@ export async function startCluster(options: StartClusterOptions): Promise<Cluste
       [Symbol.asyncDispose]: () => owned.disposeAsync(),
     }
   })
+
+  async function create(): Promise<string> {
+    try {
+      const { args: nodeArgs, note } = cgroupArgs(docker.cgroupVersion, { image: image ?? k3d.defaultImage, agents, k3sArgs })
+      if (note) progress({ kind: 'note', step: 'cluster', text: note })
+      const allArgs = [...ranges.k3sArgs, ...nodeArgs]
+      const allVolumes = templateVolume ? [...volumes, templateMount(templateVolume)] : volumes
+      const wanted = {
+        name,
+        image,
+        network,
+        agents,
+        labels,
+        k3sArgs: allArgs,
+        volumes: allVolumes,
+        env: nodeEnv,
+        folder,
+        timeout: createTimeout,
+      }
+      await k3d.create(wanted, signal).catch(async (error: unknown) => {
+        if (!isPortTaken(error)) throw error
+        // Somebody got the API server's port in between: once more, with another one.
+        await removeByLabel(docker, [`k3d.cluster=${name}`])
+        await k3d.create(wanted, signal)
+      })
+    } catch (error) {
+      signal.throwIfAborted()
+      throw error instanceof ClusterTestError ? await withNodeLogs(docker, name, error) : error
+    }
+    return k3d.kubeconfig(name)
+  }
 }
 
 /** As Docker says it, of a port of its own and of one of another process. */

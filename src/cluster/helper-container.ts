@@ -1,6 +1,13 @@
 import type { Container, ContainerCreateOptions, Docker } from '../docker/docker.ts'
 import { randomId } from '../support/identity.ts'
-import type { Cluster } from './cluster.ts'
+
+/** What a helper has of its cluster. */
+export interface HelperCluster {
+  readonly name: string
+  /** Of its nodes. */
+  readonly image: string
+  readonly labels: Readonly<Record<string, string>>
+}
 
 interface HelperOptions extends Pick<ContainerCreateOptions, 'Tty' | 'ExposedPorts' | 'Hostname' | 'Domainname'> {
   /** A part of its name. */
@@ -15,7 +22,7 @@ interface HelperOptions extends Pick<ContainerCreateOptions, 'Tty' | 'ExposedPor
 /** Creates a container that belongs to a cluster, of the node image: that has sh, ip and iptables, and it is there already. */
 export function createHelper(
   docker: Docker,
-  cluster: Cluster,
+  cluster: HelperCluster,
   { role, script, HostConfig, labels, ...options }: HelperOptions,
 ): Promise<Container> {
   return docker.engine.createContainer({

@@ -21,6 +21,16 @@ export async function inspectImage(docker: Docker, reference: string): Promise<I
   }
 }
 
+/** Folders that the image says it keeps data in. None where Docker does not have it. */
+export async function readImageVolumes(docker: Docker, reference: string): Promise<readonly string[]> {
+  try {
+    return Object.keys((await docker.engine.getImage(reference).inspect()).Config.Volumes ?? {})
+  } catch (error) {
+    if (isNotFound(error)) return []
+    throw error
+  }
+}
+
 /**
  * Pulls an image with the engine's own settings.
  * @throws ClusterTestError `ERR_IMAGE_NOT_FOUND` when no registry gives it

@@ -42,10 +42,17 @@ export interface KubeEvent {
   }
 }
 
+/** Those of all namespaces. */
+export const slicesPath = '/apis/discovery.k8s.io/v1/endpointslices'
+
 export interface EndpointSlice {
   readonly addressType?: string
   readonly metadata: { readonly name?: string; readonly namespace?: string; readonly labels?: Readonly<Record<string, string>> }
-  readonly endpoints?: readonly { readonly addresses: readonly string[]; readonly conditions?: { readonly ready?: boolean } }[]
+  readonly endpoints?: readonly {
+    readonly addresses: readonly string[]
+    readonly conditions?: { readonly ready?: boolean }
+    readonly targetRef?: { readonly kind?: string }
+  }[]
   readonly ports?: readonly { readonly port?: number; readonly name?: string }[]
 }
 

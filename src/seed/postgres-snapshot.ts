@@ -1,6 +1,6 @@
 import type { SnapshotScripts } from './snapshot-scripts.ts'
 
-const login = `export PGPASSWORD="$POSTGRES_PASSWORD" PGUSER="\${POSTGRES_USER:-postgres}"
+export const postgresLogin = `export PGPASSWORD="$POSTGRES_PASSWORD" PGUSER="\${POSTGRES_USER:-postgres}"
 export PGDATABASE="\${POSTGRES_DB:-$PGUSER}" PGOPTIONS='-c client_min_messages=warning'`
 
 /**
@@ -33,8 +33,8 @@ end $$;`
 /** Tables and sequences by pg_dump, put back in one transaction: a template database would need every client to leave. */
 export const postgresSnapshot: SnapshotScripts = {
   folder: '${PGDATA:-/var/lib/postgresql/data}',
-  save: (path) => `${login}\npg_dump --no-password --data-only --file=${path}`,
-  restore: (path) => `${login}
+  save: (path) => `${postgresLogin}\npg_dump --no-password --data-only --file=${path}`,
+  restore: (path) => `${postgresLogin}
 { cat << 'SQL'
 ${before}
 SQL

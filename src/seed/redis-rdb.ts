@@ -3,7 +3,7 @@ import type { SnapshotScripts } from './snapshot-scripts.ts'
 import type { Store } from './store.ts'
 
 /** redis-cli takes the password from its own variable; charts and manifests often have another one. */
-const redisLogin = 'export REDISCLI_AUTH="${REDISCLI_AUTH:-$REDIS_PASSWORD}"; [ -n "$REDISCLI_AUTH" ] || unset REDISCLI_AUTH'
+export const redisLogin = 'export REDISCLI_AUTH="${REDISCLI_AUTH:-$REDIS_PASSWORD}"; [ -n "$REDISCLI_AUTH" ] || unset REDISCLI_AUTH'
 
 /** Redis takes an RDB file only when it starts, or from a primary: a second server in the pod is the primary for a moment. */
 const loadScript = (file: string) => `

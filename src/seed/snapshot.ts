@@ -5,7 +5,11 @@ import { redisSnapshot } from './redis-rdb.ts'
 import type { SnapshotScripts } from './snapshot-scripts.ts'
 import type { Store, SeededType } from './store.ts'
 
-const scripts: Readonly<Record<SeededType, SnapshotScripts>> = { postgres: postgresSnapshot, mariadb: mysqlSnapshot, redis: redisSnapshot }
+export const snapshotScripts: Readonly<Record<SeededType, SnapshotScripts>> = {
+  postgres: postgresSnapshot,
+  mariadb: mysqlSnapshot,
+  redis: redisSnapshot,
+}
 
 const fileName = 'vitest-kubernetes-seeded'
 
@@ -14,7 +18,7 @@ const fileName = 'vitest-kubernetes-seeded'
  * @throws ClusterTestError `ERR_SEED_RESET_FAILED`
  */
 export async function saveSnapshot(store: Store, signal: AbortSignal): Promise<void> {
-  const { folder, save } = scripts[store.type]
+  const { folder, save } = snapshotScripts[store.type]
   await run(store, 'saved', `umask 077\npath="${folder}/${fileName}"\n${save('"$path.part"', store)}\nmv "$path.part" "$path"`, signal)
 }
 
@@ -23,7 +27,7 @@ export async function saveSnapshot(store: Store, signal: AbortSignal): Promise<v
  * @throws ClusterTestError `ERR_SEED_RESET_FAILED`; the store then holds what it did before
  */
 export async function restoreSnapshot(store: Store, signal: AbortSignal): Promise<void> {
-  const { folder, restore } = scripts[store.type]
+  const { folder, restore } = snapshotScripts[store.type]
   const check = `[ -f "$path" ] || { echo "There is no snapshot: was the pod replaced?" >&2; exit 1; }`
   await run(store, 'restored', `path="${folder}/${fileName}"\n${check}\n${restore('"$path"', store)}`, signal)
 }

@@ -1,11 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 
 import { KubeStatusError } from '../../kube/client.ts'
-import type { EndpointSlice, Service } from '../../kube/types.ts'
+import { type EndpointSlice, type Service, slicesPath } from '../../kube/types.ts'
 import { watchList } from '../../kube/watch-list.ts'
 import { ClusterTestError } from '../../support/errors.ts'
 import type { Cluster } from '../cluster.ts'
-import { type ServiceTarget, isUsers, servicesPath, slicesPath, targetsOf } from './service-targets.ts'
+import { type ServiceTarget, isUsers, servicesPath, targetsOf } from './service-targets.ts'
 
 export interface FollowOptions {
   readonly isOwn: (service: Service) => boolean

@@ -1,4 +1,4 @@
-import type { EndpointSlice, KubeList, Service } from '../../kube/types.ts'
+import { type EndpointSlice, type KubeList, type Service, slicesPath } from '../../kube/types.ts'
 import { isIPv6 } from '../../support/ip-range.ts'
 import type { Cluster } from '../cluster.ts'
 
@@ -36,7 +36,6 @@ export async function listServices(cluster: Cluster, signal?: AbortSignal): Prom
 }
 
 export const servicesPath = '/api/v1/services'
-export const slicesPath = '/apis/discovery.k8s.io/v1/endpointslices'
 
 export function isUsers({ metadata }: Service): boolean {
   return metadata?.namespace !== 'kube-system' && !(metadata?.namespace === 'default' && metadata.name === 'kubernetes')

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import type { DockerEngine } from '../../docker/docker.ts'
 import { removeByLabel } from '../../docker/remove.ts'
 import { untilAnswers } from '../../docker/until-answers.ts'
+import { removeUnfinished } from '../template/template.ts'
 import { listKept, removeKept, removeOldKubeconfigs } from './kept-clusters.ts'
 import { clusterLabel, folderPrefix, isOwnerDead, ownerLabel, runLabel } from './owner.ts'
 import { endDeadProcesses, findDeadProcesses } from './processes.ts'
@@ -58,6 +59,7 @@ export async function removeRun(docker: DockerEngine, run: string): Promise<void
 export async function removeDeadRun(docker: DockerEngine, run: string): Promise<void> {
   await endDeadProcesses(run)
   await removeRun(docker, run)
+  await removeUnfinished(docker)
 }
 
 /** Removes what dead runs left and what has been kept for long enough, and resolves to it. */
@@ -68,5 +70,6 @@ export async function pruneLeftovers(docker: DockerEngine): Promise<readonly Lef
     for (const name of clusters.filter((each) => kept.has(each))) await removeKept(docker, { name })
     if (clusters.length === 0 || clusters.some((each) => !kept.has(each))) await removeDeadRun(docker, run)
   }
+  await removeUnfinished(docker)
   return leftovers
 }

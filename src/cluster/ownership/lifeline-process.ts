@@ -3,6 +3,7 @@ import { createInterface } from 'node:readline'
 import { openDocker } from '../../docker/open-docker.ts'
 import { untilAnswers } from '../../docker/until-answers.ts'
 import { sendSignal } from '../../support/send-signal.ts'
+import { removeUnfinished } from '../template/template.ts'
 import { listKept, removeKept } from './kept-clusters.ts'
 import { removeRun } from './leftovers.ts'
 
@@ -31,6 +32,7 @@ async function removeEverything(): Promise<void> {
   await removeRun(docker, run!)
   await new Promise((resolve) => setTimeout(resolve, 2000))
   await removeRun(docker, run!)
+  await removeUnfinished(docker)
 }
 
 /** Looks every minute, so that it also ends when somebody else has removed what was kept. */
@@ -48,6 +50,8 @@ async function nextExpiry(): Promise<number | undefined> {
   const docker = openDocker()
   const now = Date.now()
   const kept = (await listKept(docker)).filter((each) => each.run === run)
-  for (const each of kept.filter(({ expires }) => expires <= now)) await removeKept(docker, each)
+  const expired = kept.filter(({ expires }) => expires <= now)
+  for (const each of expired) await removeKept(docker, each)
+  if (expired.length > 0) await removeUnfinished(docker)
   return kept.length > 0 ? Math.min(...kept.map(({ expires }) => expires)) - now : undefined
 }
