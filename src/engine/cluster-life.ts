@@ -3,9 +3,10 @@ import { type Cluster, type StartClusterOptions, startCluster } from '../cluster
 import { defaultClusterMemory } from '../cluster/host-limits.ts'
 import { listPublished } from '../cluster/ownership/inventory.ts'
 import { newClusterName } from '../cluster/ownership/owner.ts'
+import { type Template, removeTemplate } from '../cluster/template/template.ts'
 import type { Docker } from '../docker/docker.ts'
 import { nodeVolumes, resolveMounts } from '../stack/images/mounts.ts'
-import { ClusterTestError } from '../support/errors.ts'
+import { ClusterTestError, messageOf } from '../support/errors.ts'
 import { type Progress, runStep } from '../support/progress.ts'
 import { createBackground } from './background.ts'
 import type { Capacity, Slot } from './capacity.ts'
@@ -37,7 +38,7 @@ export interface ClusterLife {
   readonly slot: Promise<Slot>
   readonly isRunning: boolean
   /** The first one who asks starts it; the others get the same. */
-  start(): Promise<StartedCluster>
+  start(template?: Template): Promise<StartedCluster>
   /** Removes it, or keeps it until then. */
   end(report: Progress, keptUntil: number | undefined): Promise<void>
 }
@@ -73,11 +74,11 @@ export function beginCluster(request: LeaseRequest, users: ReadonlySet<Progress>
   // Everybody who waits for it hears of it, and whoever comes later tries again.
   slot.catch(onEnd)
 
-  const start = async (): Promise<StartedCluster> => {
+  const start = async (template: Template | undefined): Promise<StartedCluster> => {
     waitsFor = undefined
     const [first = progress('run')] = users
     await using cleanup = new AsyncDisposableStack()
-    const cluster = cleanup.use(await startFor(request, { ...parts, name, label, progress: first, signal: stop.signal }))
+    const cluster = cleanup.use(await startFor(request, { ...parts, name, label, template, progress: first, signal: stop.signal }))
     const baseline = isWatch && !isShared ? await takeBaseline(cluster.kube, stop.signal) : undefined
     ;(await slot).settle()
     isRunning = true
@@ -94,8 +95,8 @@ export function beginCluster(request: LeaseRequest, users: ReadonlySet<Progress>
     get isRunning() {
       return isRunning
     },
-    start: () =>
-      (started ??= start().catch(async (error: unknown) => {
+    start: (template) =>
+      (started ??= start(template).catch(async (error: unknown) => {
         onEnd()
         ;(await slot)[Symbol.dispose]()
         throw error
@@ -121,11 +122,21 @@ export function clusterOf(request: LeaseRequest) {
   return { image, agents, k3sArgs, ipFamily, volumes: nodeVolumes(resolveMounts(mount, stackFolder(request))), nodeEnv }
 }
 
-type StartParts = EngineParts & Pick<StartClusterOptions, 'name' | 'label' | 'progress' | 'signal'>
+type StartParts = EngineParts & Pick<StartClusterOptions, 'name' | 'label' | 'template' | 'progress' | 'signal'>
 
-function startFor(request: LeaseRequest, parts: StartParts): Promise<Cluster> {
-  const { image = parts.nodeImage, ...options } = clusterOf(request)
-  return startCluster({ ...parts, ...options, image })
+async function startFor(request: LeaseRequest, { template, ...parts }: StartParts): Promise<Cluster> {
+  const { image = parts.nodeImage, ...wanted } = clusterOf(request)
+  const options = { ...parts, ...wanted, image }
+  const isTemplate = parts.templateLimit !== undefined && request.options.cluster !== 'shared'
+  if (!template) return startCluster({ ...options, isTemplate })
+  try {
+    return await startCluster({ ...options, template })
+  } catch (error) {
+    parts.signal.throwIfAborted()
+    parts.progress({ kind: 'note', step: 'cluster', text: `its template is removed, and a new cluster started: ${messageOf(error)}` })
+    await removeTemplate(parts.docker, template)
+    return startCluster({ ...options, isTemplate })
+  }
 }
 
 async function endCluster(

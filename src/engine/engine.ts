@@ -25,6 +25,8 @@ export interface EngineOptions {
   readonly nodeImage: string | undefined
   readonly substitutes: ImageSubstitutes
   readonly buildNetwork: string | undefined
+  /** Bytes that all templates together may take; undefined for none. In watch mode nothing is forked. */
+  readonly templateLimit: number | undefined
   /** Absolute paths of what a run writes: they change with every run, and are no part of an image. */
   readonly outputs: readonly string[]
   /** Clusters at the same time. @default one for each processor of the Docker engine */
@@ -55,6 +57,7 @@ export async function startEngine({
   nodeImage,
   substitutes,
   buildNetwork,
+  templateLimit,
   outputs,
   maxClusters,
   isWatch,
@@ -80,7 +83,18 @@ export async function startEngine({
     const names = leftovers.flatMap(({ run, clusters }) => (clusters.length > 0 ? clusters : [run]))
     progress('run')({ kind: 'note', step: 'prune', text: `removed what dead runs left behind: ${formatList(names)}` })
   }
-  const parts = { docker, k3d, owner, folder, nodeImage, substitutes, buildNetwork, outputs, trackChild }
+  const parts = {
+    docker,
+    k3d,
+    owner,
+    folder,
+    nodeImage,
+    substitutes,
+    buildNetwork,
+    templateLimit: isWatch ? undefined : templateLimit,
+    outputs,
+    trackChild,
+  }
   const { isMeasured } = await readHostLimits(docker.memory)
   const pool = cleanup.use(
     createPool({ parts, maxClusters, isMemoryMeasured: isMeasured, isWatch, idleTimeout, progress, onKept: () => lifeline.stay() }),

@@ -14,7 +14,7 @@ export interface ImportOnce {
 
 /** One import after the other: what two suites of a shared cluster both need is there for the second one. */
 export function createImportOnce(docker: Docker, cluster: Cluster): ImportOnce {
-  const imported = new Map<string, string>()
+  const imported = new Map(Object.entries(cluster.template?.images ?? {}))
   const inTurn = createQueue()
 
   const run = async (images: readonly LocalImage[], progress: Progress, signal: AbortSignal): Promise<void> => {

@@ -13,6 +13,8 @@ export interface EngineParts {
   readonly nodeImage: string | undefined
   readonly substitutes: ImageSubstitutes
   readonly buildNetwork: string | undefined
+  /** Bytes that all templates together may take; undefined where nothing is forked. */
+  readonly templateLimit: number | undefined
   /** Absolute paths of what a run writes. */
   readonly outputs: readonly string[]
   /** Told of every process that must not outlive the run; a negative number stands for a process group. */

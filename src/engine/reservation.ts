@@ -1,4 +1,5 @@
 import { withNodeLogs } from '../cluster/node-logs.ts'
+import type { Template } from '../cluster/template/template.ts'
 import type { Docker } from '../docker/docker.ts'
 import { whileWaiting } from '../support/deadline.ts'
 import { ClusterTestError } from '../support/errors.ts'
@@ -9,8 +10,8 @@ import type { LeaseRequest } from './request.ts'
 
 /** What a suite has of a cluster that exists or may be started now. */
 export interface Reservation extends AsyncDisposable {
-  /** Resolves to the cluster once it runs. */
-  enter(signal: AbortSignal): Promise<StartedCluster>
+  /** Resolves to the cluster once it runs. Whoever comes first says what it is forked from. */
+  enter(signal: AbortSignal, template?: Template): Promise<StartedCluster>
   /** The error of a set-up, with what the nodes say if the time was up while they were created. */
   explain(error: unknown): Promise<unknown>
   /** Says that the suite has failed. */
@@ -33,8 +34,8 @@ export function createReservation(
   let hasEntered = false
   const isKept = () => keep === 'always' || (keep === 'on-failure' && hasFailed)
   return {
-    async enter(signal) {
-      const started = await whileWaiting(life.start(), signal)
+    async enter(signal, template) {
+      const started = await whileWaiting(life.start(template), signal)
       hasEntered = true
       return started
     },

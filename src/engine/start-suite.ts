@@ -29,6 +29,7 @@ import { type SuitePlan, checkManifests, keysOf, notesOf } from './plan-suite.ts
 import type { Reservation } from './reservation.ts'
 import { shareCluster } from './share-cluster.ts'
 import { wholeCluster } from './suite-space.ts'
+import { createSuiteTemplates } from './templates.ts'
 
 /** A cluster with its stack running and its data in it. */
 export interface RunningSuite extends AsyncDisposable {
@@ -68,9 +69,16 @@ export async function startSuite(
   const keepLog = (name: string, log: string) => keepBuildLog(recorder, name, log)
   await using cleanup = new AsyncDisposableStack()
 
+  const templates = createSuiteTemplates(parts, plan, progress)
+  const prepare = (abort: AbortSignal) =>
+    prepareImages({ ...parts, plan: plan.images, manifests: plan.manifests, keepLog, progress, signal: abort })
+  const prepared = Promise.withResolvers<Awaited<ReturnType<typeof prepare>>>()
   const [started, stack] = await together(signal, [
-    (abort) => reservation.enter(abort),
-    (abort) => prepareImages({ ...parts, plan: plan.images, manifests: plan.manifests, keepLog, progress, signal: abort }),
+    async (abort) => reservation.enter(abort, await templates.find(prepared.promise)),
+    async (abort) => {
+      prepared.resolve(prepare(abort))
+      return prepared.promise
+    },
   ])
   const { cluster, importOnce } = started
   const { kube } = cluster
@@ -91,9 +99,12 @@ export async function startSuite(
   const addresses = () => services.addresses
 
   const bringUp = createBringUp({ parts, plan, started, space, services, progress, onApply: note })
-  await bringUp({ ...stack, seeds: plan.seeds }, signal)
+  await bringUp({ ...stack, seeds: cluster.template ? [] : plan.seeds }, signal)
   await waitForChecks(request.options.ready ?? {}, { kube, namespace, addresses, progress, signal })
-  await saveStores(resettable(request.options), { kube, namespace, signal })
+  if (!cluster.template) {
+    await saveStores(resettable(request.options), { kube, namespace, signal })
+    await templates.save(cluster, stack, signal)
+  }
 
   // The last one in: bridges end before what they lead to.
   const bridges = cleanup.use(

@@ -1,0 +1,156 @@
+import { createHash } from 'node:crypto'
+import { createReadStream, readFileSync } from 'node:fs'
+import { pipeline } from 'node:stream/promises'
+import { setTimeout as sleep } from 'node:timers/promises'
+
+import type { Cluster } from '../cluster/cluster.ts'
+import { noteUse } from '../cluster/template/last-use.ts'
+import { limitTemplates } from '../cluster/template/limit-templates.ts'
+import { makeTemplate } from '../cluster/template/make-template.ts'
+import { type Template, findTemplate } from '../cluster/template/template.ts'
+import type { Docker } from '../docker/docker.ts'
+import { inspectImage, readImageVolumes } from '../docker/images.ts'
+import { describeObject } from '../kube/kinds.ts'
+import type { KubeList, Pod } from '../kube/types.ts'
+import { resettable } from '../seed/reset.ts'
+import { isUnused, settleStore } from '../seed/settle-store.ts'
+import { findStore } from '../seed/store.ts'
+import { messageOf } from '../support/errors.ts'
+import { formatList } from '../support/format.ts'
+import { type Progress, runStep } from '../support/progress.ts'
+import type { StackPart } from './bring-up.ts'
+import { clusterOf } from './cluster-life.ts'
+import type { EngineParts } from './parts.ts'
+import type { SuitePlan } from './plan-suite.ts'
+
+/** The templates of one suite: what its cluster may be forked from, and become. */
+export interface SuiteTemplates {
+  /** Resolves to the template of a stack, if there is one; and to undefined when it takes longer to tell than it may be worth. */
+  find(stack: Promise<StackPart>): Promise<Template | undefined>
+  /** Makes a template of a new cluster, in which the stack has just been brought up. */
+  save(cluster: Cluster, stack: StackPart, signal: AbortSignal): Promise<void>
+}
+
+/** Milliseconds that the start of a cluster waits for images, of which a template's key is made: building them takes longer than a fork saves. */
+const patience = 2_000
+
+export function createSuiteTemplates(parts: EngineParts, plan: SuitePlan, progress: Progress): SuiteTemplates {
+  const { docker } = parts
+  const { request, namespace } = plan
+  const isOff = parts.templateLimit === undefined || request.options.cluster === 'shared'
+  const note = (why: string) => progress({ kind: 'note', step: 'template', text: `no template is made of it: ${why}` })
+
+  return {
+    async find(stack) {
+      if (isOff || whyNot(plan)) return undefined
+      const find = async () => {
+        const template = await findTemplate(docker, await templateKey(parts, plan, await stack))
+        if (template) await noteUse(template.key)
+        return template
+      }
+      // That images cannot be prepared is said by whoever prepares them.
+      return Promise.race([find().catch(() => undefined), sleep(patience, undefined, { ref: false })])
+    },
+    async save(cluster, stack, signal) {
+      const { templateVolume } = cluster
+      if (isOff || !templateVolume) return
+      try {
+        const why = whyNot(plan) ?? (await whyNotStores()) ?? (await whyNotPods(docker, cluster, signal))
+        if (why) return note(why)
+        const key = await templateKey(parts, plan, stack)
+        if (await findTemplate(docker, key)) return
+        const images = Object.fromEntries(stack.images.map(({ reference, id }) => [reference, id]))
+        await runStep(progress, 'template', `of "${request.suite}"`, () =>
+          makeTemplate(docker, cluster, templateVolume, { key, name: request.suite, images, signal }),
+        )
+        const removed = await limitTemplates(docker, parts.templateLimit)
+        const names = formatList(removed.map(({ name }) => name))
+        if (names) progress({ kind: 'note', step: 'template', text: `removed the templates that were used longest ago: ${names}` })
+      } catch (error) {
+        // The suite has all that it needs.
+        signal.throwIfAborted()
+        note(messageOf(error))
+      }
+
+      async function whyNotStores(): Promise<string | undefined> {
+        for (const workload of resettable(request.options)) {
+          const store = await findStore(workload, { kube: cluster.kube, namespace, signal })
+          const why = await settleStore(store, signal)
+          if (why) return why
+        }
+        return undefined
+      }
+    },
+  }
+}
+
+/** What of a suite cannot be in a template, as far as it can be told without a cluster. */
+function whyNot({ charts, seeds, manifests, mounts }: SuitePlan): string | undefined {
+  if (charts.length > 0) return 'it has Helm releases'
+  if (mounts.length > 0) return 'it mounts folders of this machine, which may change'
+  for (const { workload, steps } of seeds.flat())
+    for (const { kind } of steps) if (kind !== 'file') return `the seed of ${workload} is no file, and may do more than can be seen`
+  for (const { object } of manifests) {
+    if ('generateName' in object.metadata) return `${describeObject(object)} has another name each time`
+  }
+  return undefined
+}
+
+/** Folders of a node that a template has. */
+const savedFolders = ['/var/lib/rancher/', '/var/lib/kubelet/']
+
+/** The same for what runs. */
+async function whyNotPods(docker: Docker, { kube }: Cluster, signal: AbortSignal): Promise<string | undefined> {
+  const { items } = await kube.request<KubeList<Pod>>('GET', '/api/v1/pods', { signal })
+  for (const { metadata, spec, status } of items) {
+    if (status?.phase === 'Succeeded' || status?.phase === 'Failed') continue
+    const name = `pod/${metadata?.name}`
+    const isReady = status?.conditions?.some(({ type, status: is }) => type === 'Ready' && is === 'True')
+    if (!isReady || metadata?.deletionTimestamp) return `${name} is not ready`
+    if (spec?.restartPolicy === 'Never') return `${name} would not be started again (restartPolicy: Never)`
+    for (const { hostPath } of spec?.volumes ?? [])
+      if (hostPath && metadata?.namespace !== 'kube-system' && !savedFolders.some((folder) => hostPath.path.startsWith(folder)))
+        return `${name} has the node's folder "${hostPath.path}"`
+    for (const { name: container, image = '', volumeMounts = [] } of spec?.containers ?? []) {
+      const folders = (await readImageVolumes(docker, image)).filter(
+        (path) => !volumeMounts.some(({ mountPath }) => isWithin(path, mountPath)),
+      )
+      const target = { namespace: metadata!.namespace!, pod: metadata!.name!, container }
+      for (const folder of folders)
+        if (!(await isUnused(kube, target, folder, signal))) return `${name} has data in "${folder}", in the container and not on a volume`
+    }
+  }
+  return undefined
+}
+
+function isWithin(path: string, folder: string): boolean {
+  return `${path}/`.startsWith(folder.replace(/\/*$/, '/'))
+}
+
+/** Equal for what comes out the same. Of images the content counts, not the names. */
+async function templateKey({ docker, k3d, nodeImage }: EngineParts, plan: SuitePlan, { images, manifests }: StackPart): Promise<string> {
+  const { request, namespace, seeds } = plan
+  const { image = nodeImage ?? k3d.defaultImage, ...cluster } = clusterOf(request)
+  const node = (await inspectImage(docker, image))?.id ?? image
+  const files = await Promise.all(
+    seeds.map((stage) =>
+      Promise.all(
+        stage.map(async ({ workload, steps }) => ({
+          workload,
+          steps: await Promise.all(steps.flatMap((step) => (step.kind === 'file' ? [hashFile(step.file.path)] : []))),
+        })),
+      ),
+    ),
+  )
+  const objects = manifests.map(({ object }) => object)
+  const content = { version, k3d: k3d.version, node, cluster, namespace, images, objects, files }
+  return createHash('sha256').update(JSON.stringify(content)).digest('hex').slice(0, 24)
+}
+
+async function hashFile(path: string): Promise<string> {
+  const hash = createHash('sha256')
+  await pipeline(createReadStream(path), hash)
+  return hash.digest('hex')
+}
+
+const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as { readonly version: string }
