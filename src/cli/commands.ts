@@ -57,6 +57,16 @@ export const commands: Readonly<Record<string, CommandDefinition>> = {
     examples: { 'images ./orders': 'build a folder and look into it', 'images --stack stack.ts': 'all images of a stack' },
     load: async () => (await import('./images.ts')).images,
   },
+  templates: {
+    summary: 'List the templates that clusters are forked from, or remove them',
+    args: { '[templates...]': 'keys, or suites (default: all)' },
+    options: { '--remove': 'remove them; clusters that were forked from them go on' },
+    examples: {
+      templates: 'all templates, with their sizes and last uses',
+      'templates checkout --remove': 'remove those of suite "checkout"',
+    },
+    load: async () => (await import('./templates.ts')).templates,
+  },
   prune: {
     summary: 'Remove what dead runs left behind',
     args: { '[runs...]': 'runs as `list` shows them (default: all dead ones)' },

@@ -1,6 +1,7 @@
 import { readInventory } from '../cluster/ownership/inventory.ts'
 import { removeKept } from '../cluster/ownership/kept-clusters.ts'
 import { removeDeadRun } from '../cluster/ownership/leftovers.ts'
+import { removeUnfinished } from '../cluster/template/template.ts'
 import { connectDocker } from '../docker/docker.ts'
 import { formatList } from '../support/format.ts'
 import type { RunCommand } from './command.ts'
@@ -20,6 +21,7 @@ export const prune: RunCommand = async ({ positionals, values }, { print }) => {
     if (clusters.length > 0 || kept.length === 0) say(`${isDryRun ? 'would remove' : 'removed'} run ${run}: ${formatList(clusters)}`)
     if (kept.length > 0) say(`kept ${formatList(kept)} of run ${run}: pass --all to remove it now`)
   }
+  if (!isDryRun) await removeUnfinished(docker)
   if (plan.length === 0) say('Nothing to remove.')
   if (values['json']) print(JSON.stringify({ dryRun: isDryRun, runs: plan }, null, 2))
   return 0
