@@ -21,7 +21,14 @@ export default defineConfig({
       { text: 'Write suites', items: [page('Suites'), page('Stack'), page('Images'), page('Bridge')] },
       {
         text: 'Run them',
-        items: [page('Lifecycle'), page('Command line', 'cli'), page('CI'), page('Reports', 'report'), page('Troubleshooting')],
+        items: [
+          page('Lifecycle'),
+          page('Speed'),
+          page('Command line', 'cli'),
+          page('CI'),
+          page('Reports', 'report'),
+          page('Troubleshooting'),
+        ],
       },
       {
         text: 'Reference',
