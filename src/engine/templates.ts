@@ -127,6 +127,9 @@ function isWithin(path: string, folder: string): boolean {
   return `${path}/`.startsWith(folder.replace(/\/*$/, '/'))
 }
 
+/** Of what is in a template: another number leaves those of before alone. */
+const format = 1
+
 /** Equal for what comes out the same. Of images the content counts, not the names. */
 async function templateKey({ docker, k3d, nodeImage }: EngineParts, plan: SuitePlan, { images, manifests }: StackPart): Promise<string> {
   const { request, namespace, seeds } = plan
@@ -143,7 +146,7 @@ async function templateKey({ docker, k3d, nodeImage }: EngineParts, plan: SuiteP
     ),
   )
   const objects = manifests.map(({ object }) => object)
-  const content = { version, k3d: k3d.version, node, cluster, namespace, images, objects, files }
+  const content = { format, version, k3d: k3d.version, node, cluster, namespace, images, objects, files }
   return createHash('sha256').update(JSON.stringify(content)).digest('hex').slice(0, 24)
 }
 

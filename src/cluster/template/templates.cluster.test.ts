@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 
 import { afterEach, expect, test } from 'vitest'
 
+import { runCli } from '../../cli/run-cli.ts'
 import { connectDocker } from '../../docker/docker.ts'
 import { findTraces, runVitest } from '../../testing/run-vitest.ts'
 import { type TempProject, createTempProject } from '../../testing/temp-project.ts'
@@ -113,6 +114,13 @@ async function run(project: TempProject): Promise<string> {
   return output
 }
 
+async function cli(...args: readonly string[]): Promise<string> {
+  let output = ''
+  const print = (line: string) => void (output += `${line}\n`)
+  expect(await runCli(args, { print, note: print, env: process.env, cwd: root })).toBe(0)
+  return output
+}
+
 afterEach(async () => {
   for (const suite of ['forked', 'small']) for (const template of await templatesOf(suite)) await removeTemplate(docker, template)
 })
@@ -131,6 +139,19 @@ test('the next runs fork what the first one made, with all of it, and leave noth
     expect(output).not.toMatch(/ ✓ forked (import|seed|template) /)
     expect(await templatesOf('forked')).toEqual([template])
   }
+
+  const { templates } = JSON.parse(await cli('templates', 'forked', '--json')) as { templates: unknown }
+  const { key, volume, size, created } = template!
+  const images = ['busybox', 'mariadb', 'postgres', 'redis'].map((name) => expect.stringContaining(name) as string)
+  const [times, listed] = [
+    { created: new Date(created).toISOString(), lastUse: expect.any(String) as string },
+    { key, volume, size, nodes: 2 },
+  ]
+  expect(templates).toEqual([{ ...listed, ...times, suite: 'forked', images: expect.arrayContaining(images) as string[] }])
+  expect(await cli('templates', key.slice(0, 8))).toMatch(new RegExp(`^${key} +forked +2 +\\d+ MB `, 'm'))
+  expect(await cli('templates', 'forked', '--remove')).toMatch(new RegExp(`^removed ${key} of "forked", `))
+  expect(await templatesOf('forked')).toEqual([])
+  await expect(docker.engine.getVolume(volume).inspect()).rejects.toMatchObject({ statusCode: 404 })
 })
 
 test('a broken template gives way to a new cluster, and two runs at once make one', { timeout: 400_000 }, async () => {

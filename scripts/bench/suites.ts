@@ -1,0 +1,122 @@
+// How long the quickstart's suite takes from nothing to its first test, and its end: by plain commands, and by this package without templates,
+// when it makes one, and as a fork. One after the other in each round.
+// Usage: sh scripts/setup node scripts/bench/suites.ts [rounds] [--json]
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { loadavg, tmpdir } from 'node:os'
+import { join } from 'node:path'
+
+import { listTemplates, removeTemplate } from '../../src/cluster/template/template.ts'
+import { connectDocker } from '../../src/docker/docker.ts'
+import { readSettings } from '../../src/engine/settings.ts'
+import { planImages, prepareImages } from '../../src/stack/images/images.ts'
+import { loadManifests } from '../../src/stack/manifests/manifests.ts'
+import { runCommand } from '../../src/support/run-command.ts'
+import { formatTable } from '../../src/support/table.ts'
+
+const rounds = Number(process.argv.slice(2).find((each) => /^\d+$/.test(each)) ?? 5)
+const root = join(import.meta.dirname, '../..')
+const quickstart = join(root, 'examples/quickstart')
+const docker = await connectDocker()
+const settings = readSettings(process.env)
+const signal = AbortSignal.timeout(60 * 60_000)
+const folder = await mkdtemp(join(tmpdir(), 'suites-bench-'))
+const { images, manifests } = await prepareImages({
+  docker,
+  plan: await planImages(['./orders', './inventory'], quickstart),
+  manifests: await loadManifests('./k8s', quickstart),
+  ...settings,
+  progress: () => {},
+  signal,
+})
+const objects = join(folder, 'objects.json')
+await writeFile(objects, JSON.stringify({ apiVersion: 'v1', kind: 'List', items: manifests.map(({ object }) => object) }))
+
+/** What people write by hand: the node's own kubectl, ctr and psql, so that nothing has to be installed. */
+const script = `set -e
+cluster=bench-$$
+node=k3d-$cluster-server-0
+${settings.k3d} cluster create $cluster ${settings.nodeImage ? `--image ${settings.nodeImage}` : ''} --no-lb --kubeconfig-update-default=false \\
+  --k3s-arg '--disable=traefik@server:*' --k3s-arg '--disable=metrics-server@server:*' ${docker.cgroupVersion === 1 ? "--k3s-arg '--kubelet-arg=fail-cgroupv1=false@server:*'" : ''}
+docker save ${images.map(({ reference }) => reference).join(' ')} | docker exec -i $node ctr -n k8s.io images import -
+kubectl="docker exec -i $node kubectl"
+$kubectl apply -f - < ${objects}
+$kubectl rollout status statefulset/postgres --timeout 120s
+until $kubectl exec postgres-0 -- sh -c 'psql -U "$POSTGRES_USER" -d "$POSTGRES_DB" -h 127.0.0.1 -c "select 1"'; do sleep 0.2; done
+$kubectl exec -i postgres-0 -- sh -c 'psql -v ON_ERROR_STOP=1 -U "$POSTGRES_USER" -d "$POSTGRES_DB"' < ${join(quickstart, 'seed/shop.sql')}
+for name in orders inventory redis; do $kubectl rollout status deployment/$name --timeout 120s; done
+echo "ready $(date +%s%3N)"
+${settings.k3d} cluster delete $cluster
+`
+
+interface Sample {
+  /** Milliseconds until the first test could begin, and of the teardown. */
+  readonly ready: number
+  readonly teardown: number
+}
+
+async function byHand(): Promise<Sample> {
+  const started = Date.now()
+  const output = await runCommand('sh', ['-c', script], { signal })
+  const ready = Number(/ready (\d+)/.exec(output)![1])
+  return { ready: ready - started, teardown: Date.now() - ready }
+}
+
+async function byPackage(templates: 'true' | 'false'): Promise<Sample> {
+  const vitest = join(root, 'node_modules/vitest/vitest.mjs')
+  const args = [vitest, 'run', '--root', root, '--project', 'quickstart', 'orders.test.ts']
+  await runCommand(process.execPath, args, { signal, env: { VITEST_KUBERNETES_TEMPLATES: templates } })
+  const { suites } = JSON.parse(await readFile(join(root, '.vitest/kubernetes/timings.json'), 'utf8')) as Timings
+  const { total, tests = 0, teardown = 0 } = suites[0]!.milliseconds
+  return { ready: total - tests - teardown, teardown }
+}
+
+interface Timings {
+  readonly suites: readonly { readonly milliseconds: { readonly total: number; readonly tests?: number; readonly teardown?: number } }[]
+}
+
+const removeTemplates = async () => {
+  for (const template of await listTemplates(docker)) if (template.name === 'orders') await removeTemplate(docker, template)
+}
+
+const methods: Readonly<Record<string, () => Promise<Sample>>> = {
+  'k3d, ctr, kubectl and psql in a shell script': byHand,
+  'without templates': () => byPackage('false'),
+  'first run with templates': async () => {
+    await removeTemplates()
+    return byPackage('true')
+  },
+  fork: () => byPackage('true'),
+}
+
+const samples = new Map(Object.keys(methods).map((name) => [name, [] as Sample[]]))
+const loads: number[] = []
+try {
+  for (let round = 0; round < rounds; round++) {
+    loads.push(loadavg()[0]!)
+    for (const [name, method] of Object.entries(methods)) {
+      samples.get(name)!.push(await method())
+      console.error(`round ${round + 1}: ${name}: ${JSON.stringify(samples.get(name)!.at(-1))}`)
+    }
+  }
+} finally {
+  await removeTemplates()
+  await rm(folder, { recursive: true, force: true })
+}
+
+const median = (values: readonly number[]) => values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)]!
+const [base] = [...samples.values()].map((each) => median(each.map(({ ready, teardown }) => ready + teardown)))
+const results = [...samples].map(([name, each]) => {
+  const [ready, teardown] = [median(each.map((one) => one.ready)), median(each.map((one) => one.teardown))]
+  return { name, ready, teardown, share: (ready + teardown) / base! }
+})
+if (process.argv.includes('--json'))
+  console.log(JSON.stringify({ rounds, loads, processors: docker.processors, results, samples: [...samples] }, null, 2))
+else {
+  const seconds = (milliseconds: number) => (milliseconds / 1000).toFixed(1)
+  const rows = results.map(({ name, ready, teardown, share }) => [name, seconds(ready), seconds(teardown), share.toFixed(2)])
+  console.log(formatTable(['', 'until the first test, s', 'teardown, s', 'of the script'], rows, [1, 2, 3]))
+  console.log(
+    `\nMedians of ${rounds}, ${docker.processors} processors, load at the start of each round: ${loads.map((each) => each.toFixed(1)).join(', ')}`,
+  )
+}
+process.exit()
