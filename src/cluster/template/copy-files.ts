@@ -14,8 +14,8 @@ export function templateMount(volume: string): string {
   return `${volume}:${insideFolder}:ro`
 }
 
-/** Folders of a node that a template has, each a volume. Not there: logs, and what Docker empties at each start. */
-const nodePaths = ['/var/lib/rancher/k3s', '/var/lib/kubelet', '/var/lib/cni'] as const
+/** Folders of a node that a template has, each a volume. Not there: what Docker empties at each start. */
+const nodePaths = ['/var/lib/rancher/k3s', '/var/lib/kubelet', '/var/lib/cni', '/var/log'] as const
 
 /** Milliseconds. */
 const copyTimeout = 120_000

@@ -5,11 +5,12 @@
 set -e
 . ./k3s-folder.sh
 
-echo "$nodes" | while read -r from k3s kubelet cni; do
+echo "$nodes" | while read -r from k3s kubelet cni log; do
   copy_k3s "$from/k3s" "$k3s"
   cp -a "$from/k3s/$snapshotter/snapshots" "$k3s/$snapshotter/"
   cp -aT "$from/kubelet" "$kubelet"
   cp -aT "$from/cni" "$cni"
+  cp -aT "$from/log" "$log"
   # k3d writes the address of host.k3d.internal into it; an agent has none.
   dns=$k3s/server/manifests/coredns.yaml
   [ ! -f "$dns" ] || sed -i "s/\<$(echo "$old_gateway" | sed 's/\./[.]/g')\>/$gateway/" "$dns"

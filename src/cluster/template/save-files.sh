@@ -22,11 +22,12 @@ share_layers() {
   done
 }
 
-echo "$nodes" | while read -r pid to inside k3s kubelet cni; do
+echo "$nodes" | while read -r pid to inside k3s kubelet cni log; do
   [ -d "$k3s/$snapshotter/snapshots" ] || { echo "containerd does not use overlayfs" >&2; exit 1; }
   mkdir -p "$to/layers" "$to/k3s/$snapshotter/snapshots"
   share_layers "$k3s/$snapshotter/snapshots" "$to/k3s/$snapshotter/snapshots"
   copy_k3s "$k3s" "$to/k3s"
   cp -aT "$kubelet" "$to/kubelet"
   cp -aT "$cni" "$to/cni"
+  cp -aT "$log" "$to/log"
 done
