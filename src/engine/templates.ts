@@ -15,6 +15,8 @@ import type { KubeList, Pod } from '../kube/types.ts'
 import { resettable } from '../seed/reset.ts'
 import { isUnused, settleStore } from '../seed/settle-store.ts'
 import { findStore } from '../seed/store.ts'
+import { parseImageName } from '../stack/images/image-names.ts'
+import { mapContainers } from '../stack/manifests/pod-spec.ts'
 import { messageOf } from '../support/errors.ts'
 import { formatList } from '../support/format.ts'
 import { type Progress, runStep } from '../support/progress.ts'
@@ -55,7 +57,7 @@ export function createSuiteTemplates(parts: EngineParts, plan: SuitePlan, progre
       const { templateVolume } = cluster
       if (isOff || !templateVolume) return
       try {
-        const why = whyNot(plan) ?? (await whyNotStores()) ?? (await whyNotPods(docker, cluster, signal))
+        const why = whyNot(plan) ?? whyNotImages(stack) ?? (await whyNotStores()) ?? (await whyNotPods(docker, cluster, signal))
         if (why) return note(why)
         const key = await templateKey(parts, plan, stack)
         if (await findTemplate(docker, key)) return
@@ -94,6 +96,18 @@ function whyNot({ charts, seeds, manifests, mounts }: SuitePlan): string | undef
     if ('generateName' in object.metadata) return `${describeObject(object)} has another name each time`
   }
   return undefined
+}
+
+/** What a node pulls by itself may be another image the next time, unless it is named by its content. */
+function whyNotImages({ images, manifests }: StackPart): string | undefined {
+  const local = new Set(images.map(({ reference }) => reference))
+  let foreign: string | undefined
+  for (const { object } of manifests)
+    mapContainers(object, (container) => {
+      if (!local.has(container.image) && parseImageName(container.image).digest === undefined) foreign ??= container.image
+      return container
+    })
+  return foreign && `nodes pull image "${foreign}" by themselves, and may get another one next time; name it in \`images\``
 }
 
 /** Folders of a node that a template has. */
