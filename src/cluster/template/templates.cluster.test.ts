@@ -148,7 +148,7 @@ test('the next runs fork what the first one made, with all of it, and leave noth
     { key, volume, size, nodes: 2 },
   ]
   expect(templates).toEqual([{ ...listed, ...times, suite: 'forked', images: expect.arrayContaining(images) as string[] }])
-  expect(await cli('templates', key.slice(0, 8))).toMatch(new RegExp(`^${key} +forked +2 +\\d+ MB `, 'm'))
+  expect(await cli('templates', key.slice(0, 8))).toMatch(new RegExp(`^${key} +forked +2 +[\\d.]+ [MG]B `, 'm'))
   expect(await cli('templates', 'forked', '--remove')).toMatch(new RegExp(`^removed ${key} of "forked", `))
   expect(await templatesOf('forked')).toEqual([])
   await expect(docker.engine.getVolume(volume).inspect()).rejects.toMatchObject({ statusCode: 404 })
