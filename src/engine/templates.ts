@@ -121,6 +121,7 @@ async function whyNotPods(docker: Docker, { kube }: Cluster, signal: AbortSignal
     const name = `pod/${metadata?.name}`
     const isReady = status?.conditions?.some(({ type, status: is }) => type === 'Ready' && is === 'True')
     if (!isReady || metadata?.deletionTimestamp) return `${name} is not ready`
+    if (spec?.activeDeadlineSeconds !== undefined) return `${name} ends after a time (activeDeadlineSeconds)`
     if (spec?.restartPolicy === 'Never') return `${name} would not be started again (restartPolicy: Never)`
     for (const { hostPath } of spec?.volumes ?? [])
       if (hostPath && metadata?.namespace !== 'kube-system' && !savedFolders.some((folder) => hostPath.path.startsWith(folder)))

@@ -1,6 +1,9 @@
-import type { Docker } from '../../docker/docker.ts'
+import type { ContainerCreateOptions, Docker } from '../../docker/docker.ts'
 import { execInContainer } from '../../docker/exec.ts'
 import { shellScript } from '../../support/shell-script.ts'
+
+/** What of a container's settings is the same in all nodes of k3d, whatever network and volumes they have. Some are the engine's defaults. */
+const hostSettings = ['CgroupnsMode', 'Init', 'Privileged', 'RestartPolicy', 'SecurityOpt', 'Tmpfs', 'Ulimits', 'UsernsMode']
 
 /** A node as k3d has made it, so that another one can be made like it. */
 export interface TemplateNode {
@@ -11,8 +14,7 @@ export interface TemplateNode {
   readonly cmd: readonly string[]
   readonly entrypoint: readonly string[]
   readonly labels: Readonly<Record<string, string>>
-  /** Folders of the host, besides those that belong to the cluster. */
-  readonly binds: readonly string[]
+  readonly host: NonNullable<ContainerCreateOptions['HostConfig']>
   /** Hexadecimal, by path: what k3d and k3s have put beside the folders that are in the template. */
   readonly files: Readonly<Record<string, string>>
 }
@@ -30,7 +32,7 @@ export async function readTemplateNode(docker: Docker, container: string, signal
     cmd: Config.Cmd,
     entrypoint: [Config.Entrypoint ?? []].flat(),
     labels: Config.Labels,
-    binds: (HostConfig.Binds ?? []).filter((bind) => bind.startsWith('/')),
+    host: Object.fromEntries(Object.entries(HostConfig).filter(([name]) => hostSettings.includes(name))),
     files: Object.fromEntries(printed.split('\n').flatMap((line) => (line ? [line.split(' ') as [string, string]] : []))),
   }
 }
