@@ -18,7 +18,8 @@ import { withNodeLogs } from './node-logs.ts'
 import { type KeptCluster, markKept } from './ownership/kept-clusters.ts'
 import { type Owner, clusterLabel, suiteLabel } from './ownership/owner.ts'
 import { templateMount } from './template/copy-files.ts'
-import { finishFork, startFork } from './template/fork.ts'
+import { finishFork } from './template/finish-fork.ts'
+import { startFork } from './template/start-fork.ts'
 import { type Template, createTemplateVolume, removeUnlessDescribed } from './template/template.ts'
 
 export interface StartClusterOptions {
