@@ -3,6 +3,7 @@ import { buffer } from 'node:stream/consumers'
 import { pack } from 'tar-stream'
 
 import type { Docker } from '../../docker/docker.ts'
+import { together } from '../../support/together.ts'
 import { findFreePort } from '../network/free-port.ts'
 import { type Gateways, startCopier, templateMount } from './copy-files.ts'
 import type { TemplateNode } from './template-node.ts'
@@ -32,15 +33,19 @@ export async function startFork(docker: Docker, template: Template, { name, labe
   const gateways = { from: template.gateway, to: gateway }
   const port = await findFreePort()
   await docker.engine.createVolume({ Name: `k3d-${name}-images`, Labels: { app: 'k3d', 'k3d.cluster': name } })
-  await using copier = await startCopier(docker, { name, image: nodes[0]!.image, labels }, volume)
-  const created = await Promise.all(
-    nodes.map(async (node) => {
-      const options = { name, labels, port, volume, gateway, network: { id: network.Id, range } }
-      const container = await docker.engine.createContainer(containerOf(node, options))
-      await container.putArchive(await archiveOf(node, gateways), { path: '/' })
-      return { hostname: node.hostname, container: container.id }
-    }),
-  )
+  await using cleanup = new AsyncDisposableStack()
+  const options = { name, labels, port, volume, gateway, network: { id: network.Id, range } }
+  const [copier, created] = await together(signal, [
+    async () => cleanup.use(await startCopier(docker, { name, image: nodes[0]!.image, labels }, volume)),
+    () =>
+      Promise.all(
+        nodes.map(async (node) => {
+          const container = await docker.engine.createContainer(containerOf(node, options))
+          await container.putArchive(await archiveOf(node, gateways), { path: '/' })
+          return { hostname: node.hostname, container: container.id }
+        }),
+      ),
+  ])
   await copier.restore(created, gateways, signal)
   await Promise.all(created.map(({ container }) => docker.engine.getContainer(container).start()))
   return kubeconfig.replace(/(?<=server: https:\/\/127\.0\.0\.1:)\d+/, String(port)).replaceAll(nodes[0]!.labels['k3d.cluster']!, name)
