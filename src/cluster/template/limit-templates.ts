@@ -1,5 +1,5 @@
 import type { DockerEngine } from '../../docker/docker.ts'
-import { forgetUse, lastUseOf } from './last-use.ts'
+import { lastUseOf } from './last-use.ts'
 import { type Template, listTemplates, removeTemplate } from './template.ts'
 
 /** A template and when it was used for the last time, milliseconds since 1970. */
@@ -16,9 +16,6 @@ export async function listByUse(docker: DockerEngine): Promise<readonly UsedTemp
 export async function limitTemplates(docker: DockerEngine, maxSize: number): Promise<readonly Template[]> {
   let total = 0
   const over = (await listByUse(docker)).filter(({ size }, index) => (total += size) > maxSize && index > 0)
-  for (const template of over) {
-    await removeTemplate(docker, template)
-    await forgetUse(template.key)
-  }
+  for (const template of over) await removeTemplate(docker, template)
   return over
 }

@@ -2,6 +2,7 @@ import type { Docker, DockerEngine } from '../../docker/docker.ts'
 import { isConflict, isNotFound } from '../../docker/docker.ts'
 import { randomId } from '../../support/identity.ts'
 import { type Owner, isOwnerDead, ownerLabel } from '../ownership/owner.ts'
+import { forgetUse } from './last-use.ts'
 import type { TemplateNode } from './template-node.ts'
 
 /**
@@ -71,6 +72,7 @@ export async function listTemplates({ engine }: DockerEngine): Promise<readonly 
 export async function removeTemplate(docker: DockerEngine, { key, volume }: Pick<Template, 'key' | 'volume'>): Promise<void> {
   await removeVolume(docker, volumeOf(key))
   await removeVolume(docker, volume)
+  await forgetUse(key)
 }
 
 /** Removes what was begun by runs of this host that died: volumes of which no template was made. */
