@@ -12,10 +12,9 @@ import { findK3d } from '../../src/cluster/k3d.ts'
 import { createOwner, newClusterName } from '../../src/cluster/ownership/owner.ts'
 import { connectDocker } from '../../src/docker/docker.ts'
 import { readSettings } from '../../src/engine/settings.ts'
-import { planImages, prepareImages } from '../../src/stack/images/images.ts'
 import { importImages } from '../../src/stack/images/import-images.ts'
-import { loadManifests } from '../../src/stack/manifests/manifests.ts'
 import { run } from '../kit/run.ts'
+import { prepareQuickstart } from './quickstart.ts'
 
 const rounds = Number(process.argv[2] ?? 3)
 const { env } = process
@@ -23,15 +22,7 @@ const settings = readSettings(env)
 const signal = AbortSignal.timeout(30 * 60_000)
 const docker = await connectDocker()
 const k3d = await findK3d(docker, settings.k3d)
-const quickstart = join(import.meta.dirname, '../../examples/quickstart')
-const { images } = await prepareImages({
-  docker,
-  plan: await planImages(['./orders', './inventory'], quickstart),
-  manifests: await loadManifests('./k8s', quickstart),
-  ...settings,
-  progress: () => {},
-  signal,
-})
+const { images } = await prepareQuickstart(docker, settings, signal)
 const references = images.map(({ reference }) => reference)
 
 const methods: Record<string, (cluster: Cluster) => Promise<unknown>> = {

@@ -8,26 +8,17 @@ import { join } from 'node:path'
 import { listTemplates, removeTemplate } from '../../src/cluster/template/template.ts'
 import { connectDocker } from '../../src/docker/docker.ts'
 import { readSettings } from '../../src/engine/settings.ts'
-import { planImages, prepareImages } from '../../src/stack/images/images.ts'
-import { loadManifests } from '../../src/stack/manifests/manifests.ts'
 import { runCommand } from '../../src/support/run-command.ts'
 import { formatTable } from '../../src/support/table.ts'
+import { prepareQuickstart, quickstart } from './quickstart.ts'
 
 const rounds = Number(process.argv.slice(2).find((each) => /^\d+$/.test(each)) ?? 5)
 const root = join(import.meta.dirname, '../..')
-const quickstart = join(root, 'examples/quickstart')
 const docker = await connectDocker()
 const settings = readSettings(process.env)
 const signal = AbortSignal.timeout(60 * 60_000)
 const folder = await mkdtemp(join(tmpdir(), 'suites-bench-'))
-const { images, manifests } = await prepareImages({
-  docker,
-  plan: await planImages(['./orders', './inventory'], quickstart),
-  manifests: await loadManifests('./k8s', quickstart),
-  ...settings,
-  progress: () => {},
-  signal,
-})
+const { images, manifests } = await prepareQuickstart(docker, settings, signal)
 const objects = join(folder, 'objects.json')
 await writeFile(objects, JSON.stringify({ apiVersion: 'v1', kind: 'List', items: manifests.map(({ object }) => object) }))
 

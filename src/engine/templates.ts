@@ -12,11 +12,13 @@ import type { Docker } from '../docker/docker.ts'
 import { inspectImage, readImageVolumes } from '../docker/images.ts'
 import { describeObject } from '../kube/kinds.ts'
 import type { KubeList, Pod } from '../kube/types.ts'
+import { isPodReady } from '../kube/workload.ts'
 import { resettable } from '../seed/reset.ts'
 import { isUnused, settleStore } from '../seed/settle-store.ts'
 import { findStore } from '../seed/store.ts'
 import { parseImageName } from '../stack/images/image-names.ts'
 import { mapContainers } from '../stack/manifests/pod-spec.ts'
+import { hasEnded } from '../stack/ready/pods-of.ts'
 import { messageOf } from '../support/errors.ts'
 import { formatList } from '../support/format.ts'
 import { type Progress, runStep } from '../support/progress.ts'
@@ -40,13 +42,15 @@ export function createSuiteTemplates(parts: EngineParts, plan: SuitePlan, progre
   const { docker } = parts
   const { request, namespace } = plan
   const isOff = parts.templateLimit === undefined || request.options.cluster === 'shared'
+  let key: Promise<string> | undefined
+  const keyOf = (stack: StackPart) => (key ??= templateKey(parts, plan, stack))
   const note = (why: string) => progress({ kind: 'note', step: 'template', text: `no template is made of it: ${why}` })
 
   return {
     async find(stack) {
       if (isOff || whyNot(plan)) return undefined
       const find = async () => {
-        const template = await findTemplate(docker, await templateKey(parts, plan, await stack))
+        const template = await findTemplate(docker, await keyOf(await stack))
         if (template) await noteUse(template.key)
         return template
       }
@@ -59,11 +63,11 @@ export function createSuiteTemplates(parts: EngineParts, plan: SuitePlan, progre
       try {
         const why = whyNot(plan) ?? whyNotImages(stack) ?? (await whyNotStores()) ?? (await whyNotPods(docker, cluster, signal))
         if (why) return note(why)
-        const key = await templateKey(parts, plan, stack)
-        if (await findTemplate(docker, key)) return
+        const wanted = await keyOf(stack)
+        if (await findTemplate(docker, wanted)) return
         const images = Object.fromEntries(stack.images.map(({ reference, id }) => [reference, id]))
         await runStep(progress, 'template', `of "${request.suite}"`, () =>
-          makeTemplate(docker, cluster, templateVolume, { key, name: request.suite, images, signal }),
+          makeTemplate(docker, cluster, templateVolume, { key: wanted, name: request.suite, images, signal }),
         )
         const removed = await limitTemplates(docker, parts.templateLimit)
         const names = formatList(removed.map(({ name }) => name))
@@ -116,11 +120,11 @@ const savedFolders = ['/var/lib/rancher/', '/var/lib/kubelet/']
 /** The same for what runs. */
 async function whyNotPods(docker: Docker, { kube }: Cluster, signal: AbortSignal): Promise<string | undefined> {
   const { items } = await kube.request<KubeList<Pod>>('GET', '/api/v1/pods', { signal })
-  for (const { metadata, spec, status } of items) {
-    if (status?.phase === 'Succeeded' || status?.phase === 'Failed') continue
+  for (const pod of items) {
+    const { metadata, spec } = pod
+    if (hasEnded(pod)) continue
     const name = `pod/${metadata?.name}`
-    const isReady = status?.conditions?.some(({ type, status: is }) => type === 'Ready' && is === 'True')
-    if (!isReady || metadata?.deletionTimestamp) return `${name} is not ready`
+    if (!isPodReady(pod) || metadata?.deletionTimestamp) return `${name} is not ready`
     if (spec?.activeDeadlineSeconds !== undefined) return `${name} ends after a time (activeDeadlineSeconds)`
     if (spec?.restartPolicy === 'Never') return `${name} would not be started again (restartPolicy: Never)`
     for (const { hostPath } of spec?.volumes ?? [])

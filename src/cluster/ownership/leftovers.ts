@@ -59,7 +59,6 @@ export async function removeRun(docker: DockerEngine, run: string): Promise<void
 export async function removeDeadRun(docker: DockerEngine, run: string): Promise<void> {
   await endDeadProcesses(run)
   await removeRun(docker, run)
-  await removeUnfinished(docker)
 }
 
 /** Removes what dead runs left and what has been kept for long enough, and resolves to it. */

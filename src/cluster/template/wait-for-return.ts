@@ -1,6 +1,7 @@
 import type { KubeClient } from '../../kube/client.ts'
 import { KubeStatusError } from '../../kube/client.ts'
 import { type EndpointSlice, type KubeList, type Pod, slicesPath } from '../../kube/types.ts'
+import { isPodReady } from '../../kube/workload.ts'
 import { ClusterTestError } from '../../support/errors.ts'
 import { poll } from '../../support/poll.ts'
 
@@ -40,9 +41,8 @@ interface NodeStatus {
 }
 
 /** A template is made of pods that are all ready. */
-function hasReturned({ status }: Pod, ended: ReadonlySet<string>): boolean {
-  const isReady = status?.conditions?.some(({ type, status: is }) => type === 'Ready' && is === 'True')
-  return Boolean(isReady && status?.containerStatuses?.every(({ containerID }) => !ended.has(containerID ?? '')))
+function hasReturned(pod: Pod, ended: ReadonlySet<string>): boolean {
+  return isPodReady(pod) && Boolean(pod.status?.containerStatuses?.every(({ containerID }) => !ended.has(containerID ?? '')))
 }
 
 /** Those of no pod are as they were. */
