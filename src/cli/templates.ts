@@ -20,7 +20,7 @@ export const templates: RunCommand = async ({ positionals, values }, { print }) 
 
 /** Keys as far as they tell one from the others, or suites. */
 function choose(all: readonly UsedTemplate[], wanted: readonly string[]): readonly UsedTemplate[] {
-  const matches = (text: string) => all.filter(({ key, name }) => name === text || key.startsWith(text))
+  const matches = (text: string) => all.filter(({ key, name }) => name === text || (text !== '' && key.startsWith(text)))
   for (const each of wanted)
     if (matches(each).length === 0)
       throw new ClusterTestError('ERR_CLUSTER_NOT_FOUND', `There is no template "${each}".`, {

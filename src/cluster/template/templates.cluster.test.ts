@@ -117,7 +117,7 @@ async function run(project: TempProject): Promise<string> {
 async function cli(...args: readonly string[]): Promise<string> {
   let output = ''
   const print = (line: string) => void (output += `${line}\n`)
-  expect(await runCli(args, { print, note: print, env: process.env, cwd: root })).toBe(0)
+  if ((await runCli(args, { print, note: print, env: process.env, cwd: root })) !== 0) throw new Error(output)
   return output
 }
 
@@ -147,6 +147,9 @@ test('the next run forks what the first one made, with all of it, and leaves not
   ]
   expect(templates).toEqual([{ ...listed, ...times, suite: 'forked', images: expect.arrayContaining(images) as string[] }])
   expect(await cli('templates', key.slice(0, 8))).toMatch(new RegExp(`^${key} +forked +2 +[\\d.]+ [MG]B `, 'm'))
+  // As a variable that is not set.
+  await expect(cli('templates', '', '--remove')).rejects.toThrow('There is no template "".')
+  expect(await templatesOf('forked')).toEqual([template])
   expect(await cli('templates', 'forked', '--remove')).toMatch(new RegExp(`^removed ${key} of "forked", `))
   expect(await templatesOf('forked')).toEqual([])
   await expect(docker.engine.getVolume(volume).inspect()).rejects.toMatchObject({ statusCode: 404 })
