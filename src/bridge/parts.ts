@@ -23,6 +23,8 @@ export interface BridgesOptions {
   /** Told of every process on the host, so that none outlives the run. */
   readonly trackChild: (event: 'started' | 'ended', pid: number) => void
   readonly progress: Progress
+  /** Told what a process on the host prints, and how it ended while it was bridged; for whoever shows it to people. */
+  readonly onLocal?: { readonly output: (text: string) => void; readonly ended: (why: string) => void } | undefined
 }
 
 /** What every bridge of a cluster works with. */

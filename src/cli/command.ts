@@ -4,8 +4,12 @@ export interface CliContext {
   readonly print: (line: string) => void
   /** A line about the result: standard error. */
   readonly note: (line: string) => void
+  /** What a program that the command runs prints, as it is. @default to standard output and error */
+  readonly write?: (chunk: string | Uint8Array, output: 'stdout' | 'stderr') => void
   readonly env: Readonly<Record<string, string | undefined>>
   readonly cwd: string
+  /** Ends what the command is doing, for Ctrl-C. @default never */
+  readonly signal?: AbortSignal
 }
 
 /** One command of the program, as help, completion and the docs show it. */
@@ -27,6 +31,13 @@ export type RunCommand = (args: CommandArgs, context: CliContext) => Promise<num
 
 export interface CommandArgs {
   readonly positionals: readonly string[]
-  /** By the option's long name in camel case: `dryRun`. */
-  readonly values: Readonly<Record<string, string | boolean | undefined>>
+  /** What follows `--`: a command line. */
+  readonly command: readonly string[]
+  /** By the option's long name in camel case: `dryRun`. A list for one that takes several values. */
+  readonly values: Readonly<Record<string, string | boolean | readonly string[] | undefined>>
+}
+
+export function writeTo({ write }: CliContext, chunk: string | Uint8Array, output: 'stdout' | 'stderr'): void {
+  if (write) write(chunk, output)
+  else process[output].write(chunk)
 }

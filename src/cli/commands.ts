@@ -1,5 +1,7 @@
 import type { CommandDefinition } from './command.ts'
 
+const ofStack = { '-s, --stack <name>': 'which stack (default: the only one of this repository that is up)' }
+
 /** All commands, in the order of help. */
 export const commands: Readonly<Record<string, CommandDefinition>> = {
   init: {
@@ -13,6 +15,84 @@ export const commands: Readonly<Record<string, CommandDefinition>> = {
     summary: 'Check what suites need from this machine, and say how to fix what is missing',
     examples: { doctor: 'check this machine', 'doctor --json': 'the same for scripts' },
     load: async () => (await import('./doctor.ts')).doctor,
+  },
+  up: {
+    summary: 'Bring a stack up, or up to date; it stays until you take it down',
+    args: { '[stack]': 'its name, or its file; not needed if there is only one' },
+    options: { '--recreate': 'make one that is up anew, with its data' },
+    examples: { 'up shop': 'what shop.stack.ts exports as `shop`', 'up --recreate': 'the only stack, as new' },
+    load: async () => (await import('./stack/up.ts')).up,
+  },
+  down: {
+    summary: 'Take a stack down, with its data',
+    args: { '[stack]': 'its name; not needed if only one is up' },
+    options: { '--all': 'all stacks on this machine' },
+    examples: { down: 'the only stack of this repository that is up', 'down --all': 'all stacks, of all repositories' },
+    load: async () => (await import('./stack/down.ts')).down,
+  },
+  url: {
+    summary: 'Print the URL of a Service of a stack',
+    args: { '[service]': 'name, or name.namespace (default: all)', '[port]': "the Service's port, by number or name" },
+    options: { ...ofStack },
+    examples: { 'url orders': 'for a browser', 'url db': 'with login and database, for a client' },
+    load: async () => (await import('./stack/url.ts')).url,
+  },
+  env: {
+    summary: 'Print the addresses and logins of a stack as variables',
+    args: { '[workload]': 'kind/name: the environment of its container, with addresses of this machine' },
+    options: { ...ofStack },
+    examples: { 'env > .env': 'ORDERS_URL, DB_URL, DB_PASSWORD, …', 'env deployment/orders': 'what orders itself gets' },
+    load: async () => (await import('./stack/env.ts')).env,
+  },
+  exec: {
+    summary: 'Run a command in a pod of a stack',
+    args: { '<workload>': 'kind/name, or a service of the stack' },
+    options: {
+      ...ofStack,
+      '-n, --namespace <name>': 'namespace of the workload (default: "default")',
+      '-c, --container <name>': 'which container (default: the annotated one, or the first)',
+      '-i, --stdin': 'give it what comes on standard input',
+    },
+    examples: { 'exec db -- psql -c "select 1"': 'in a service', 'exec deployment/orders -- env': 'in a workload' },
+    load: async () => (await import('./stack/exec.ts')).exec,
+  },
+  reset: {
+    summary: 'Put the data of a stack back to what was seeded',
+    args: { '[stores...]': 'services or workloads (default: all)' },
+    options: { ...ofStack },
+    examples: { reset: 'all databases and caches', 'reset db': 'one of them' },
+    load: async () => (await import('./stack/reset.ts')).reset,
+  },
+  bridge: {
+    summary: 'Answer the traffic of a workload on this machine',
+    args: { '<workload>': 'kind/name, also service/name' },
+    options: {
+      ...ofStack,
+      '-p, --port <ports>': 'where it listens: 3000, or with ports of the pods http:3000,9090:3001',
+      '--header <name=value>': 'only requests with this header',
+      '--path <pattern>': 'only requests for this path, such as /api/*',
+      '--mirror': 'copies only: the pods answer',
+      '-n, --namespace <name>': 'namespace of the workload (default: "default")',
+      '-c, --container <name>': 'which container it replaces (default: the annotated one, or the only one with ports)',
+    },
+    examples: {
+      'bridge deployment/orders --port 3000': 'to what listens already, such as a program in a debugger',
+      'bridge deployment/orders -p 3000 -- node --watch server.ts': 'to a command, with the environment and files of its container',
+    },
+    load: async () => (await import('./stack/bridge.ts')).bridge,
+  },
+  dev: {
+    summary: 'Bring a stack up unless it is, and run a command beside it',
+    args: { '[stack]': 'its name, or its file; not needed if there is only one' },
+    options: {
+      '-b, --bridge <workload=port...>': 'answer the traffic of workloads by what listens on ports of this machine',
+      '-l, --logs <workloads...>': 'show their logs',
+    },
+    examples: {
+      'dev shop -- npm run dev': 'with ORDERS_URL, DB_URL, … in its environment',
+      'dev -b deployment/web=5173 -- vite': "the cluster's own URL shows what the dev server has",
+    },
+    load: async () => (await import('./stack/dev.ts')).dev,
   },
   list: {
     summary: 'List the clusters of all runs on this machine',

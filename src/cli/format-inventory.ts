@@ -1,5 +1,5 @@
 import { formatServices } from '../cluster/network/published-services.ts'
-import type { ClusterInventory, RunInventory } from '../cluster/ownership/inventory.ts'
+import { type ClusterInventory, type RunInventory, isKept } from '../cluster/ownership/inventory.ts'
 import { formatAge, formatBytes } from '../support/format.ts'
 import { formatTable } from '../support/table.ts'
 
@@ -7,7 +7,7 @@ import { formatTable } from '../support/table.ts'
 export function formatInventory(runs: readonly RunInventory[], memory: ReadonlyMap<string, number>, now = Date.now()): string {
   if (runs.length === 0) return 'There are no clusters.'
   const rows = runs.flatMap((run) => [
-    ...run.clusters.map((cluster) => [run.run, ownerOf(run, isKept(cluster, now)), ...cells(cluster, memory, now)]),
+    ...run.clusters.map((cluster) => [run.run, cluster.stack ? 'up' : ownerOf(run, isKept(cluster, now)), ...cells(cluster, memory, now)]),
     ...(run.others.length > 0 ? [[run.run, ownerOf(run, false), run.others.join(', ')]] : []),
   ])
   const table = formatTable(['run', 'owner', 'cluster', 'suite', 'nodes', 'others', 'age', 'memory', 'API', 'kept until'], rows, [6, 7])
@@ -26,10 +26,6 @@ function ownerOf({ owner: { host, pid, state } }: RunInventory, kept: boolean): 
   if (state === 'elsewhere') return `pid ${pid} on ${host}`
   // That its process has ended is as it should be.
   return state === 'dead' && kept ? 'kept' : `pid ${pid}, ${state}`
-}
-
-function isKept({ keptUntil }: ClusterInventory, now: number): boolean {
-  return keptUntil !== undefined && Date.parse(keptUntil) > now
 }
 
 function cells(cluster: ClusterInventory, memory: ReadonlyMap<string, number>, now: number): string[] {

@@ -51,10 +51,17 @@ export async function podSources(
   selection: LogSelection,
   k3dCommand: string,
 ): Promise<readonly LogSource[]> {
-  const workloads = selection.targets.filter((target) => !target.startsWith('node/'))
-  if (workloads.length === 0 && selection.targets.length > 0) return []
+  const targets = selection.targets.filter((target) => !target.startsWith('node/'))
+  if (targets.length === 0 && selection.targets.length > 0) return []
   const k3d = await findK3d(docker, k3dCommand)
-  const kube = createKubeClient(await k3d.kubeconfig(name))
+  return sourcesOf(createKubeClient(await k3d.kubeconfig(name)), { ...selection, targets })
+}
+
+/** Of the containers of workloads; of all but the cluster's own when none is named. */
+export async function sourcesOf(
+  kube: KubeClient,
+  { targets: workloads, ...selection }: Omit<LogSelection, 'nodes'>,
+): Promise<readonly LogSource[]> {
   const { namespace = 'default', container: wanted, tail, previous, follow } = selection
   const pods =
     workloads.length > 0

@@ -55,6 +55,18 @@ function readSelection(values: Readonly<Record<string, unknown>>): Omit<LogSelec
   return { nodes: Boolean(values['nodes']), namespace: text('namespace'), container: text('container'), tail, previous, follow }
 }
 
+/** Prints logs as they come, each line with its source. Resolves when all have ended. */
+export async function followLogs(sources: readonly LogSource[], print: (source: string, line: string) => void): Promise<void> {
+  const follow = async ({ name, open }: LogSource) => {
+    try {
+      for await (const line of linesOf(await open())) print(name, line)
+    } catch (error) {
+      print(name, `(${messageOf(error)})`)
+    }
+  }
+  await Promise.all(sources.map(follow))
+}
+
 /** An iterated stream tells of a connection that broke, which readline would take for the end. */
 async function* linesOf(stream: Readable): AsyncGenerator<string> {
   let rest = ''

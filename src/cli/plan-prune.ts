@@ -1,4 +1,4 @@
-import type { RunInventory } from '../cluster/ownership/inventory.ts'
+import { type ClusterInventory, type RunInventory, isKept } from '../cluster/ownership/inventory.ts'
 import { ClusterTestError } from '../support/errors.ts'
 import { formatList } from '../support/format.ts'
 
@@ -8,6 +8,8 @@ export interface PrunePlan {
   readonly clusters: readonly string[]
   /** Clusters that stay until their time is over; the run goes as a whole when there are none. */
   readonly kept: readonly string[]
+  /** Stacks that stay until they are taken down. */
+  readonly up: readonly string[]
 }
 
 /** Of runs that have ended on this host, and of those that `forced` names and that nobody here can see. */
@@ -17,12 +19,13 @@ export function planPrune(
 ): readonly PrunePlan[] {
   const dead = runs.filter(({ run, owner }) => owner.state === 'dead' || (owner.state === 'elsewhere' && forced.includes(run)))
   return dead.map(({ run, clusters }) => {
-    const isKept = ({ keptUntil }: { readonly keptUntil: string | undefined }) =>
-      !all && keptUntil !== undefined && Date.parse(keptUntil) > now
+    const stays = (cluster: ClusterInventory) => cluster.stack !== undefined || (!all && isKept(cluster, now))
+    const names = (some: readonly ClusterInventory[]) => some.map(({ name }) => name)
     return {
       run,
-      clusters: clusters.filter((cluster) => !isKept(cluster)).map(({ name }) => name),
-      kept: clusters.filter(isKept).map(({ name }) => name),
+      clusters: names(clusters.filter((cluster) => !stays(cluster))),
+      kept: names(clusters.filter((cluster) => stays(cluster) && cluster.stack === undefined)),
+      up: clusters.filter(stays).flatMap(({ stack }) => stack?.name ?? []),
     }
   })
 }

@@ -174,11 +174,11 @@ test('prunes what dead runs left, but for clusters that are kept until later', (
   })
   const now = Date.parse('2030-01-01T12:00:00Z')
   const plan = (run: typeof dead, all = false) => planPrune([live!, run], { all, now })
-  expect(plan(dead)).toEqual([{ run: 'bbb', clusters: ['vk-bbb-mail-3333'], kept: [] }])
+  expect(plan(dead)).toEqual([{ run: 'bbb', clusters: ['vk-bbb-mail-3333'], kept: [], up: [] }])
   const mixed = keptUntil('2030-01-01T12:30:00Z', '2030-01-01T11:30:00Z', undefined)
-  expect(plan(mixed)).toEqual([{ run: 'bbb', clusters: ['c1', 'c2'], kept: ['c0'] }])
-  expect(plan(mixed, true)).toEqual([{ run: 'bbb', clusters: ['c0', 'c1', 'c2'], kept: [] }])
-  expect(plan({ ...dead, clusters: [] })).toEqual([{ run: 'bbb', clusters: [], kept: [] }])
+  expect(plan(mixed)).toEqual([{ run: 'bbb', clusters: ['c1', 'c2'], kept: ['c0'], up: [] }])
+  expect(plan(mixed, true)).toEqual([{ run: 'bbb', clusters: ['c0', 'c1', 'c2'], kept: [], up: [] }])
+  expect(plan({ ...dead, clusters: [] })).toEqual([{ run: 'bbb', clusters: [], kept: [], up: [] }])
 })
 
 test('calls a cluster kept, not dead, while its time is not over', () => {

@@ -5,11 +5,15 @@ import type { CliContext } from './command.ts'
 import { createProgram } from './program.ts'
 
 /** Runs one command line and resolves to the exit code: 0 success, 1 failure, 2 invalid usage. */
-export async function runCli(argv: readonly string[], context: CliContext): Promise<number> {
+export async function runCli(all: readonly string[], context: CliContext): Promise<number> {
   let exitCode = 0
+  // What follows is another program's; `complete` has its own use for it.
+  const end = all[0] === 'complete' ? -1 : all.indexOf('--')
+  const argv = end < 0 ? all : all.slice(0, end)
   try {
     const program = await createProgram({
       context,
+      commandLine: end < 0 ? [] : all.slice(end + 1),
       run: async ({ load }, args) => {
         exitCode = await (await load())(args, context)
       },

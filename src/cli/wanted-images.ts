@@ -1,6 +1,5 @@
 import { stat } from 'node:fs/promises'
-import { dirname, resolve } from 'node:path'
-import { pathToFileURL } from 'node:url'
+import { resolve } from 'node:path'
 
 import type { Docker } from '../docker/docker.ts'
 import { inspectImage, pullImage } from '../docker/images.ts'
@@ -9,8 +8,9 @@ import { buildByContent } from '../stack/images/build-by-content.ts'
 import { substituteImage } from '../stack/images/image-names.ts'
 import { planImages } from '../stack/images/images.ts'
 import type { ImageBuild, StackOptions } from '../stack/options.ts'
-import { ClusterTestError, messageOf } from '../support/errors.ts'
+import { ClusterTestError } from '../support/errors.ts'
 import type { CliContext } from './command.ts'
+import { loadStacks } from './stack/find-stacks.ts'
 
 /** An image to look at: of Docker, or to build. */
 export interface WantedImage {
@@ -66,17 +66,10 @@ async function wantedOf(images: StackOptions['images'], folder: string): Promise
 }
 
 async function imagesOfStack(file: string): Promise<readonly WantedImage[]> {
-  const exported = await import(pathToFileURL(file).href).then(
-    (module: Record<string, unknown>) => module,
-    (error: unknown) => {
-      throw new ClusterTestError('ERR_OPTIONS_INVALID', `"${file}" cannot be loaded: ${messageOf(error)}`, { cause: error })
-    },
-  )
-  const isStack = (value: unknown): value is StackOptions => typeof value === 'object' && value !== null && 'images' in value
-  const stacks = Object.values(exported).filter(isStack)
+  const stacks = (await loadStacks(file)).filter(({ options }) => options.images)
   if (stacks.length === 0)
     throw new ClusterTestError('ERR_OPTIONS_INVALID', `"${file}" exports no stack with images.`, {
       hint: 'Export it: export const shop = { images: [...], … }, or by default.',
     })
-  return (await Promise.all(stacks.map(({ images, folder = '.' }) => wantedOf(images, resolve(dirname(file), folder))))).flat()
+  return (await Promise.all(stacks.map(({ options: { images, folder = '.' } }) => wantedOf(images, folder)))).flat()
 }

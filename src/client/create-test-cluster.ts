@@ -6,6 +6,7 @@ import { chooseAddress } from '../cluster/network/choose-address.ts'
 import type { ServiceAddress } from '../cluster/network/service-address.ts'
 import { containerOf } from '../kube/choose-container.ts'
 import type { KubeClient } from '../kube/client.ts'
+import { findExecTarget } from '../kube/exec-target.ts'
 import { execInPod } from '../kube/exec.ts'
 import { readPodLog } from '../kube/logs.ts'
 import { listPods, readWorkload } from '../kube/workload.ts'
@@ -79,12 +80,7 @@ export function createTestCluster<Seeded extends string>({ held, kube, bridges, 
       const what = `Command "${command.join(' ')}" in ${workload}`
       const deadline = { limit: timeout, code: 'ERR_KUBE_EXEC_FAILED', what, hint: raiseTimeout } as const
       const result = await withDeadline(deadline, async (signal) => {
-        const pod = await firstPod(namespace, workloadOf(workload, services))
-        const target = {
-          namespace,
-          pod: pod.metadata!.name!,
-          container: containerOf(pod, { wanted: container, workload, code: 'ERR_KUBE_NOT_FOUND' }),
-        }
+        const target = await findExecTarget(kube, { namespace, workload: workloadOf(workload, services), container })
         return execInPod(kube, target, command, { input, signal })
       })
       if (result.exitCode === 0 || !reject) return result
@@ -116,14 +112,6 @@ export function createTestCluster<Seeded extends string>({ held, kube, bridges, 
       return held.bridges.readEnv({ workload, namespace, containerName, env }, held.signal)
     },
     run: (options) => bridges.run(options),
-  }
-
-  async function firstPod(namespace: string, workload: string) {
-    const [pod] = await listPods(kube, namespace, workload)
-    if (pod) return pod
-    throw new ClusterTestError('ERR_KUBE_NOT_FOUND', `Workload "${workload}" has no pod.`, {
-      hint: 'It may be scaled to zero, or its Job may not have started.',
-    })
   }
 }
 

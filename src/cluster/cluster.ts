@@ -5,7 +5,7 @@ import type { Docker } from '../docker/docker.ts'
 import { removeByLabel } from '../docker/remove.ts'
 import { type KubeClient, createKubeClient } from '../kube/client.ts'
 import type { KubeList } from '../kube/types.ts'
-import { ClusterTestError, messageOf } from '../support/errors.ts'
+import { ClusterTestError } from '../support/errors.ts'
 import { poll } from '../support/poll.ts'
 import { type Progress, runStep } from '../support/progress.ts'
 import { cgroupArgs } from './cgroup-args.ts'
@@ -13,9 +13,10 @@ import { checkHostLimits, readHostLimits } from './host-limits.ts'
 import type { K3d } from './k3d.ts'
 import { type IpFamily, clusterRanges } from './network/cluster-ranges.ts'
 import { createDockerNetwork } from './network/docker-network.ts'
+import { isPortTaken } from './network/free-port.ts'
 import { watchNodeStarts } from './network/node-starts.ts'
 import { withNodeLogs } from './node-logs.ts'
-import { type KeptCluster, markKept } from './ownership/kept-clusters.ts'
+import { type KeptCluster, type UpStack, markKept } from './ownership/kept-clusters.ts'
 import { type Owner, clusterLabel, suiteLabel } from './ownership/owner.ts'
 import { templateMount } from './template/copy-files.ts'
 import { finishFork } from './template/finish-fork.ts'
@@ -69,8 +70,9 @@ export interface Cluster extends AsyncDisposable {
   /**
    * Leaves the cluster to whoever wants to look into it, until then. Disposal does nothing any more.
    * @param expires milliseconds since 1970
+   * @param stack what is up in it, for whoever looks for that
    */
-  keep(expires: number): Promise<KeptCluster>
+  keep(expires: number, stack?: UpStack): Promise<KeptCluster>
 }
 
 export interface ClusterNode {
@@ -144,8 +146,8 @@ export async function startCluster(options: StartClusterOptions): Promise<Cluste
       labels,
       template,
       templateVolume,
-      async keep(expires) {
-        const kept = await markKept(docker, { name, labels, kubeconfig, expires })
+      async keep(expires, stack) {
+        const kept = await markKept(docker, { name, labels, kubeconfig, expires, stack })
         isKept = true
         await owned.disposeAsync()
         return kept
@@ -186,11 +188,6 @@ export async function startCluster(options: StartClusterOptions): Promise<Cluste
   }
 }
 
-/** As Docker says it, of a port of its own and of one of another process. */
-function isPortTaken(error: unknown): boolean {
-  return /port is already allocated|address already in use/.test(messageOf(error))
-}
-
 /** k3s brings an ingress controller and a metrics server that most suites never use and all would wait for. */
 const defaultK3sArgs = ['--disable=traefik', '--disable=metrics-server'] as const
 
@@ -207,6 +204,11 @@ export async function stoppedNodes(docker: Docker, { name, nodes }: Cluster): Pr
   const filters = { label: [`k3d.cluster=${name}`], status: ['running'] }
   const running = new Set((await docker.engine.listContainers({ filters })).map(({ Names }) => Names[0]?.slice(1)))
   return nodes.map(({ container }) => container).filter((container) => !running.has(container))
+}
+
+/** The nodes that run, with their names in Kubernetes. */
+export async function readNamedNodes(docker: Docker, kube: KubeClient, cluster: string, signal: AbortSignal) {
+  return withNames(kube, await readNodes(docker, cluster), signal)
 }
 
 interface NodeContainer extends ClusterNode {

@@ -23,6 +23,11 @@ export interface ContainerShell extends AsyncDisposable {
    * `onLost` is called when the container stops.
    */
   start(script: ShellScript, onLine: (line: string) => void, onLost: (error: unknown) => void): void
+  /**
+   * Has scripts run when this process dies, however it does: Docker ends the shell's input then. None any more when there are none.
+   * @param key of what they undo
+   */
+  atEnd(key: string, scripts: readonly ShellScript[]): void
   /** Whether the container can do anything: it runs, and is not paused. */
   isActive(): Promise<boolean>
 }
@@ -80,12 +85,18 @@ export async function startContainerShell(docker: Docker, container: string, set
         },
       ),
     start: (script, onLine, onLost) => void current().then((opened) => opened.start(script, onLine, onLost), onLost),
+    atEnd: (key, scripts) =>
+      void current().then(
+        (opened) => opened.atEnd(key, scripts),
+        // A container that has stopped has nothing to undo.
+        () => undefined,
+      ),
     isActive,
     [Symbol.asyncDispose]: () => shell[Symbol.asyncDispose](),
   }
 }
 
-interface Shell extends Pick<ContainerShell, 'start'>, AsyncDisposable {
+interface Shell extends Pick<ContainerShell, 'start' | 'atEnd'>, AsyncDisposable {
   run(script: ShellScript): Promise<string>
   isClosed(): boolean
 }
@@ -127,6 +138,9 @@ async function openShell(docker: Docker, container: string, setup: ShellScript):
   })
 
   stream.write(`{ ${setup.text}\n} >/dev/null 2>&1 </dev/null\n`)
+  // The scripts stand in variables of the shell, so that they need no file that somebody would have to remove.
+  stream.write(`trap 'for each in $at_end; do eval "sh -c \\"\\$$each\\"" >/dev/null 2>&1 </dev/null; done' EXIT\n`)
+  const atEnd = new Map<string, readonly string[]>()
   let last = 0
   const send = ({ text }: ShellScript, listener: { line(text: string): void; end(code: number): void; lost(error: Error): void }) => {
     const id = String(++last)
@@ -158,6 +172,15 @@ async function openShell(docker: Docker, container: string, setup: ShellScript):
           lost: reject,
         })
       }),
+    atEnd(key, scripts) {
+      if (isClosed) return
+      const old = atEnd.get(key) ?? []
+      const names = scripts.map((_, index) => `at_end_${key.replaceAll(/\W/g, '_')}_${index}`)
+      atEnd.set(key, names)
+      const set = scripts.map(({ text }, index) => `${names[index]}=${quote(text)}`)
+      const unset = old.filter((name) => !names.includes(name)).map((name) => `unset ${name}`)
+      stream.write(`${[...set, `at_end='${[...atEnd.values()].flat().join(' ')}'`, ...unset].join('; ')}\n`)
+    },
     start: (script, onLine, onLost) => send(script, { line: onLine, end: () => {}, lost: onLost }),
     async [Symbol.asyncDispose]() {
       stream.end()

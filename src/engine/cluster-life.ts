@@ -107,7 +107,7 @@ export function beginCluster(request: LeaseRequest, users: ReadonlySet<Progress>
       const [, running] = await Promise.allSettled([background.ended(), started])
       try {
         if (running.status === 'fulfilled' && running.value)
-          await endCluster(parts.docker, running.value.cluster, keptUntil, report, onKept)
+          await endCluster(parts.docker, running.value.cluster, { keptUntil, up: request.up, report, onKept })
       } finally {
         const [held] = await Promise.allSettled([slot])
         if (held.status === 'fulfilled') held.value[Symbol.dispose]()
@@ -139,15 +139,16 @@ async function startFor(request: LeaseRequest, { template, ...parts }: StartPart
   }
 }
 
-async function endCluster(
-  docker: Docker,
-  cluster: Cluster,
-  keptUntil: number | undefined,
-  report: Progress,
-  onKept: () => void,
-): Promise<void> {
+interface EndOptions extends Pick<ClusterLifeOptions, 'onKept'> {
+  readonly keptUntil: number | undefined
+  readonly up: LeaseRequest['up']
+  readonly report: Progress
+}
+
+async function endCluster(docker: Docker, cluster: Cluster, { keptUntil, up, report, onKept }: EndOptions): Promise<void> {
   if (keptUntil === undefined) return runStep(report, 'teardown', `cluster "${cluster.name}"`, async () => cluster[Symbol.asyncDispose]())
-  const kept = await cluster.keep(keptUntil)
+  const kept = await cluster.keep(keptUntil, up)
+  if (up) return
   onKept()
   report({ kind: 'note', step: 'kept', text: describeKept(kept, await listPublished(docker, cluster.name)) })
 }

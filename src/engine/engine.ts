@@ -1,32 +1,19 @@
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-
 import { readHostLimits } from '../cluster/host-limits.ts'
-import { findK3d } from '../cluster/k3d.ts'
-import { pruneLeftovers, removeRun } from '../cluster/ownership/leftovers.ts'
-import { startLifeline } from '../cluster/ownership/lifeline.ts'
-import { createOwner, folderPrefix } from '../cluster/ownership/owner.ts'
-import { ownerEnv } from '../cluster/ownership/processes.ts'
-import { connectDocker } from '../docker/docker.ts'
 import type { Recorder, SuiteRecorder } from '../report/recorder.ts'
-import type { ImageSubstitutes } from '../stack/images/image-names.ts'
 import { withDeadline } from '../support/deadline.ts'
 import { messageOf } from '../support/errors.ts'
-import { formatList } from '../support/format.ts'
 import type { Progress } from '../support/progress.ts'
+import { refuseBusyPorts } from './fixed-ports.ts'
+import { openParts } from './open-parts.ts'
+import type { EngineParts } from './parts.ts'
 import { planSuite } from './plan-suite.ts'
 import { createPool } from './pool.ts'
 import type { LeaseRequest } from './request.ts'
+import type { Settings } from './settings.ts'
 import { type RunningSuite, startSuite } from './start-suite.ts'
 
-export interface EngineOptions {
-  readonly k3d: string
-  readonly nodeImage: string | undefined
-  readonly substitutes: ImageSubstitutes
-  readonly buildNetwork: string | undefined
-  /** Bytes that all templates together may take; undefined for none. In watch mode nothing is forked. */
-  readonly templateLimit: number | undefined
+/** In watch mode nothing is forked. */
+export interface EngineOptions extends Settings {
   /** Absolute paths of what a run writes: they change with every run, and are no part of an image. */
   readonly outputs: readonly string[]
   /** Clusters at the same time. @default one for each processor of the Docker engine */
@@ -44,6 +31,7 @@ export interface EngineOptions {
 
 /** Docker, k3d and the run's identity; what starts clusters. */
 export interface Engine extends AsyncDisposable {
+  readonly parts: EngineParts
   /** Waits for a slot and sets a suite up. Slot and cluster belong to `held`. */
   start(request: LeaseRequest, held: AsyncDisposableStack, signal: AbortSignal): Promise<RunningSuite>
 }
@@ -53,10 +41,6 @@ const defaultSetupTimeout = 300_000
 
 /** Finds Docker and k3d, and removes what dead runs left. */
 export async function startEngine({
-  k3d: command,
-  nodeImage,
-  substitutes,
-  buildNetwork,
   templateLimit,
   outputs,
   maxClusters,
@@ -64,37 +48,13 @@ export async function startEngine({
   idleTimeout,
   progress,
   recorder: runRecorder,
+  ...settings
 }: EngineOptions): Promise<Engine> {
-  const docker = await connectDocker()
-  const owner = createOwner()
   await using cleanup = new AsyncDisposableStack()
-  const folder = await mkdtemp(join(tmpdir(), folderPrefix(owner.run)))
-  cleanup.defer(() => rm(folder, { recursive: true, force: true }))
-  const lifeline = cleanup.use(startLifeline(docker, owner.run))
-  const trackChild = (event: 'started' | 'ended', pid: number) => lifeline.trackChild(event, pid)
-  const k3d = await findK3d({ env: { ...docker.env, ...ownerEnv(owner) } }, command, trackChild)
-  // A child that was killed may have had a request under way in the Docker engine.
-  cleanup.defer(() => removeRun(docker, owner.run))
-  const leftovers = await pruneLeftovers(docker).catch((error: unknown) => {
-    progress('run')({ kind: 'note', step: 'prune', text: messageOf(error) })
-    return []
-  })
-  if (leftovers.length > 0) {
-    const names = leftovers.flatMap(({ run, clusters }) => (clusters.length > 0 ? clusters : [run]))
-    progress('run')({ kind: 'note', step: 'prune', text: `removed what dead runs left behind: ${formatList(names)}` })
-  }
-  const parts = {
-    docker,
-    k3d,
-    owner,
-    folder,
-    nodeImage,
-    substitutes,
-    buildNetwork,
-    templateLimit: isWatch ? undefined : templateLimit,
-    outputs,
-    trackChild,
-  }
+  const { parts, lifeline } = cleanup.use(
+    await openParts({ ...settings, templateLimit: isWatch ? undefined : templateLimit, outputs, progress: progress('run') }),
+  )
+  const { docker, folder } = parts
   const { isMeasured } = await readHostLimits(docker.memory)
   const pool = cleanup.use(
     createPool({ parts, maxClusters, isMemoryMeasured: isMeasured, isWatch, idleTimeout, progress, onKept: () => lifeline.stay() }),
@@ -102,6 +62,7 @@ export async function startEngine({
   const owned = cleanup.move()
 
   return {
+    parts,
     async start(request, held, signal) {
       const { id, suite, file } = request
       const recorder = await runRecorder.suite({ id, name: suite, file })
@@ -125,6 +86,7 @@ export async function startEngine({
     signal: AbortSignal,
   ): Promise<RunningSuite> {
     const plan = await planSuite(request, folder, signal)
+    if (request.up) await refuseBusyPorts(plan.ports)
     const toTerminal = progress(request.suite)
     const report: Progress = (event) => {
       toTerminal(event)

@@ -17,6 +17,7 @@ import { checkNames } from '../stack/services/check-services.ts'
 import { serviceManifests } from '../stack/services/service-manifests.ts'
 import type { DecryptOptions } from '../stack/tools/sops.ts'
 import { randomId, slug } from '../support/identity.ts'
+import { type FixedPort, planPorts } from './fixed-ports.ts'
 import { type LeaseRequest, stackFolder } from './request.ts'
 
 /** @throws ClusterTestError for every path that does not exist and every manifest that cannot be one */
@@ -45,7 +46,12 @@ export async function planSuite(request: LeaseRequest, runFolder: string, signal
   checkStandIns(everything, { bridged, namespace })
   const { manifests, notes } = planStandIns(addMounts(everything, mounts), { bridged, images, namespace })
   checkManifests(manifests, { images, namespace })
-  return { request, namespace, seeds, images, mounts, charts, manifests, notes: [...notesOf(everything), ...notes] }
+  const ports = planPorts(
+    options.ports,
+    everything.map(({ object }) => object),
+    namespace,
+  )
+  return { request, namespace, seeds, images, mounts, charts, manifests, ports, notes: [...notesOf(everything), ...notes] }
 }
 
 /** @throws ClusterTestError `ERR_MANIFEST_INVALID` for what can be told without a cluster */
@@ -78,6 +84,8 @@ export interface SuitePlan {
   readonly images: Awaited<ReturnType<typeof planImages>>
   readonly seeds: readonly (readonly PlannedSeed[])[]
   readonly mounts: readonly HostMount[]
+  /** Of this machine. */
+  readonly ports: readonly FixedPort[]
   /** What the user has to know of it. */
   readonly notes: readonly string[]
 }

@@ -57,7 +57,7 @@ export function createPool(options: PoolOptions): Pool {
       const pooled = await join(keyOf(request), request, report, signal)
       cleanup.defer(() => leave(pooled, report))
       await whileWaiting(pooled.life.slot, signal)
-      return createReservation(docker, pooled, request.options, cleanup.move())
+      return createReservation(docker, pooled, request, cleanup.move())
     },
     async [Symbol.asyncDispose]() {
       isClosed = true

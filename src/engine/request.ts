@@ -1,6 +1,7 @@
 import { resolve } from 'node:path'
 
 import type { BridgedWorkload } from '../bridge/stand-in.ts'
+import type { UpStack } from '../cluster/ownership/kept-clusters.ts'
 import type { SuiteClusterOptions } from '../stack/options.ts'
 
 export interface LeaseRequest {
@@ -17,6 +18,8 @@ export interface LeaseRequest {
   readonly sources: readonly string[]
   /** What is bridged with the suite: its image may not exist yet. */
   readonly bridged: readonly BridgedWorkload[]
+  /** Of a stack without tests: its cluster stays until it is taken down, unless its set-up fails. */
+  readonly up?: UpStack | undefined
 }
 
 /** What the paths of a suite's stack are relative to. */

@@ -26,13 +26,13 @@ export interface Reservation extends AsyncDisposable {
 export function createReservation(
   docker: Docker,
   pooled: PooledCluster,
-  { keep = 'never', keepFor }: LeaseRequest['options'],
+  { options: { keep = 'never', keepFor }, up }: LeaseRequest,
   owned: AsyncDisposableStack,
 ): Reservation {
   const { life } = pooled
   let hasFailed = false
   let hasEntered = false
-  const isKept = () => keep === 'always' || (keep === 'on-failure' && hasFailed)
+  const isKept = () => (up ? !hasFailed : keep === 'always' || (keep === 'on-failure' && hasFailed))
   return {
     async enter(signal, template) {
       const started = await whileWaiting(life.start(template), signal)
@@ -49,7 +49,7 @@ export function createReservation(
     },
     leave: (part) => pooled.leave(part),
     async [Symbol.asyncDispose]() {
-      if (hasEntered && isKept()) pooled.keep(keepUntil(keepFor))
+      if (hasEntered && isKept()) pooled.keep(up ? Infinity : keepUntil(keepFor))
       await owned.disposeAsync()
     },
   }

@@ -14,16 +14,17 @@ import { type RecordedBridges, recordBridges } from '../report/record-bridges.ts
 import type { SuiteRecorder } from '../report/recorder.ts'
 import { formatTimes } from '../report/timings.ts'
 import { resettable, saveStores } from '../seed/reset.ts'
-import { planImages, prepareImages } from '../stack/images/images.ts'
+import { prepareImages } from '../stack/images/images.ts'
 import { addMounts } from '../stack/images/mounts.ts'
 import { loadManifests } from '../stack/manifests/manifests.ts'
-import type { ImageBuild } from '../stack/options.ts'
 import { waitForChecks } from '../stack/ready/ready-checks.ts'
 import { messageOf } from '../support/errors.ts'
 import { randomId } from '../support/identity.ts'
 import type { Progress } from '../support/progress.ts'
 import { together } from '../support/together.ts'
 import { createBringUp } from './bring-up.ts'
+import { portChoice } from './fixed-ports.ts'
+import { localImages } from './local-images.ts'
 import type { EngineParts } from './parts.ts'
 import { type SuitePlan, checkManifests, keysOf, notesOf } from './plan-suite.ts'
 import type { Reservation } from './reservation.ts'
@@ -94,8 +95,20 @@ export async function startSuite(
     recorded?.tell(error)
   }
   const file = join(parts.folder, `addresses-${randomId(4)}.json`)
-  const services = exposeServices(docker, cluster, { isOwn: (service) => space.isOwn(service), file, onProblem })
-  cleanup.defer(async () => (reservation.isKept ? reservation.leave(await services.release()) : services[Symbol.asyncDispose]()))
+  const services = exposeServices(docker, cluster, {
+    isOwn: (service) => space.isOwn(service),
+    file,
+    portOf: portChoice(plan.ports),
+    onPortTaken: (error) => {
+      if (request.up) throw error
+      progress({ kind: 'note', step: 'services', text: `not all ports are those of the option \`ports\`: ${messageOf(error)}` })
+    },
+    onProblem,
+  })
+  cleanup.defer(async () => {
+    if (!reservation.isKept) return services[Symbol.asyncDispose]()
+    return request.up ? services.leave() : reservation.leave(await services.release())
+  })
   const addresses = () => services.addresses
 
   const bringUp = createBringUp({ parts, plan, started, space, services, progress, onApply: note })
@@ -107,9 +120,8 @@ export async function startSuite(
   }
 
   // The last one in: bridges end before what they lead to.
-  const bridges = cleanup.use(
-    createBridges({ ...parts, cluster, namespace, addresses, addressesFile: file, prepareImage: prepareLocalImage, progress }),
-  )
+  const prepareImage = localImages(parts, request.folder, { keepLog, progress })
+  const bridges = cleanup.use(createBridges({ ...parts, cluster, namespace, addresses, addressesFile: file, prepareImage, progress }))
   recorded = recordBridges(bridges, recorder)
   const owned = cleanup.move()
   recorder.record.ready = Date.now()
@@ -152,11 +164,5 @@ export async function startSuite(
     written.push(...objects)
     recorder.addSecrets(objects.filter(({ kind }) => kind === 'Secret').flatMap(secretValues))
     for (const { metadata } of objects) for (const name of [metadata.name, metadata.namespace]) if (name) recorder.addName(name)
-  }
-
-  async function prepareLocalImage(image: string | ImageBuild, abort: AbortSignal): Promise<string> {
-    const images = await planImages(typeof image === 'string' ? [image] : { 'local-container': image }, request.folder)
-    const prepared = await prepareImages({ ...parts, plan: images, manifests: [], keepLog, progress, signal: abort })
-    return prepared.images[0]!.reference
   }
 }

@@ -13,6 +13,13 @@ export interface ExecTarget {
   readonly container: string
 }
 
+export interface ExecInPodOptions {
+  readonly input?: string | AsyncIterable<Uint8Array> | undefined
+  /** Told what the command prints, as it comes. */
+  readonly onOutput?: ((chunk: Buffer, output: 'stdout' | 'stderr') => void) | undefined
+  readonly signal: AbortSignal
+}
+
 /**
  * Runs a command in a container and resolves when it has ended, whatever its exit code, with the whole of both outputs.
  * @throws ClusterTestError `ERR_KUBE_EXEC_FAILED` when the command cannot be started, or the connection ends before the exit code came.
@@ -21,11 +28,11 @@ export async function execInPod(
   client: KubeClient,
   target: ExecTarget,
   command: readonly string[],
-  options: { input?: string | AsyncIterable<Uint8Array> | undefined; signal: AbortSignal },
+  options: ExecInPodOptions,
 ): Promise<ExecResult> {
   const { namespace, pod, container } = target
-  const stdout = collector()
-  const stderr = collector()
+  const stdout = collector((chunk) => options.onOutput?.(chunk, 'stdout'))
+  const stderr = collector((chunk) => options.onOutput?.(chunk, 'stderr'))
   const { promise, resolve, reject } = Promise.withResolvers<V1Status>()
   const what = `Command "${command.join(' ')}" in container "${container}" of pod "${pod}"`
   const fail = (why: string, cause?: unknown) => new ClusterTestError('ERR_KUBE_EXEC_FAILED', `${what} ${why}`, { cause })
@@ -102,11 +109,12 @@ function exitCodeOf(status: V1Status): number | undefined {
   return cause?.message === undefined ? undefined : Number(cause.message)
 }
 
-function collector(): { stream: Writable; text(): string } {
+function collector(onChunk: (chunk: Buffer) => void): { stream: Writable; text(): string } {
   const chunks: Buffer[] = []
   const stream = new Writable({
     write(chunk: Buffer, _encoding, done) {
       chunks.push(Buffer.from(chunk))
+      onChunk(chunk)
       done()
     },
   })

@@ -10,12 +10,12 @@ import { createRecorder } from '../report/recorder.ts'
 import { bypassProxy } from '../support/bypass-proxy.ts'
 import { disposeWithin } from '../support/deadline.ts'
 import { ClusterTestError, messageOf } from '../support/errors.ts'
+import { handleSignals } from '../support/handle-signals.ts'
+import { createTerminalProgress } from '../support/terminal.ts'
 import { guardRun } from './guard.ts'
 import { outputsOf } from './outputs.ts'
 import { createReporter } from './reporter.ts'
 import { rerunOnChange } from './rerun.ts'
-import { handleSignals } from './signals.ts'
-import { createTerminalProgress } from './terminal.ts'
 
 export interface KubernetesPluginOptions {
   /** The k3d program. @default VITEST_KUBERNETES_K3D, or else `k3d` on PATH */

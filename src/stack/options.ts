@@ -68,6 +68,14 @@ export interface StackOptions<Cluster = never, Services = ServiceDefinitions, Se
    * @example services: { db: postgres({ database: 'shop' }), cache: redis() }
    */
   readonly services?: Services | undefined
+  /**
+   * Ports of this machine, 127.0.0.1, for Services: by name, with the port's name or number where there are several
+   * (`'gateway:http'`), and with the namespace where it is another one (`'gateway.shop'`). `up` always takes them; a suite takes
+   * another one while somebody else has it, and says so: suites run side by side, and beside a stack that is up.
+   * @default Docker's choice
+   * @example ports: { gateway: 4000, 'db': 15432 }
+   */
+  readonly ports?: Readonly<Record<string, number>> | undefined
   /** What the relative paths of the stack are relative to. @default the folder of the test file; of the file that calls `defineStack` */
   readonly folder?: string | undefined
   /**
@@ -91,6 +99,8 @@ export interface StackOptions<Cluster = never, Services = ServiceDefinitions, Se
    */
   readonly mount?: Readonly<Record<string, Readonly<Record<string, string | MountTarget>>>> | undefined
 }
+
+const isPort = (value: unknown) => Number.isInteger(value) && (value as number) > 0 && (value as number) < 65_536
 
 export type ServiceDefinitions = Readonly<Record<string, ServiceDefinition>>
 
@@ -137,6 +147,7 @@ export const clusterOptionKeys = allKeys<SuiteClusterOptions>({
   secrets: true,
   sops: true,
   services: true,
+  ports: true,
   folder: true,
   seed: true,
   ready: true,
@@ -186,6 +197,12 @@ export function checkStack(options: StackOptions): void {
   checkManifests(options.manifests)
   checkTools(options)
   checkServices(options.services)
+  checkOption(
+    'ports',
+    'an object of port numbers (1 to 65535)',
+    options.ports,
+    (value) => isRecord(value) && Object.values(value).every(isPort),
+  )
   checkOption('folder', 'a path', options.folder, isText)
   checkSeed(options.seed, options.services)
   checkReady(options.ready)

@@ -32,7 +32,8 @@ export function createPassages({ nodes, cluster }: Pick<BridgeParts, 'nodes' | '
   const open = async ({ node, ip }: PodAddress, port: number): Promise<Endpoint> => {
     const host = cluster.nodes.find(({ name }) => name === node)!.address
     const own = firstPort + (used++ % portCount)
-    if (!started.has(node))
+    if (!started.has(node)) {
+      find(node).shell.atEnd(`passages-${id}`, [restoreScript(removedPassageRules(id))])
       started.set(
         node,
         restore(node, startedPassageRules(id)).catch((error: unknown) => {
@@ -40,6 +41,7 @@ export function createPassages({ nodes, cluster }: Pick<BridgeParts, 'nodes' | '
           throw error
         }),
       )
+    }
     await started.get(node)
     await restore(node, passageRules(id, { host, port: own }, { host: ip, port }))
     return { host, port: own }
@@ -57,7 +59,10 @@ export function createPassages({ nodes, cluster }: Pick<BridgeParts, 'nodes' | '
     async [Symbol.asyncDispose]() {
       await Promise.allSettled(ways.values())
       await Promise.all(
-        [...started.keys()].map((node) => runWhereActive(find(node).shell, restoreScript(removedPassageRules(id)), { timeout })),
+        [...started.keys()].map(async (node) => {
+          await runWhereActive(find(node).shell, restoreScript(removedPassageRules(id)), { timeout })
+          find(node).shell.atEnd(`passages-${id}`, [])
+        }),
       )
     },
   }

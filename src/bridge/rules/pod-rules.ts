@@ -65,6 +65,7 @@ export async function startPodRules(options: PodRulesOptions): Promise<PodRules>
   }
   const podsOn = ({ name }: RuledNode) => target.allPods().filter((pod) => pod.spec?.nodeName === name)
   const start = async (node: RuledNode) => {
+    node.shell.atEnd(options.id, [removeScript(options), forgetScript(options, familiesOf(node))])
     await apply(node, podsOn(node).map(uidOf))
     const { promise: watching, resolve } = Promise.withResolvers<void>()
     node.shell.start(
@@ -102,7 +103,10 @@ export async function startPodRules(options: PodRulesOptions): Promise<PodRules>
   let isSet = false
   const onNodes = async (script: (node: RuledNode) => ShellScript) =>
     void (await Promise.all(nodes.map((node) => runWhereActive(node.shell, script(node), { timeout }))))
-  const forget = () => onNodes((node) => forgetScript(options, familiesOf(node)))
+  const forget = async () => {
+    await onNodes((node) => forgetScript(options, familiesOf(node)))
+    for (const { shell } of nodes) shell.atEnd(options.id, [])
+  }
   cleanup.defer(async () => {
     await onNodes(() => removeScript(options))
     if (!isSet) await forget()

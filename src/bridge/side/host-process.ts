@@ -43,7 +43,8 @@ export async function startHostProcess(parts: BridgeParts, options: HostProcessO
   const forwards = await forwardPorts(ports, { program: program.text, listeners, network: parts.network, cleanup })
   const owned = cleanup.move()
   let isWanted = true
-  void program.ended.then((why) => isWanted && parts.onProblem(endedEarly(program, why)))
+  const onEnd = (why: string) => (parts.onLocal ? parts.onLocal.ended(why) : parts.onProblem(endedEarly(program, why)))
+  void program.ended.then((why) => isWanted && onEnd(why))
   return {
     forwards,
     output: () => program.output(),
@@ -99,7 +100,10 @@ function startProgram(parts: BridgeParts, { command, cwd, env, namespace }: Host
   })
   let output = ''
   for (const stream of [child.stdout, child.stderr])
-    stream.setEncoding('utf8').on('data', (chunk: string) => (output = (output + chunk).slice(-100_000)))
+    stream.setEncoding('utf8').on('data', (chunk: string) => {
+      output = (output + chunk).slice(-100_000)
+      parts.onLocal?.output(chunk)
+    })
   let ending: string | undefined
   let notStarted: ClusterTestError | undefined
   const ended = new Promise<string>((resolve) => {

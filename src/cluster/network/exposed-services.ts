@@ -5,6 +5,7 @@ import type { Service } from '../../kube/types.ts'
 import { createQueue } from '../../support/turns.ts'
 import type { Cluster } from '../cluster.ts'
 import { followTargets } from './follow-targets.ts'
+import { isPortTaken } from './free-port.ts'
 import { type Gateway, startGateway } from './gateway.ts'
 import { describeServices, servicesLabel } from './published-services.ts'
 import { type ServiceAddress, writeAddresses } from './service-address.ts'
@@ -15,6 +16,10 @@ export interface ExposeOptions {
   readonly isOwn: (service: Service) => boolean
   /** Where other processes find the addresses. */
   readonly file: string
+  /** The port of this machine that a port of a Service is to have. @default Docker's choice */
+  readonly portOf?: (target: ServiceTarget) => number | undefined
+  /** Told that somebody has one of them; Docker chooses then, unless this throws. */
+  readonly onPortTaken?: (error: unknown) => void
   readonly onProblem: (error: unknown) => void
 }
 
@@ -26,9 +31,15 @@ export interface ExposedServices extends AsyncDisposable {
   update(signal: AbortSignal): Promise<void>
   /** Follows no more changes, and leaves the addresses as they are to whoever disposes what this resolves to. */
   release(): Promise<AsyncDisposable>
+  /** The same for good. */
+  leave(): Promise<void>
 }
 
-export function exposeServices(docker: Docker, cluster: Cluster, { isOwn, file, onProblem }: ExposeOptions): ExposedServices {
+export function exposeServices(
+  docker: Docker,
+  cluster: Cluster,
+  { isOwn, file, portOf = () => undefined, onPortTaken, onProblem }: ExposeOptions,
+): ExposedServices {
   const gateways = new AsyncDisposableStack()
   const following = new AsyncDisposableStack()
   const open: { readonly gateway: Gateway; readonly keys: readonly string[] }[] = []
@@ -55,7 +66,14 @@ export function exposeServices(docker: Docker, cluster: Cluster, { isOwn, file, 
     const hosts = targets.map(({ isIPv6 }) => (isIPv6 ? '::1' : '127.0.0.1'))
     const labels = { [servicesLabel]: describeServices(targets) }
     const leads = targets.map(({ lead }) => lead)
-    const gateway = gateways.use(await startGateway(docker, cluster, { hosts, leads, labels, onProblem, signal }))
+    const start = (ports: readonly (number | undefined)[]) =>
+      startGateway(docker, cluster, { hosts, ports, leads, labels, onProblem, signal })
+    const started = start(targets.map(portOf)).catch((error: unknown) => {
+      if (!onPortTaken || !isPortTaken(error)) throw error
+      onPortTaken(error)
+      return start([])
+    })
+    const gateway = gateways.use(await started)
     const keys = targets.map(keyOf)
     open.push({ gateway, keys })
     for (const [index, key] of keys.entries()) places.set(key, { host: hosts[index]!, hostPort: gateway.ports[index]! })
@@ -77,6 +95,10 @@ export function exposeServices(docker: Docker, cluster: Cluster, { isOwn, file, 
     async release() {
       await following.disposeAsync()
       return gateways
+    },
+    async leave() {
+      await following.disposeAsync()
+      await Promise.all(open.map(({ gateway }) => gateway.leave()))
     },
     async [Symbol.asyncDispose]() {
       await using ends = new AsyncDisposableStack()

@@ -2,6 +2,8 @@ import { randomInt } from 'node:crypto'
 import { once } from 'node:events'
 import { createServer } from 'node:net'
 
+import { messageOf } from '../../support/errors.ts'
+
 /** Below 32768, where Linux and Docker take ports from for whoever names none (ip_local_port_range, moby's portallocator). */
 const range = [25_000, 32_768] as const
 const given = new Set<number>()
@@ -17,15 +19,26 @@ export async function findFreePort(): Promise<number> {
     if (given.has(port)) continue
     // Before it is tried: whoever asks meanwhile may find it free again, between this one's look and its return.
     given.add(port)
-    const server = createServer()
-    try {
-      await once(server.listen(port, '127.0.0.1'), 'listening')
-      return port
-    } catch (error) {
-      given.delete(port)
-      if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw error
-    } finally {
-      server.close()
-    }
+    if (await isPortFree(port)) return port
+    given.delete(port)
   }
+}
+
+/** Whether nobody on this machine listens there. */
+export async function isPortFree(port: number, host = '127.0.0.1'): Promise<boolean> {
+  const server = createServer()
+  try {
+    await once(server.listen(port, host), 'listening')
+    return true
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw error
+    return false
+  } finally {
+    server.close()
+  }
+}
+
+/** As Docker says it, of a port of its own and of one of another process. */
+export function isPortTaken(error: unknown): boolean {
+  return /port is already allocated|address already in use/.test(messageOf(error))
 }

@@ -11,23 +11,38 @@ export const firstPort = 20_000
 /** What the container prints once its ports lead somewhere. */
 export const readyWord = 'gateway-ready'
 
-type Node = Pick<ClusterNode, 'address' | 'address6'>
+type Node = Pick<ClusterNode, 'container' | 'address' | 'address6'>
 
+/** Runs once more when Docker starts the container again, in what order ever: the node may have another address by then. */
 export function startScript(node: Node, leads: Leads): readonly string[] {
+  const families = familiesOf(node)
   return [
-    ...familiesOf(node).map(
+    ...families.map(
       ({ restore }) => `${restore}\n*nat\n:${chain} - [0:0]\n-A PREROUTING -j ${chain}\n-A POSTROUTING -j MASQUERADE\nCOMMIT\nRULES`,
     ),
-    leadScript(node, leads),
+    ...families.map(({ bits, option }) => `until ${findAddress(node, option, `via${bits}`)}; do sleep 0.2; done`),
+    leadTo(
+      families.map((each) => ({ ...each, via: `$via${each.bits}` })),
+      leads,
+    ),
     `echo ${readyWord}`,
   ]
 }
 
+/** Docker knows containers by name; of all that looks names up, the images of nodes have BusyBox' ping. */
+function findAddress({ container }: Node, option: string, variable: string): string {
+  return `${variable}=$(ping ${option} -c 1 -W 1 ${container} 2>/dev/null | sed -n '1s/^[^(]*(\\([^)]*\\)).*/\\1/p') && [ -n "$${variable}" ]`
+}
+
 /** Replaces all that was there before, at once. */
 export function leadScript(node: Node, leads: Leads): string {
+  return leadTo(familiesOf(node), leads)
+}
+
+function leadTo(families: ReturnType<typeof familiesOf>, leads: Leads): string {
   const all = leads.flatMap((lead, index) => (lead ? [{ ...lead, inside: firstPort + index }] : []))
   return [
-    ...familiesOf(node).flatMap(({ restore, bits, via, isOwn }) => {
+    ...families.flatMap(({ restore, bits, via, isOwn }) => {
       const own = all.filter(({ address }) => isOwn(address))
       const rules = own.map(
         ({ address, port, inside }) => `-A ${chain} -p tcp --dport ${inside} -j DNAT --to-destination ${bracketed(address)}:${port}\n`,
@@ -48,7 +63,7 @@ const chain = 'GATEWAY'
 /** A host's IPv6 connection can only go on over IPv6, and the other way round. */
 function familiesOf({ address, address6 }: Node) {
   const restore = (program: string) => `${program} -w 5 --noflush <<'RULES'`
-  const ipv4 = { restore: restore('iptables-restore'), bits: 32, via: address, isOwn: (each: string) => !isIPv6(each) }
-  const ipv6 = { restore: restore('ip6tables-restore'), bits: 128, via: address6, isOwn: isIPv6 }
+  const ipv4 = { restore: restore('iptables-restore'), option: '-4', bits: 32, via: address, isOwn: (each: string) => !isIPv6(each) }
+  const ipv6 = { restore: restore('ip6tables-restore'), option: '-6', bits: 128, via: address6, isOwn: isIPv6 }
   return address6 ? [ipv4, ipv6] : [ipv4]
 }

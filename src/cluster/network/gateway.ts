@@ -14,6 +14,8 @@ import { type Leads, firstPort, leadScript, readyWord, startScript } from './gat
 export interface GatewayOptions {
   /** For each port: the loopback address of this machine on which it is published. */
   readonly hosts: readonly string[]
+  /** Of this machine; undefined for those that Docker chooses. */
+  readonly ports: readonly (number | undefined)[]
   /** Where each port leads. */
   readonly leads: Leads
   /** What its container says of its ports. */
@@ -28,6 +30,8 @@ export interface Gateway extends AsyncDisposable {
   readonly ports: readonly number[]
   /** Lets the ports lead elsewhere. What leads nowhere is refused. */
   lead(leads: Leads): Promise<void>
+  /** Leaves its container for good: Docker starts it again whenever Docker itself starts. */
+  leave(): Promise<void>
 }
 
 /**
@@ -39,7 +43,7 @@ export async function startGateway(docker: Docker, cluster: Cluster, options: Ga
   const { hosts, labels, onProblem, signal } = options
   let { leads } = options
   const stop = new AbortController()
-  let current = await runContainer(docker, cluster, { hosts, leads, labels, signal })
+  let current = await runContainer(docker, cluster, { hosts, leads, labels, ports: options.ports, signal })
   const { ports } = current
   const inTurn = createQueue()
   const isRunning = async () => (await readContainerState(docker.engine.getContainer(current.id))).isRunning
@@ -75,6 +79,11 @@ export async function startGateway(docker: Docker, cluster: Cluster, options: Ga
           await revive()
         }
       }),
+    async leave() {
+      stop.abort(new Error('The gateway is left to itself.'))
+      await inTurn(async () => {})
+      await current.leave()
+    },
     async [Symbol.asyncDispose]() {
       stop.abort(new Error('The gateway is not needed any more.'))
       await inTurn(async () => {})
@@ -83,16 +92,14 @@ export async function startGateway(docker: Docker, cluster: Cluster, options: Ga
   }
 }
 
-interface RunOptions extends Pick<GatewayOptions, 'hosts' | 'leads' | 'labels' | 'signal'> {
-  /** Of this machine. @default Docker's choice */
-  readonly ports?: readonly number[]
-}
+type RunOptions = Pick<GatewayOptions, 'hosts' | 'leads' | 'labels' | 'ports' | 'signal'>
 
 interface GatewayContainer extends AsyncDisposable {
   readonly id: string
   readonly name: string
   readonly ports: readonly number[]
   watch(onEnded: () => void): void
+  leave(): Promise<void>
 }
 
 async function runContainer(
@@ -115,7 +122,7 @@ async function runContainer(
         ...(cluster.nodes[0]!.address6 && { 'net.ipv6.conf.all.forwarding': '1' }),
       },
       PortBindings: Object.fromEntries(
-        inside.map((each, index) => [each, [{ HostIp: hosts[index]!, HostPort: String(ports?.[index] ?? '') }]]),
+        inside.map((each, index) => [each, [{ HostIp: hosts[index]!, HostPort: String(ports[index] ?? '') }]]),
       ),
     },
   })
@@ -131,12 +138,18 @@ async function runContainer(
     if (bound) return Number(bound.HostPort)
     throw new ClusterTestError('ERR_DOCKER_REQUEST_FAILED', `Docker published no port for ${each} of container "${name}".`)
   })
+  const watching = new AsyncDisposableStack()
   const owned = cleanup.move()
+  owned.use(watching)
   return {
     id: container.id,
     name,
     ports: published,
-    watch: (onEnded) => void owned.use(watchContainer(docker, container.id, onEnded)),
+    watch: (onEnded) => void watching.use(watchContainer(docker, container.id, onEnded)),
+    async leave() {
+      await watching.disposeAsync()
+      await container.update({ RestartPolicy: { Name: 'unless-stopped' } })
+    },
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   }
 }

@@ -1,6 +1,7 @@
 import type { ContainerInfo } from '../../docker/docker.ts'
 import { bracketed } from '../../support/ip-range.ts'
 import { firstPort } from './gateway-scripts.ts'
+import type { ServiceAddress } from './service-address.ts'
 
 /** What a gateway publishes, in the order of its ports: of its container, so that others than its run can tell. */
 export const servicesLabel = 'vitest-kubernetes.services'
@@ -28,11 +29,16 @@ export function describeServices(ports: readonly ServicePort[]): string {
 
 /** What the gateways among these containers publish. */
 export function readServices(containers: readonly Pick<ContainerInfo, 'Labels' | 'Ports'>[]): readonly PublishedService[] {
+  return readAddresses(containers).map(publishedService)
+}
+
+/** The same for programs. */
+export function readAddresses(containers: readonly Pick<ContainerInfo, 'Labels' | 'Ports'>[]): readonly ServiceAddress[] {
   return containers.flatMap(({ Labels, Ports }) => {
     return parseServices(Labels[servicesLabel]).flatMap((service, index) => {
       // A gateway that does not run publishes nothing.
       const port = Ports.find(({ PrivatePort, PublicPort }) => PublicPort && PrivatePort === firstPort + index)
-      return port ? [publishedService(service, port)] : []
+      return port ? [{ ...service, host: port.IP, hostPort: port.PublicPort }] : []
     })
   })
 }
@@ -60,15 +66,12 @@ export function formatServices(services: readonly PublishedService[]): readonly 
   return services.map(({ address }, index) => `${names[index]!.padEnd(width)}  ${address}`)
 }
 
-function publishedService(
-  { namespace, service, portName, port }: ServicePort,
-  { IP, PublicPort }: ContainerInfo['Ports'][number],
-): PublishedService {
+export function publishedService({ namespace, service, portName, port, host, hostPort }: ServiceAddress): PublishedService {
   const isTls = port === 443 || portName.startsWith('https')
   const scheme = isTls ? 'https://' : portName.startsWith('http') || [80, 3000, 8000, 8080].includes(port) ? 'http://' : ''
   return {
     name: namespace === 'default' ? service : `${service}.${namespace}`,
     port,
-    address: `${scheme}${bracketed(IP)}:${PublicPort}`,
+    address: `${scheme}${bracketed(host)}:${hostPort}`,
   }
 }

@@ -1,6 +1,8 @@
 import type { ContainerInfo, Docker, DockerEngine, NetworkInspectInfo, VolumeInspectInfo } from '../../docker/docker.ts'
-import { type PublishedService, readServices, servicesLabel } from '../network/published-services.ts'
-import { type OwnerState, clusterLabel, describeOwner, expiresLabel, ownerLabel, runLabel, suiteLabel } from './owner.ts'
+import { type PublishedService, readAddresses, readServices, servicesLabel } from '../network/published-services.ts'
+import type { ServiceAddress } from '../network/service-address.ts'
+import { parseStack } from './kept-clusters.ts'
+import { type OwnerState, clusterLabel, describeOwner, expiresLabel, ownerLabel, runLabel, stackLabel, suiteLabel } from './owner.ts'
 import { type OwnedProcess, findDeadProcesses } from './processes.ts'
 
 /** What a run has in Docker. */
@@ -17,6 +19,8 @@ export interface ClusterInventory {
   readonly suite: string | undefined
   /** Until when it stays although its run has ended, ISO 8601; undefined for a cluster that is not kept. */
   readonly keptUntil: string | undefined
+  /** The stack that is up in it, and its file: it stays until it is taken down. */
+  readonly stack: { readonly name: string; readonly file: string } | undefined
   /** ISO 8601. */
   readonly created: string
   readonly containers: readonly ContainerInventory[]
@@ -45,8 +49,17 @@ export interface DockerListing {
 }
 
 /** Services of a cluster as this machine reaches them, whoever started it. */
-export async function listPublished({ engine }: DockerEngine, cluster: string): Promise<readonly PublishedService[]> {
-  return readServices(await engine.listContainers({ filters: { label: [`${clusterLabel}=${cluster}`, servicesLabel] } }))
+export async function listPublished(docker: DockerEngine, cluster: string): Promise<readonly PublishedService[]> {
+  return readServices(await listGateways(docker, cluster))
+}
+
+/** The same for programs. */
+export async function listAddresses(docker: DockerEngine, cluster: string): Promise<readonly ServiceAddress[]> {
+  return readAddresses(await listGateways(docker, cluster))
+}
+
+export function listGateways({ engine }: DockerEngine, cluster: string): Promise<readonly ContainerInfo[]> {
+  return engine.listContainers({ all: true, filters: { label: [`${clusterLabel}=${cluster}`, servicesLabel] } })
 }
 
 /** Everything that carries our labels, of all runs on this Docker engine, the oldest cluster of a run first. */
@@ -83,6 +96,7 @@ export function takeInventory({ containers, networks, volumes, processes }: Dock
       return {
         name,
         suite: all.find((each) => each[suiteLabel])?.[suiteLabel],
+        stack: stackOf(all.find((each) => each[stackLabel])?.[stackLabel]),
         keptUntil: timeOf(all.find((each) => each[expiresLabel])?.[expiresLabel]),
         created: new Date(created).toISOString(),
         containers: own.containers.map(describeContainer).toSorted((a, b) => order(a) - order(b) || a.name.localeCompare(b.name)),
@@ -123,6 +137,16 @@ function describeContainer({ Names, Labels, State, Ports }: DockerListing['conta
 function timeOf(milliseconds = ''): string | undefined {
   const time = new Date(Number(milliseconds || Number.NaN))
   return Number.isNaN(time.getTime()) ? undefined : time.toISOString()
+}
+
+function stackOf(label: string | undefined): ClusterInventory['stack'] {
+  const { name, file } = parseStack(label) ?? {}
+  return name === undefined || file === undefined ? undefined : { name, file }
+}
+
+/** Whether it stays although its run has ended. */
+export function isKept({ stack, keptUntil }: Pick<ClusterInventory, 'stack' | 'keptUntil'>, now = Date.now()): boolean {
+  return stack !== undefined || (keptUntil !== undefined && Date.parse(keptUntil) > now)
 }
 
 function order({ role }: ContainerInventory): number {

@@ -1,48 +1,87 @@
-import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
+import { homedir, tmpdir } from 'node:os'
 import { join } from 'node:path'
 
 import type { DockerEngine } from '../../docker/docker.ts'
 import { removeByLabel } from '../../docker/remove.ts'
-import { clusterLabel, clusterName, expiresLabel, kubeconfigLabel, ownerLabel, runLabel } from './owner.ts'
+import { clusterLabel, clusterName, expiresLabel, kubeconfigLabel, ownerLabel, runLabel, stackLabel } from './owner.ts'
 
-/** A cluster that outlives its suite, for people to look into. */
+/** A cluster that outlives its suite, for people to look into, or the process that brought its stack up. */
 export interface KeptCluster {
   readonly name: string
   readonly run: string
-  /** Milliseconds since 1970. */
+  /** Milliseconds since 1970; Infinity for a stack that stays until it is taken down. */
   readonly expires: number
   /** Absolute path, readable by its owner only. */
   readonly kubeconfigPath: string
+  /** What is up in it. */
+  readonly stack: UpStack | undefined
+  /** Those of its objects in Docker. */
+  readonly labels: Readonly<Record<string, string>>
+}
+
+/** Which stack: two checkouts of a repository have one each. */
+export interface UpStack {
+  readonly name: string
+  /** Absolute path of the file that exports it. */
+  readonly file: string
+  /** What of its options its cluster was made of. */
+  readonly cluster: string
+}
+
+export interface KeepOptions {
+  readonly name: string
+  readonly labels: Readonly<Record<string, string>>
+  readonly kubeconfig: string
+  readonly expires: number
+  readonly stack?: UpStack | undefined
 }
 
 /** Start of the name of the private folder with a kept cluster's kubeconfig. */
 const folderPrefix = (name: string) => `vitest-kubernetes-kept-${name}-`
 
+/** A stack outlives a reboot, which empties the folder for temporary files. */
+const stackFolder = (name: string) => join(process.env['XDG_CACHE_HOME'] || join(homedir(), '.cache'), 'vitest-kubernetes', 'up', name)
+
 /** Writes down, where Docker keeps its objects, that a cluster stays until then. */
-export async function markKept(
-  docker: DockerEngine,
-  { name, labels, kubeconfig, expires }: { name: string; labels: Readonly<Record<string, string>>; kubeconfig: string; expires: number },
-): Promise<KeptCluster> {
-  const folder = await mkdtemp(join(tmpdir(), folderPrefix(name)))
+export async function markKept(docker: DockerEngine, { name, labels, kubeconfig, expires, stack }: KeepOptions): Promise<KeptCluster> {
+  const folder = stack ? stackFolder(name) : await mkdtemp(join(tmpdir(), folderPrefix(name)))
+  await mkdir(folder, { recursive: true, mode: 0o700 })
   const kubeconfigPath = join(folder, 'kubeconfig')
   await writeFile(kubeconfigPath, kubeconfig, { mode: 0o600 })
+  const ofStack = stack && { [stackLabel]: JSON.stringify(stack) }
   await docker.engine.createVolume({
     Name: `${name}-kept`,
-    Labels: { ...labels, [expiresLabel]: String(expires), [kubeconfigLabel]: kubeconfigPath },
+    Labels: { ...labels, ...ofStack, [expiresLabel]: String(expires), [kubeconfigLabel]: kubeconfigPath },
   })
-  return { name, run: labels[runLabel] ?? '', expires, kubeconfigPath }
+  return { name, run: labels[runLabel] ?? '', expires, kubeconfigPath, stack, labels }
 }
 
 /** All clusters that are kept, those whose time is over included. */
 export async function listKept(docker: DockerEngine): Promise<readonly KeptCluster[]> {
   const { Volumes } = await docker.engine.listVolumes({ filters: { label: [ownerLabel, expiresLabel] } })
-  return (Volumes ?? []).map(({ Labels }) => ({
-    name: Labels[clusterLabel] ?? '',
-    run: Labels[runLabel] ?? '',
-    expires: Number(Labels[expiresLabel]),
-    kubeconfigPath: Labels[kubeconfigLabel] ?? '',
-  }))
+  return (Volumes ?? []).map(({ Labels }) => {
+    const { [expiresLabel]: expires, [kubeconfigLabel]: kubeconfigPath = '', [stackLabel]: stack, ...labels } = Labels
+    return {
+      name: labels[clusterLabel] ?? '',
+      run: labels[runLabel] ?? '',
+      expires: Number(expires),
+      kubeconfigPath,
+      stack: parseStack(stack),
+      labels,
+    }
+  })
+}
+
+/** Anybody may label a volume: what is none of ours is no stack. */
+export function parseStack(text = 'null'): UpStack | undefined {
+  try {
+    const { name, file, cluster } = (JSON.parse(text) ?? {}) as Record<string, unknown>
+    return typeof name === 'string' && typeof file === 'string' && typeof cluster === 'string' ? { name, file, cluster } : undefined
+  } catch (error) {
+    if (error instanceof SyntaxError) return undefined
+    throw error
+  }
 }
 
 /** Removes a kept cluster and its kubeconfig, and what says that it is kept only when the rest is gone. */
@@ -51,6 +90,7 @@ export async function removeKept(docker: DockerEngine, { name }: Pick<KeptCluste
   await removeByLabel(docker, filters, { isMeant: (labels) => !(expiresLabel in labels) })
   await removeByLabel(docker, filters)
   await removeKubeconfigs(folderPrefix(name), [])
+  await rm(stackFolder(name), { recursive: true, force: true })
 }
 
 /** Those of a run's clusters that are not kept any more. */

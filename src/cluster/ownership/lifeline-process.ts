@@ -49,7 +49,8 @@ async function removeExpired(): Promise<void> {
 async function nextExpiry(): Promise<number | undefined> {
   const docker = openDocker()
   const now = Date.now()
-  const kept = (await listKept(docker)).filter((each) => each.run === run)
+  // A stack stays until it is taken down.
+  const kept = (await listKept(docker)).filter((each) => each.run === run && each.expires < Infinity)
   const expired = kept.filter(({ expires }) => expires <= now)
   for (const each of expired) await removeKept(docker, each)
   if (expired.length > 0) await removeUnfinished(docker)

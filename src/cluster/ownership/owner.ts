@@ -17,6 +17,8 @@ export const clusterLabel = 'vitest-kubernetes.cluster'
 export const suiteLabel = 'vitest-kubernetes.suite'
 /** Milliseconds since 1970 until which a cluster is kept: of a volume that is made when that is decided, since labels of a container never change. */
 export const expiresLabel = 'vitest-kubernetes.expires'
+/** Of a stack that is up: its name and its file, as JSON, beside `expiresLabel`. */
+export const stackLabel = 'vitest-kubernetes.stack'
 /** Path of a kept cluster's kubeconfig on the host that kept it. */
 export const kubeconfigLabel = 'vitest-kubernetes.kubeconfig'
 

@@ -1,7 +1,7 @@
 import { stripVTControlCharacters, styleText } from 'node:util'
 
-import { formatDuration } from '../support/format.ts'
-import type { Progress, ProgressEvent } from '../support/progress.ts'
+import { formatDuration } from './format.ts'
+import type { Progress, ProgressEvent } from './progress.ts'
 
 /** Milliseconds after which a step that is not done says what it is doing. */
 const patience = 15_000

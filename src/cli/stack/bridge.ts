@@ -1,0 +1,54 @@
+import type { RequestMatch } from '../../bridge/junction/match.ts'
+import type { BridgeOptions } from '../../bridge/options.ts'
+import { whileWaiting } from '../../support/deadline.ts'
+import { ClusterTestError } from '../../support/errors.ts'
+import { type CommandArgs, type RunCommand, writeTo } from '../command.ts'
+import { parsePorts, portsOf, serversFor } from './local-ports.ts'
+import { findUpStack, openStack } from './open-stack.ts'
+
+export const bridge: RunCommand = async ({ positionals: [workload = ''], command, values }, context) => {
+  const text = (name: string) => values[name] as string | undefined
+  const ports = parsePorts(text('port'))
+  const match = matchOf(values)
+  if (command.length === 0 && ports.length === 0)
+    throw new ClusterTestError('ERR_OPTIONS_INVALID', 'Expected --port or a command after --, got neither.', {
+      hint: `npx vitest-kubernetes bridge ${workload} --port 3000, for what listens already; or bridge ${workload} -- node server.ts`,
+    })
+  const { signal = new AbortController().signal, print, note } = context
+  const kept = await findUpStack(text('stack'), context)
+  const ended = Promise.withResolvers<string>()
+  await using stack = await openStack(kept, context, {
+    output: (chunk) => writeTo(context, chunk, 'stdout'),
+    ended: (why) => ended.resolve(why),
+  })
+  await stack.claim(workload)
+  const { cluster } = stack
+  const shared = { match, mirror: Boolean(values['mirror']), namespace: text('namespace'), containerName: text('container') }
+  const options: BridgeOptions =
+    command.length > 0
+      ? { ...shared, command, cwd: context.cwd, ports: await portsOf(cluster, workload, ports), timeout: 120_000 }
+      : { ...shared, server: serversFor(ports) }
+  const opened = await whileWaiting(cluster.bridge(workload, options), signal)
+  if (values['json']) print(JSON.stringify({ workload, ports: opened.ports, stack: stack.name }))
+  else note(`${workload} of stack "${stack.name}" is bridged: ${describe(match, Boolean(values['mirror']))} come here. Ctrl-C ends it.`)
+  const stopped = new Promise<undefined>((resolve) => signal.addEventListener('abort', () => resolve(undefined), { once: true }))
+  const why = await Promise.race([ended.promise, stopped])
+  if (why === undefined) return 0
+  note(`"${command.join(' ')}" ${why}: ${workload} answers itself again.`)
+  return Number(/exit code (\d+)/.exec(why)?.[1] ?? 1)
+}
+
+/** @throws ClusterTestError `ERR_OPTIONS_INVALID` for a header without a value */
+function matchOf(values: CommandArgs['values']): RequestMatch | undefined {
+  const [header, path] = [values['header'], values['path']] as (string | undefined)[]
+  if (header === undefined && path === undefined) return undefined
+  const [, name, value] = /^([^=:]+)[=:]\s*(.*)$/.exec(header ?? '') ?? []
+  if (header !== undefined && name === undefined)
+    throw new ClusterTestError('ERR_OPTIONS_INVALID', `Expected --header to be name=value, got "${header}".`)
+  return { ...(name !== undefined && { headers: { [name.trim()]: value! } }), ...(path !== undefined && { path }) }
+}
+
+function describe(match: RequestMatch | undefined, isMirror: boolean): string {
+  const what = match ? 'the requests that match' : 'all requests and connections'
+  return isMirror ? `copies of ${what}` : what
+}

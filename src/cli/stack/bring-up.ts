@@ -1,0 +1,117 @@
+import { createHash } from 'node:crypto'
+import { dirname } from 'node:path'
+
+import { installClusterNames } from '../../bridge/side/host-names.ts'
+import { createTestCluster } from '../../client/create-test-cluster.ts'
+import { inProcessLease } from '../../client/in-process-lease.ts'
+import { runSeedFunctions } from '../../client/run-seed-functions.ts'
+import { createTestBridges } from '../../client/test-bridges.ts'
+import { listAddresses } from '../../cluster/ownership/inventory.ts'
+import { type KeptCluster, listKept, removeKept } from '../../cluster/ownership/kept-clusters.ts'
+import { removeUnfinished } from '../../cluster/template/template.ts'
+import type { DockerEngine } from '../../docker/docker.ts'
+import { claimStack } from '../../engine/claims.ts'
+import { clusterOf } from '../../engine/cluster-life.ts'
+import { type Engine, startEngine } from '../../engine/engine.ts'
+import { planSuite } from '../../engine/plan-suite.ts'
+import type { LeaseRequest } from '../../engine/request.ts'
+import { readSettings } from '../../engine/settings.ts'
+import { updateStack } from '../../engine/update-stack.ts'
+import { createRecorder } from '../../report/recorder.ts'
+import { declaredSeeds } from '../../stack/seed-options.ts'
+import { bypassProxy } from '../../support/bypass-proxy.ts'
+import { withDeadline } from '../../support/deadline.ts'
+import { ClusterTestError } from '../../support/errors.ts'
+import { runStep } from '../../support/progress.ts'
+import { createTerminalProgress } from '../../support/terminal.ts'
+import type { CliContext } from '../command.ts'
+import type { DefinedStack } from './find-stacks.ts'
+
+export interface BringUpOptions {
+  /** What becomes of a stack that is up already. */
+  readonly ifUp: 'update' | 'recreate' | 'leave'
+  readonly context: CliContext
+}
+
+/** Brings a stack up, to stay until it is taken down. What fails or is cancelled takes the new cluster with it. */
+export async function bringUp(stack: DefinedStack, { ifUp, context }: BringUpOptions): Promise<UpCluster> {
+  const { env, note, signal = new AbortController().signal } = context
+  const recorder = createRecorder(undefined)
+  const progress = createTerminalProgress((line) => note(recorder.redact(line)))
+  await using engine = await startEngine({
+    ...readSettings(env),
+    ...{ outputs: [], maxClusters: undefined, isWatch: false, idleTimeout: 300_000, progress, recorder },
+  })
+  const { docker } = engine.parts
+  await claimStack(engine.parts, stack)
+  const request = requestFor(stack)
+  const found = await findUp(docker, stack)
+  if (found && ifUp === 'leave') return found
+  if (found && ifUp === 'update') {
+    if (found.stack.cluster !== request.up!.cluster)
+      throw new ClusterTestError('ERR_CLUSTER_IN_USE', `Stack "${stack.name}" is up in a cluster that was made of other options.`, {
+        hint: `Make it anew, and seed it again: npx vitest-kubernetes up ${stack.name} --recreate`,
+      })
+    const { parts } = engine
+    const plan = await planSuite(request, parts.folder, signal)
+    await updateStack(parts, plan, found, progress(stack.name), signal)
+    return found
+  }
+  if (found) await takeDown(docker, found, progress(stack.name))
+  await start(engine, request, stack, signal)
+  return (await findUp(docker, stack))!
+}
+
+/** The cluster of a stack that is up. */
+export async function findUp(docker: DockerEngine, { name, file }: Pick<DefinedStack, 'name' | 'file'>): Promise<UpCluster | undefined> {
+  return (await listUp(docker)).find(({ stack }) => stack.name === name && stack.file === file)
+}
+
+export type UpCluster = KeptCluster & { readonly stack: NonNullable<KeptCluster['stack']> }
+
+/** Of all checkouts on this machine. */
+export async function listUp(docker: DockerEngine): Promise<readonly UpCluster[]> {
+  return (await listKept(docker)).filter((each): each is UpCluster => each.stack !== undefined)
+}
+
+export async function takeDown(docker: DockerEngine, kept: KeptCluster, progress: ReturnType<ReturnType<typeof createTerminalProgress>>) {
+  await runStep(progress, 'teardown', `cluster "${kept.name}"`, async () => {
+    await removeKept(docker, kept)
+    await removeUnfinished(docker)
+  })
+}
+
+async function start(engine: Engine, request: LeaseRequest, { options }: DefinedStack, signal: AbortSignal): Promise<void> {
+  await using held = new AsyncDisposableStack()
+  const suite = await engine.start(request, held, signal)
+  try {
+    const { cluster, namespace } = suite
+    const addresses = await listAddresses(engine.parts.docker, cluster.name)
+    using _direct = bypassProxy()
+    using _names = installClusterNames(() => addresses, namespace)
+    const lease = inProcessLease({
+      ...suite,
+      apply: (manifests, limit) =>
+        withDeadline({ limit, code: 'ERR_WORKLOAD_NOT_READY', what: 'cluster.apply', signal }, (each) => suite.apply(manifests, each)),
+    })
+    await using bridges = createTestBridges(lease, request.folder)
+    const testCluster = createTestCluster({ held: lease, kube: cluster.kube, bridges, addresses: () => addresses, stack: options })
+    await runSeedFunctions(options, testCluster, cluster.kube)
+    signal.throwIfAborted()
+  } catch (error) {
+    suite.fail()
+    throw error
+  }
+}
+
+function requestFor({ name, file, options }: DefinedStack): LeaseRequest {
+  const { keep: _keep, keepFor: _keepFor, ...own } = options
+  const request = {
+    ...{ suite: name, id: name, file, folder: dirname(file), sources: [], bridged: [] },
+    options: { ...own, cluster: 'own' as const, seed: declaredSeeds(options.seed) },
+  }
+  const cluster = createHash('sha256')
+    .update(JSON.stringify(clusterOf(request)))
+    .digest('hex')
+  return { ...request, up: { name, file, cluster } }
+}

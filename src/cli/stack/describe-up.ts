@@ -1,0 +1,43 @@
+import { publishedService } from '../../cluster/network/published-services.ts'
+import type { UpCluster } from './bring-up.ts'
+import type { OpenedStack } from './open-stack.ts'
+
+/** A stack that is up, for people and for scripts. */
+export interface UpState {
+  readonly stack: string
+  readonly file: string
+  readonly cluster: string
+  readonly kubeconfig: string
+  readonly services: readonly {
+    readonly name: string
+    readonly port: number
+    /** With login and database for the services that the stack defines. */
+    readonly url: string
+  }[]
+}
+
+export function describeUp(kept: UpCluster, { addresses, services, namespace }: OpenedStack): UpState {
+  const { name: cluster, kubeconfigPath: kubeconfig } = kept
+  return {
+    ...{ stack: kept.stack.name, file: kept.stack.file, cluster, kubeconfig },
+    services: addresses.map((each) => {
+      const { name, port, address } = publishedService(each)
+      const service = each.namespace === namespace ? services[each.service] : undefined
+      return { name, port, url: service?.port === each.hostPort ? service.url : address }
+    }),
+  }
+}
+
+export function formatUp({ stack, cluster, kubeconfig, services }: UpState): string {
+  const names = services.map(({ name, port }) => `${name}:${port}`)
+  const width = Math.max(...names.map(({ length }) => length))
+  return [
+    `Stack "${stack}" is up, until you take it down:`,
+    ...services.map(({ url }, index) => `  ${names[index]!.padEnd(width)}  ${url}`),
+    '',
+    `  npx vitest-kubernetes logs ${cluster} -f`,
+    `  npx vitest-kubernetes reset --stack ${stack}`,
+    `  npx vitest-kubernetes down ${stack}`,
+    `  kubectl --kubeconfig ${kubeconfig} get pods`,
+  ].join('\n')
+}

@@ -1,0 +1,113 @@
+import { spawn } from 'node:child_process'
+
+import open from 'open'
+
+import { serviceEnv } from '../../client/service-env.ts'
+import { publishedService } from '../../cluster/network/published-services.ts'
+import { noProxyEnv } from '../../support/bypass-proxy.ts'
+import { ClusterTestError, messageOf } from '../../support/errors.ts'
+import type { CliContext, RunCommand } from '../command.ts'
+import { sourcesOf } from '../log-sources.ts'
+import { followLogs } from '../logs.ts'
+import { bringUp } from './bring-up.ts'
+import { describeUp, formatUp } from './describe-up.ts'
+import { findStack } from './find-stacks.ts'
+import { parsePorts, serversFor } from './local-ports.ts'
+import { type OpenedStack, openStack } from './open-stack.ts'
+
+export const dev: RunCommand = async ({ positionals: [wanted], command, values }, context) => {
+  const bridged = [values['bridge'] ?? []].flat().map((each) => parseBridge(String(each)))
+  const targets = [values['logs'] ?? []].flat().map(String)
+  const { signal = new AbortController().signal, note } = context
+  const kept = await bringUp(await findStack(wanted, context.cwd), { ifUp: 'leave', context })
+  signal.throwIfAborted()
+  await using stack = await openStack(kept, context, { output: () => {}, ended: () => {} })
+  for (const { workload, server } of bridged) {
+    await stack.claim(workload)
+    await stack.cluster.bridge(workload, { server })
+  }
+  note(formatUp(describeUp(kept, stack)))
+  for (const { workload, port } of bridged) note(`  ${workload} is bridged to port ${port} of this machine`)
+  if (targets.length > 0) {
+    const selection = { targets, namespace: undefined, container: undefined, tail: 10, previous: false, follow: true }
+    void followLogs(await sourcesOf(stack.kube, selection), (source, line) => note(`${source} | ${line}`))
+  }
+  return command.length > 0 ? runBeside(stack, kept.kubeconfigPath, command, context) : waitForKeys(stack, context)
+}
+
+/** `deployment/web=5173`, `deployment/web=http:5173`. */
+function parseBridge(text: string) {
+  const [, workload = '', port = ''] = /^(.+)=(.+)$/.exec(text) ?? []
+  if (!workload)
+    throw new ClusterTestError('ERR_OPTIONS_INVALID', `Expected --bridge to be workload=port, got "${text}".`, {
+      hint: 'Write --bridge deployment/web=5173.',
+    })
+  return { workload, port, server: serversFor(parsePorts(port)) }
+}
+
+/** The terminal is the command's: its keys, its colours, and Ctrl-C, which reaches both. Resolves to its exit code. */
+async function runBeside(
+  stack: OpenedStack,
+  kubeconfig: string,
+  command: readonly string[],
+  { env, cwd, signal, note }: CliContext,
+): Promise<number> {
+  const variables = serviceEnv(stack)
+  const child = spawn(command[0]!, command.slice(1), {
+    cwd,
+    env: { ...env, ...variables, KUBECONFIG: kubeconfig, ...noProxyEnv(env) },
+    stdio: 'inherit',
+  })
+  const end = () => child.kill('SIGTERM')
+  signal?.addEventListener('abort', end, { once: true })
+  if (child.pid) stack.trackChild('started', child.pid)
+  try {
+    return await new Promise<number>((resolve, reject) => {
+      child.once('error', (error) =>
+        reject(
+          new ClusterTestError('ERR_COMMAND_FAILED', `"${command.join(' ')}" could not be started: ${messageOf(error)}`, { cause: error }),
+        ),
+      )
+      child.once('exit', (code, by) => resolve(by ? 1 : (code ?? 0)))
+    })
+  } finally {
+    signal?.removeEventListener('abort', end)
+    if (child.pid) stack.trackChild('ended', child.pid)
+    note(`Stack "${stack.name}" stays up: npx vitest-kubernetes down ${stack.name}`)
+  }
+}
+
+/** In a terminal: `r` resets, `o` opens, `q` ends. */
+async function waitForKeys(stack: OpenedStack, { note, signal }: CliContext): Promise<number> {
+  const { stdin } = process
+  const ended = Promise.withResolvers<void>()
+  signal?.addEventListener('abort', () => ended.resolve(), { once: true })
+  const actions: Readonly<Record<string, () => Promise<unknown> | void>> = {
+    async r() {
+      const started = performance.now()
+      await stack.cluster.reset()
+      note(`reset in ${Math.round(performance.now() - started)} ms`)
+    },
+    async o() {
+      const page = stack.addresses.map((each) => publishedService(each).address).find((address) => address.startsWith('http'))
+      await (page ? open(page) : note('No Service of the stack speaks HTTP.'))
+    },
+    q: () => ended.resolve(),
+    // In raw mode Ctrl-C is a key.
+    '\u0003': () => ended.resolve(),
+  }
+  const onKey = (key: Buffer) => {
+    const action = actions[key.toString()]
+    if (action) void Promise.resolve(action()).catch((error: unknown) => note(messageOf(error)))
+  }
+  if (stdin.isTTY) {
+    note('\n  r resets the data, o opens the first page, q ends (the stack stays up)')
+    stdin.setRawMode(true).resume().on('data', onKey)
+  } else note('\n  Ctrl-C ends this (the stack stays up)')
+  try {
+    await ended.promise
+    return 0
+  } finally {
+    if (stdin.isTTY) stdin.off('data', onKey).setRawMode(false).pause()
+  }
+}

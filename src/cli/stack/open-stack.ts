@@ -1,0 +1,103 @@
+import { readFile } from 'node:fs/promises'
+import { relative } from 'node:path'
+
+import type { BridgesOptions } from '../../bridge/parts.ts'
+import type { BridgeFunctions } from '../../bridge/requests.ts'
+import { connectServices } from '../../client/connect-services.ts'
+import { createTestCluster, findAddress } from '../../client/create-test-cluster.ts'
+import { inProcessLease } from '../../client/in-process-lease.ts'
+import { createTestBridges } from '../../client/test-bridges.ts'
+import type { TestCluster } from '../../client/test-cluster.ts'
+import type { ServiceAddress } from '../../cluster/network/service-address.ts'
+import { listAddresses } from '../../cluster/ownership/inventory.ts'
+import { connectDocker } from '../../docker/docker.ts'
+import { attachStack } from '../../engine/attach-stack.ts'
+import { claimWorkload } from '../../engine/claims.ts'
+import { openParts } from '../../engine/open-parts.ts'
+import type { EngineParts } from '../../engine/parts.ts'
+import { readSettings } from '../../engine/settings.ts'
+import { type KubeClient, createKubeClient } from '../../kube/client.ts'
+import type { SuiteClusterOptions } from '../../stack/options.ts'
+import type { ServiceEndpoint } from '../../stack/services/connection.ts'
+import { ClusterTestError } from '../../support/errors.ts'
+import { formatList } from '../../support/format.ts'
+import { createTerminalProgress } from '../../support/terminal.ts'
+import type { CliContext } from '../command.ts'
+import { type UpCluster, listUp } from './bring-up.ts'
+import { loadStacks, rootOf } from './find-stacks.ts'
+
+/** A stack that is up, as a command uses it. Disposal ends what the command has started, and leaves the stack. */
+export interface OpenedStack extends AsyncDisposable {
+  readonly name: string
+  readonly options: SuiteClusterOptions
+  readonly namespace: string
+  readonly kube: KubeClient
+  readonly cluster: TestCluster
+  readonly addresses: readonly ServiceAddress[]
+  /** How this machine connects to the services of the option `services`. */
+  readonly services: Readonly<Record<string, ServiceEndpoint>>
+  /** Lets nobody else bridge a workload. */
+  claim(workload: string): Promise<void>
+  /** Told of every process that must not outlive this one. */
+  readonly trackChild: EngineParts['trackChild']
+}
+
+/** Where the objects of a stack live that name no namespace. */
+export const stackNamespace = 'default'
+
+/**
+ * The stack of that name that is up, of this repository; the only one when nothing is said.
+ * @throws ClusterTestError `ERR_STACK_NOT_FOUND` when it is none, or more than one
+ */
+export async function findUpStack(wanted: string | undefined, { cwd }: Pick<CliContext, 'cwd'>): Promise<UpCluster> {
+  const all = (await listUp(await connectDocker())).filter(({ stack }) => isWithin(stack.file, rootOf(cwd)))
+  const found = wanted === undefined ? all : all.filter(({ stack: { name, file } }) => [name, file].includes(wanted))
+  if (found.length === 1) return found[0]!
+  const names = all.map(({ stack }) => stack.name)
+  if (found.length === 0)
+    throw new ClusterTestError('ERR_STACK_NOT_FOUND', wanted === undefined ? 'No stack is up.' : `Stack "${wanted}" is not up.`, {
+      hint: `${names.length > 0 ? `Up are ${formatList(names)}. ` : ''}To bring it up: npx vitest-kubernetes up${wanted === undefined ? '' : ` ${wanted}`}`,
+    })
+  throw new ClusterTestError('ERR_STACK_NOT_FOUND', `There are ${found.length} such stacks up: name one, or its file.`, {
+    hint: `They are ${formatList(found.map(({ stack }) => `${stack.name} in ${stack.file}`))}.`,
+  })
+}
+
+/** @param onLocal makes bridges possible, and is told what the code in their place prints */
+export async function openStack(kept: UpCluster, context: CliContext, onLocal?: BridgesOptions['onLocal']): Promise<OpenedStack> {
+  const { name, file } = kept.stack
+  const options = (await loadStacks(file)).find((each) => each.name === name)?.options
+  if (!options)
+    throw new ClusterTestError('ERR_STACK_NOT_FOUND', `"${file}" does not export stack "${name}" any more.`, {
+      hint: `To take down what is up: npx vitest-kubernetes down ${name}`,
+    })
+  const namespace = stackNamespace
+  await using cleanup = new AsyncDisposableStack()
+  const addresses = await listAddresses(await connectDocker(), kept.name)
+  const kube = createKubeClient(await readFile(kept.kubeconfigPath, 'utf8'))
+  const attached = onLocal && (await attach(cleanup))
+  const held = inProcessLease({ cluster: kept, namespace, bridges: attached?.bridges ?? ({} as BridgeFunctions) })
+  const testBridges = cleanup.use(createTestBridges(held, context.cwd))
+  const cluster = createTestCluster<never>({ held, kube, bridges: testBridges, addresses: () => addresses, stack: options })
+  const find = (service: string, port: number) => findAddress(addresses, namespace, service, port)
+  const services = connectServices(options.services ?? {}, find, namespace)
+  const owned = cleanup.move()
+  return {
+    ...{ name, options, namespace, kube, cluster, addresses, services },
+    claim: async (workload) => attached && claimWorkload(attached.parts, kept.name, workload),
+    trackChild: (event, pid) => attached?.parts.trackChild(event, pid),
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
+  }
+
+  async function attach(owner: AsyncDisposableStack) {
+    const { env, note, cwd: folder, signal = new AbortController().signal } = context
+    const progress = createTerminalProgress(note)(name)
+    const { parts } = owner.use(await openParts({ ...readSettings(env), outputs: [], progress }))
+    const { bridges } = owner.use(await attachStack(parts, kept, { namespace, progress, onLocal, folder, signal }))
+    return { parts, bridges }
+  }
+}
+
+function isWithin(file: string, folder: string): boolean {
+  return !relative(folder, file).startsWith('..')
+}

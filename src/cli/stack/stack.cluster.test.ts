@@ -1,0 +1,316 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync } from 'node:fs'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { join } from 'node:path'
+
+import { afterAll, beforeAll, expect, test } from 'vitest'
+
+import { listKept } from '../../cluster/ownership/kept-clusters.ts'
+import { pruneLeftovers } from '../../cluster/ownership/leftovers.ts'
+import { runLabel } from '../../cluster/ownership/owner.ts'
+import { connectDocker } from '../../docker/docker.ts'
+import { execInContainer } from '../../docker/exec.ts'
+import { listByLabel } from '../../docker/remove.ts'
+import { type TempProject, createTempProject } from '../../testing/temp-project.ts'
+import { runCli } from '../run-cli.ts'
+
+const root = new URL('../../../', import.meta.url).pathname
+const docker = await connectDocker()
+let project: TempProject
+
+interface StackParts {
+  readonly options?: string
+  readonly text?: string
+}
+
+const stackFile = ({ options = '', text = 'web' }: StackParts = {}) => `
+import { defineStack, postgres } from '${root}src/index.ts'
+import { echoApp, shellPod } from '${root}src/testing/echo-app.ts'
+
+export const shop = defineStack({
+  images: ['busybox:1.37'],
+  manifests: [...echoApp('web', { text: '${text}' }), shellPod('caller', 'sleep 1000000', { restartPolicy: 'Always' })],
+  services: { db: postgres({ database: 'shop' }) },
+  seed: [{ db: './rows.sql' }, async ({ cluster }) => void (await cluster.sql('db', "insert into t values (3)"))],
+  ${options}
+})
+`
+
+/** In this process, which is what takes the time. */
+async function run(...args: readonly string[]) {
+  let [out, err] = ['', '']
+  const exitCode = await runCli(args, {
+    print: (line) => void (out += `${line}\n`),
+    note: (line) => void (err += `${line}\n`),
+    write: (chunk, output) => void (output === 'stdout' ? (out += String(chunk)) : (err += String(chunk))),
+    env: process.env,
+    cwd: project.folder,
+  })
+  return { exitCode, out, err }
+}
+
+async function cli(...args: readonly string[]): Promise<string> {
+  const { exitCode, out, err } = await run(...args)
+  if (exitCode !== 0) throw new Error(`${args.join(' ')} ended with exit code ${exitCode}:\n${err}`)
+  return out
+}
+
+/** In a process of its own, which can be killed. */
+function start(...args: readonly string[]) {
+  const child = spawn(process.execPath, [`${root}src/cli/main.ts`, ...args], { cwd: project.folder, stdio: ['ignore', 'pipe', 'pipe'] })
+  let printed = ''
+  for (const stream of [child.stdout, child.stderr]) stream.setEncoding('utf8').on('data', (chunk: string) => (printed += chunk))
+  return {
+    child: child as ChildProcess,
+    printed: () => printed,
+    prints: (text: string | RegExp) => expect.poll(() => printed, { timeout: 120_000 }).toMatch(text),
+    exited: once(child, 'exit').then(([code]) => code as number | null),
+  }
+}
+
+const upCluster = async () => {
+  const [first, ...others] = (await listKept(docker)).filter(({ stack }) => stack?.file.startsWith(project.folder))
+  expect(others).toEqual([])
+  return first
+}
+/** As a pod in the cluster sees it. */
+const fromPod = async () => (await cli('exec', 'pod/caller', '--', 'wget', '-qO-', '-T', '5', 'http://web')).trim()
+const rows = async () =>
+  (await cli('exec', 'db', '--', 'psql', '-U', 'app', 'shop', '-Atc', 'select string_agg(n::text, $$,$$ order by n) from t')).trim()
+/** What bridges leave in a node. */
+async function rulesIn(node: string): Promise<string> {
+  const look =
+    'ls /run/vitest-kubernetes 2>/dev/null; for ns in /var/run/netns/*; do nsenter --net=$ns iptables-save | grep -i vk; done; iptables-save | grep -i vk-'
+  return execInContainer(docker, node, ['sh', '-c', `${look}; true`], { timeout: 30_000 })
+}
+/** All that a process of the command line has in Docker, by the pid in its owner's label. */
+async function objectsOf({ pid }: ChildProcess) {
+  const { containers, networks, volumes } = await listByLabel(docker, [runLabel], (labels) =>
+    Boolean(labels['vitest-kubernetes.owner']?.includes(`/${pid}/`)),
+  )
+  return [...containers, ...networks, ...volumes]
+}
+
+beforeAll(async () => {
+  project = await createTempProject({ 'shop.stack.ts': stackFile(), 'rows.sql': 'create table t (n int); insert into t values (1), (2);' })
+}, 0)
+
+afterAll(async () => {
+  if (await upCluster()) await cli('down')
+  await project[Symbol.asyncDispose]()
+}, 120_000)
+
+test('what fails while it comes up leaves nothing', { timeout: 300_000 }, async () => {
+  expect((await run('url')).err).toMatch(/^No stack is up\.\nHint: .*npx vitest-kubernetes up$/m)
+  expect((await run('up', 'shp')).err).toMatch(/^There is no stack "shp"\.\nHint: There are "shop in .*shop\.stack\.ts"\./)
+  await project.write(
+    'shop.stack.ts',
+    stackFile({ options: 'ports: { wep: 4711 }' }).replace('insert into t values (3)', 'insert into nothing values (3)'),
+  )
+  const first = start('up')
+  expect(await first.exited).toBe(2)
+  expect(first.printed()).toContain('Option `ports` names "wep", but the stack has no Service "wep"')
+  expect(first.printed()).not.toContain('cluster')
+
+  await project.write('shop.stack.ts', stackFile().replace('insert into t values (3)', 'insert into nothing values (3)'))
+  const failing = start('up')
+  expect(await failing.exited).toBe(1)
+  expect(failing.printed()).toContain('relation "nothing" does not exist')
+  expect(await upCluster()).toBeUndefined()
+  expect(await objectsOf(failing.child)).toEqual([])
+})
+
+test('up brings a stack up once, and prints how to reach it', { timeout: 300_000 }, async () => {
+  await project.write('shop.stack.ts', stackFile())
+  const first = start('up', 'shop', '--json')
+  // Before its cluster is there: the claim comes first.
+  await first.prints(/✓ shop cluster/)
+  expect((await run('up')).err).toMatch(new RegExp(`^Stack "shop" is being brought up by process ${first.child.pid} on `, 'm'))
+  expect(await first.exited).toBe(0)
+  const { services, kubeconfig, ...state } = JSON.parse(first.printed().slice(first.printed().indexOf('\n{'))) as {
+    services: { name: string; port: number; url: string }[]
+    kubeconfig: string
+  }
+  expect(state).toEqual({ stack: 'shop', file: join(project.folder, 'shop.stack.ts'), cluster: (await upCluster())!.name })
+  expect(services.map(({ name, port }) => `${name}:${port}`)).toEqual(['db:5432', 'web:80'])
+  expect(existsSync(kubeconfig)).toBe(true)
+  expect(await (await fetch(services[1]!.url)).text()).toBe('web')
+  expect(await cli('url', 'web')).toBe(`${services[1]!.url}\n`)
+  expect(await cli('url', 'db', '5432')).toMatch(/^postgres:\/\/app:app@127\.0\.0\.1:\d+\/shop\n$/)
+  expect((await run('url', 'nope')).err).toMatch(/^There is no Service "nope"/)
+  expect(await rows()).toBe('1,2,3')
+})
+
+test('other runs leave it alone, and list and logs know it by its name', { timeout: 60_000 }, async () => {
+  const { name, run: id } = (await upCluster())!
+  await pruneLeftovers(docker)
+  await cli('prune', '--all')
+  expect(await cli('prune', id)).toBe('shop is up: npx vitest-kubernetes down shop\n')
+  expect(await cli('list')).toMatch(new RegExp(`^${id} +up +${name} +shop +1 running +1 running`, 'm'))
+  const { runs } = JSON.parse(await cli('list', '--json')) as { runs: { run: string; clusters: object[] }[] }
+  expect(runs.find(({ run: each }) => each === id)?.clusters).toMatchObject([{ stack: { name: 'shop' } }])
+  expect(await cli('logs', 'shop', 'statefulset/db')).toContain('database system is ready')
+})
+
+test('env, exec and reset', { timeout: 60_000 }, async () => {
+  const variables = JSON.parse(await cli('env', '--json')) as Record<string, string>
+  expect(variables).toMatchObject({ DB_USER: 'app', DB_PASSWORD: 'app', DB_DATABASE: 'shop', DB_HOST: '127.0.0.1' })
+  expect(variables['DB_URL']).toBe((await cli('url', 'db')).trim())
+  expect(await cli('env')).toContain(`WEB_URL=${variables['WEB_URL']}\n`)
+  expect(await cli('env', 'statefulset/db')).toMatch(/^POSTGRES_DB=shop$/m)
+
+  expect(await run('exec', 'pod/caller', '--', 'sh', '-c', 'echo out; echo err >&2; exit 7')).toEqual({
+    exitCode: 7,
+    out: 'out\n',
+    err: 'err\n',
+  })
+  expect(JSON.parse((await run('exec', 'pod/caller', '--json', '--', 'sh', '-c', 'echo "a --b"; exit 3')).out)).toEqual({
+    exitCode: 3,
+    stdout: 'a --b\n',
+    stderr: '',
+  })
+  expect((await run('exec', 'pod/caller')).err).toMatch(/^Expected a command after --, got none\./)
+  expect((await run('exec', 'deployment/nope', '--', 'ls')).err).toMatch(/^There is no Deployment "nope"/)
+
+  await cli('exec', 'db', '--', 'psql', '-U', 'app', 'shop', '-c', 'delete from t')
+  expect(await rows()).toBe('')
+  expect(await cli('reset')).toMatch(/^reset 1 store in \d+ ms\n$/)
+  expect(await rows()).toBe('1,2,3')
+  expect((await run('reset', 'cache')).err).toMatch(/^"cache" is neither a service of the stack nor a workload/)
+})
+
+test('up again brings changes in, and leaves data and addresses as they are', { timeout: 120_000 }, async () => {
+  const before = await cli('url')
+  await cli('exec', 'db', '--', 'psql', '-U', 'app', 'shop', '-c', 'insert into t values (4)')
+  await project.write('shop.stack.ts', stackFile({ text: 'changed' }))
+  const again = start('up')
+  expect(await again.exited).toBe(0)
+  expect(await cli('url')).toBe(before)
+  await expect.poll(async () => (await fetch((await cli('url', 'web')).trim())).text(), { timeout: 20_000 }).toBe('changed')
+  expect(await rows()).toBe('1,2,3,4')
+  expect(await objectsOf(again.child)).toEqual([])
+
+  const free = createServer().listen(0, '127.0.0.1')
+  await once(free, 'listening')
+  const { port } = free.address() as AddressInfo
+  await project.write('shop.stack.ts', stackFile({ text: 'changed', options: `ports: { web: ${port} }` }))
+  const busy = start('up')
+  expect(await busy.exited).toBe(1)
+  expect(busy.printed()).toContain(`Port ${port}, which option \`ports\` gives to Service "web", is in use on this machine.`)
+  // Nothing has changed.
+  expect(await cli('url')).toBe(before)
+  free.close()
+  expect(await start('up').exited).toBe(0)
+  expect(await (await fetch(`http://127.0.0.1:${port}`)).text()).toBe('changed')
+
+  await project.write('shop.stack.ts', stackFile({ options: 'agents: 1' }))
+  const other = start('up')
+  expect(await other.exited).toBe(1)
+  expect(other.printed()).toMatch(/Stack "shop" is up in a cluster that was made of other options\.\nHint: .*up shop --recreate/)
+  await project.write('shop.stack.ts', stackFile({ text: 'changed', options: `ports: { web: ${port} }` }))
+})
+
+test.each(['SIGINT', 'SIGKILL'] as const)(
+  'a bridge that is ended by %s leaves the pods as they were',
+  { timeout: 180_000 },
+  async (signal) => {
+    const local = createServer((_, response) => response.end('local')).listen(0)
+    await once(local, 'listening')
+    const { port } = local.address() as AddressInfo
+    const bridge = start('bridge', 'deployment/web', '--port', String(port))
+    await bridge.prints('is bridged: all requests')
+    expect(await fromPod()).toBe('local')
+    expect((await run('bridge', 'deployment/web', '--port', String(port))).err).toMatch(
+      new RegExp(`^Workload "deployment/web" is bridged by process ${bridge.child.pid} on `, 'm'),
+    )
+    const node = `k3d-${(await upCluster())!.name}-server-0`
+    expect(await rulesIn(node)).not.toBe('')
+    bridge.child.kill(signal)
+    expect(await bridge.exited).toBe(signal === 'SIGINT' ? 130 : null)
+    await expect.poll(fromPod, { timeout: 15_000 }).toBe('changed')
+    await expect.poll(() => rulesIn(node), { timeout: 15_000 }).toBe('')
+    await expect.poll(() => objectsOf(bridge.child), { timeout: 30_000 }).toEqual([])
+    local.close()
+  },
+)
+
+test('a bridge to a command ends with it, and prints what it prints', { timeout: 120_000 }, async () => {
+  const server = `require('node:http').createServer((request, response) => { console.log('asked', request.url); response.end('command')
+    if (request.url === '/end') setTimeout(() => process.exit(5), 100) }).listen(3456)`
+  const bridge = start('bridge', 'deployment/web', '-p', '3456', '--', process.execPath, '-e', server)
+  await bridge.prints('is bridged')
+  expect(await fromPod()).toBe('command')
+  await bridge.prints('asked /')
+  await cli('exec', 'pod/caller', '--', 'wget', '-qO-', 'http://web/end')
+  expect(await bridge.exited).toBe(5)
+  expect(bridge.printed()).toContain('ended with exit code 5: deployment/web answers itself again.')
+  expect(await fromPod()).toBe('changed')
+  expect((await run('bridge', 'deployment/web')).err).toMatch(/^Expected --port or a command after --, got neither\./)
+})
+
+test('only what matches comes to a bridge with --header', { timeout: 120_000 }, async () => {
+  const local = createServer((_, response) => response.end('local')).listen(0)
+  await once(local, 'listening')
+  const { port } = local.address() as AddressInfo
+  const bridge = start('bridge', 'deployment/web', '--port', String(port), '--header', 'x-user=ann')
+  await bridge.prints('is bridged: the requests that match')
+  expect(await fromPod()).toBe('changed')
+  expect(await cli('exec', 'pod/caller', '--', 'wget', '-qO-', '--header', 'x-user: ann', 'http://web')).toBe('local')
+  bridge.child.kill('SIGKILL')
+  await bridge.exited
+  const node = `k3d-${(await upCluster())!.name}-server-0`
+  await expect.poll(() => rulesIn(node), { timeout: 15_000 }).toBe('')
+  expect(await fromPod()).toBe('changed')
+  local.close()
+})
+
+test('dev runs a command beside the stack, which finds the services in its environment', { timeout: 120_000 }, async () => {
+  const script = `fetch(process.env.WEB_URL).then((answer) => answer.text()).then((text) => { console.log('got ' + text, process.env.DB_URL, process.env.KUBECONFIG); process.exitCode = 4 })`
+  const dev = start('dev', 'shop', '--', process.execPath, '-e', script)
+  expect(await dev.exited).toBe(4)
+  expect(dev.printed()).toContain(`got changed ${(await cli('url', 'db')).trim()} ${(await upCluster())!.kubeconfigPath}`)
+  expect(dev.printed()).toContain('Stack "shop" stays up')
+
+  const local = createServer((_, response) => response.end('from dev')).listen(0)
+  await once(local, 'listening')
+  const { port } = local.address() as AddressInfo
+  const bridged = start('dev', '--bridge', `deployment/web=${port}`, '--logs', 'statefulset/db')
+  await bridged.prints('Ctrl-C ends this')
+  expect(await fromPod()).toBe('from dev')
+  await bridged.prints(/db-0 \| .*ready to accept connections/)
+  bridged.child.kill('SIGTERM')
+  expect(await bridged.exited).toBe(143)
+  expect(await fromPod()).toBe('changed')
+  local.close()
+})
+
+test('it is there again when Docker starts its containers, in whatever order and at other addresses', { timeout: 180_000 }, async () => {
+  const { name } = (await upCluster())!
+  const url = (await cli('url', 'web')).trim()
+  const containers = await docker.engine.listContainers({ filters: { network: [name] } })
+  expect(containers).toHaveLength(2)
+  for (const { Id } of containers) {
+    const { HostConfig } = await docker.engine.getContainer(Id).inspect()
+    expect(HostConfig.RestartPolicy?.Name).toBe('unless-stopped')
+  }
+  const [node, gateway] = ['server', 'gateway'].map((role) => containers.find(({ Names }) => Names[0]!.includes(role))!)
+  for (const { Id } of containers) await docker.engine.getContainer(Id).stop({ t: 1 })
+  // The first one to start gets the first address, which was the node's.
+  await docker.engine.getContainer(gateway!.Id).start()
+  await docker.engine.getContainer(node!.Id).start()
+  await expect.poll(async () => (await fetch(url)).text().catch(String), { timeout: 90_000 }).toBe('changed')
+  await expect.poll(rows, { timeout: 30_000 }).toBe('1,2,3,4')
+  await cli('reset')
+  expect(await rows()).toBe('1,2,3')
+})
+
+test('down takes all of it', { timeout: 60_000 }, async () => {
+  const { name, kubeconfigPath } = (await upCluster())!
+  expect(JSON.parse(await cli('down', '--json'))).toEqual({ down: ['shop'] })
+  const { containers, networks, volumes } = await listByLabel(docker, [`k3d.cluster=${name}`, `vitest-kubernetes.cluster=${name}`])
+  expect([...containers, ...networks, ...volumes]).toEqual([])
+  expect(existsSync(kubeconfigPath)).toBe(false)
+  expect((await run('down')).err).toMatch(/^No stack is up\./)
+})

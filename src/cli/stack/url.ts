@@ -1,0 +1,18 @@
+import type { RunCommand } from '../command.ts'
+import { describeUp } from './describe-up.ts'
+import { findUpStack, openStack } from './open-stack.ts'
+
+export const url: RunCommand = async ({ positionals: [service, port], values }, context) => {
+  const kept = await findUpStack(values['stack'] as string | undefined, context)
+  await using opened = await openStack(kept, context)
+  const { services } = describeUp(kept, opened)
+  if (service === undefined) {
+    const lines = services.map(({ name, port: number, url: each }) => `${name}:${number} ${each}`)
+    context.print(values['json'] ? JSON.stringify({ services }) : lines.join('\n'))
+    return 0
+  }
+  const { host, port: hostPort } = opened.cluster.address(service, /^\d+$/.test(port ?? '') ? Number(port) : port)
+  const found = services.find(({ url: each }) => new RegExp(`[/@\\]]?${host.replaceAll('.', '\\.')}:${hostPort}(?:\\D|$)`).test(each))
+  context.print(values['json'] ? JSON.stringify({ url: found!.url }) : found!.url)
+  return 0
+}

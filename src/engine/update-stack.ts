@@ -1,0 +1,64 @@
+import { join } from 'node:path'
+
+import { attachCluster } from '../cluster/attach-cluster.ts'
+import { exposeServices } from '../cluster/network/exposed-services.ts'
+import { listAddresses, listGateways } from '../cluster/ownership/inventory.ts'
+import type { KeptCluster } from '../cluster/ownership/kept-clusters.ts'
+import { removeContainer } from '../docker/remove.ts'
+import { prepareImages } from '../stack/images/images.ts'
+import { waitForChecks } from '../stack/ready/ready-checks.ts'
+import { messageOf } from '../support/errors.ts'
+import type { Progress } from '../support/progress.ts'
+import { createBringUp } from './bring-up.ts'
+import { portChoice } from './fixed-ports.ts'
+import { createImportOnce } from './import-once.ts'
+import { createObjectOwners } from './object-owners.ts'
+import type { EngineParts } from './parts.ts'
+import type { SuitePlan } from './plan-suite.ts'
+import { wholeCluster } from './suite-space.ts'
+
+/**
+ * Brings a stack that is up to what its file says now: images that have changed, manifests and releases. Data stay as they are. Addresses
+ * of Services on this machine stay too, whatever has become of what leads there.
+ */
+export async function updateStack(
+  parts: EngineParts,
+  plan: SuitePlan,
+  kept: KeptCluster,
+  progress: Progress,
+  signal: AbortSignal,
+): Promise<void> {
+  const { docker } = parts
+  const { namespace, request } = plan
+  const cluster = await attachCluster(docker, kept, kept.labels, signal)
+  const stack = await prepareImages({ ...parts, plan: plan.images, manifests: plan.manifests, progress, signal })
+  const known = portChoice(await listAddresses(docker, kept.name))
+  const chosen = portChoice(plan.ports)
+  const old = await listGateways(docker, kept.name)
+  await Promise.all(old.map(({ Id }) => removeContainer(docker, Id)))
+  const services = exposeServices(docker, cluster, {
+    isOwn: () => true,
+    file: join(parts.folder, 'addresses.json'),
+    portOf: (target) => chosen(target) ?? known(target),
+    onProblem: (error) => progress({ kind: 'note', step: 'services', text: messageOf(error) }),
+  })
+  try {
+    const started = {
+      ...{ cluster, baseline: undefined, importOnce: createImportOnce(docker, cluster), objectOwners: createObjectOwners() },
+      inBackground: async () => {},
+    }
+    const bringUp = createBringUp({ parts, plan, started, space: wholeCluster(namespace), services, progress, onApply: () => {} })
+    await bringUp(stack, signal)
+    await waitForChecks(request.options.ready ?? {}, {
+      kube: cluster.kube,
+      namespace,
+      addresses: () => services.addresses,
+      progress,
+      signal,
+    })
+  } finally {
+    // Whatever has failed, what answers is reached.
+    await services.update(signal).catch(() => undefined)
+    await services.leave()
+  }
+}
