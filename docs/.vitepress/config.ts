@@ -19,6 +19,7 @@ export default defineConfig({
     sidebar: [
       { text: 'Start', items: [page('Getting started'), page('Guides'), page('Coming from other tools', 'coming-from')] },
       { text: 'Write suites', items: [page('Suites'), page('Stack'), page('Images'), page('Bridge')] },
+      { text: 'Develop', items: [page('Develop', 'dev')] },
       {
         text: 'Run them',
         items: [

@@ -24,9 +24,12 @@ export interface DefinedStack {
 export async function findStack(wanted: string | undefined, cwd: string): Promise<DefinedStack> {
   if (wanted !== undefined && /[/\\]|\.[mc]?[jt]s$/.test(wanted)) return choose(await loadStacks(resolve(cwd, wanted)), undefined)
   for (const folder of new Set([cwd, rootOf(cwd)])) {
-    const all = (await Promise.all((await listFiles(folder)).map(loadStacks))).flat()
-    if (wanted === undefined ? all.length > 0 : all.some(({ name }) => name === wanted) || folder === rootOf(cwd))
-      return choose(all, wanted)
+    const loaded = await Promise.allSettled((await listFiles(folder)).map(loadStacks))
+    const all = loaded.flatMap((each) => (each.status === 'fulfilled' ? each.value : []))
+    if (wanted === undefined ? all.length > 0 : all.some(({ name }) => name === wanted)) return choose(all, wanted)
+    // It may be the one that is meant.
+    for (const each of loaded) if (each.status === 'rejected') throw each.reason
+    if (folder === rootOf(cwd)) return choose(all, wanted)
   }
   return choose([], wanted)
 }
@@ -51,7 +54,9 @@ export async function loadStacks(file: string): Promise<readonly DefinedStack[]>
     },
   )
   return Object.entries(exported).flatMap(([key, options]) => {
-    if (!isStack(options)) return []
+    // `export default shop` beside `export const shop` is the same once more.
+    const isAgain = key === 'default' && Object.entries(exported).some(([other, value]) => other !== 'default' && value === options)
+    if (!isStack(options) || isAgain) return []
     const name = key === 'default' ? nameOfFile(file) : key
     try {
       checkOptions(options)
