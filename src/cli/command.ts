@@ -1,5 +1,7 @@
 /** Where a command writes, and what it reads besides its arguments. */
-export interface CliContext {
+export interface CliContext extends Required<CliOptions> {}
+
+export interface CliOptions {
   /** A line of the result: standard output. */
   readonly print: (line: string) => void
   /** A line about the result: standard error. */
@@ -8,8 +10,8 @@ export interface CliContext {
   readonly write?: (chunk: string | Uint8Array, output: 'stdout' | 'stderr') => void
   readonly env: Readonly<Record<string, string | undefined>>
   readonly cwd: string
-  /** Ends what the command is doing, for Ctrl-C. @default never */
-  readonly signal?: AbortSignal
+  /** For commands that end by themselves on Ctrl-C, with what they have started: all others are ended at once. @default never aborts */
+  readonly stopSignal?: () => AbortSignal
 }
 
 /** One command of the program, as help, completion and the docs show it. */
@@ -35,9 +37,4 @@ export interface CommandArgs {
   readonly command: readonly string[]
   /** By the option's long name in camel case: `dryRun`. A list for one that takes several values. */
   readonly values: Readonly<Record<string, string | boolean | readonly string[] | undefined>>
-}
-
-export function writeTo({ write }: CliContext, chunk: string | Uint8Array, output: 'stdout' | 'stderr'): void {
-  if (write) write(chunk, output)
-  else process[output].write(chunk)
 }

@@ -8,19 +8,23 @@ import { runCli } from './run-cli.ts'
 // A reader that has seen enough, as `head`, is no failure.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1))
 
-const stop = new AbortController()
 let signalled: NodeJS.Signals | undefined
-using _signals = handleSignals(async (signal) => {
-  signalled = signal
-  stop.abort(new ClusterTestError('ERR_SETUP_CANCELLED', `The command was ended by ${signal}.`))
-})
+let stop: AbortController | undefined
 
 const exitCode = await runCli(process.argv.slice(2), {
   print: (line) => void process.stdout.write(`${line}\n`),
   note: (line) => void process.stderr.write(`${line}\n`),
   env: process.env,
   cwd: process.cwd(),
-  signal: stop.signal,
+  stopSignal() {
+    if (stop) return stop.signal
+    const { signal } = (stop = new AbortController())
+    handleSignals(async (name) => {
+      signalled = name
+      stop?.abort(new ClusterTestError('ERR_SETUP_CANCELLED', `The command was ended by ${name}.`))
+    })
+    return signal
+  },
 })
 // As a shell reports a process that a signal ended.
 process.exitCode = signalled ? 128 + constants.signals[signalled] : exitCode

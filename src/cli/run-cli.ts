@@ -1,11 +1,13 @@
 import { CommanderError } from 'commander'
 
 import { ClusterTestError, serializeError } from '../support/errors.ts'
-import type { CliContext } from './command.ts'
+import type { CliContext, CliOptions } from './command.ts'
 import { createProgram } from './program.ts'
 
 /** Runs one command line and resolves to the exit code: 0 success, 1 failure, 2 invalid usage. */
-export async function runCli(all: readonly string[], context: CliContext): Promise<number> {
+export async function runCli(all: readonly string[], options: CliOptions): Promise<number> {
+  const never = new AbortController().signal
+  const context: CliContext = { write: (chunk, output) => process[output].write(chunk), stopSignal: () => never, ...options }
   let exitCode = 0
   // What follows is another program's; `complete` has its own use for it.
   const end = all[0] === 'complete' ? -1 : all.indexOf('--')

@@ -2,9 +2,13 @@ import { readFile } from 'node:fs/promises'
 
 import type { Docker } from '../docker/docker.ts'
 import { createKubeClient } from '../kube/client.ts'
+import { withDeadline } from '../support/deadline.ts'
 import { ClusterTestError, messageOf } from '../support/errors.ts'
 import { type Cluster, readNamedNodes } from './cluster.ts'
 import type { KeptCluster } from './ownership/kept-clusters.ts'
+
+/** Milliseconds: after a reboot k3s takes its time. */
+const answerTimeout = 60_000
 
 /**
  * A cluster that another process has started and left. Disposal leaves it too.
@@ -21,7 +25,10 @@ export async function attachCluster(
     throw notThere(name, `its kubeconfig cannot be read: ${messageOf(error)}`)
   })
   const kube = createKubeClient(kubeconfig)
-  const nodes = await readNamedNodes(docker, kube, name, signal)
+  const what = `An answer of the nodes of cluster "${name}"`
+  const nodes = await withDeadline({ limit: answerTimeout, code: 'ERR_KUBE_UNREACHABLE', what, signal }, (each) =>
+    readNamedNodes(docker, kube, name, each),
+  )
   if (nodes.length === 0) throw notThere(name, 'none of its nodes runs')
   return {
     ...{ name, network: name, nodes, image: nodes[0]!.image, kubeconfigPath, kube, labels },

@@ -208,7 +208,8 @@ export async function stoppedNodes(docker: Docker, { name, nodes }: Cluster): Pr
 
 /** The nodes that run, with their names in Kubernetes. */
 export async function readNamedNodes(docker: Docker, kube: KubeClient, cluster: string, signal: AbortSignal) {
-  return withNames(kube, await readNodes(docker, cluster), signal)
+  const containers = await readNodes(docker, cluster)
+  return containers.length > 0 ? withNames(kube, containers, signal) : []
 }
 
 interface NodeContainer extends ClusterNode {

@@ -24,7 +24,11 @@ export function planPorts(ports: StackOptions['ports'], objects: readonly KubeOb
     const isOf = ({ metadata }: Service) => metadata?.name === name && (metadata.namespace ?? defaultNamespace) === namespace
     const service = services.find(isOf)
     if (!service)
-      throw wrong(key, `the stack has no Service "${name}" in namespace "${namespace}"`, `It has ${formatList(services.map(nameOf))}.`)
+      throw wrong(
+        key,
+        `the stack has no Service "${name}" in namespace "${namespace}"`,
+        `It has ${formatList(services.map((each) => nameOf(each, defaultNamespace)))}.`,
+      )
     const all = (service.spec?.ports ?? []).filter(({ protocol = 'TCP' }) => protocol === 'TCP')
     const found =
       wanted === undefined
@@ -72,6 +76,7 @@ function wrong(key: string, why: string, hint: string): ClusterTestError {
   return new ClusterTestError('ERR_OPTIONS_INVALID', `Option \`ports\` names "${key}", but ${why}.`, { hint })
 }
 
-function nameOf({ metadata }: Service): string {
-  return metadata?.namespace ? `${metadata.name}.${metadata.namespace}` : (metadata?.name ?? '')
+function nameOf({ metadata }: Service, defaultNamespace: string): string {
+  const { name = '', namespace = defaultNamespace } = metadata ?? {}
+  return namespace === defaultNamespace ? name : `${name}.${namespace}`
 }

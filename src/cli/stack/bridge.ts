@@ -2,7 +2,7 @@ import type { RequestMatch } from '../../bridge/junction/match.ts'
 import type { BridgeOptions } from '../../bridge/options.ts'
 import { whileWaiting } from '../../support/deadline.ts'
 import { ClusterTestError } from '../../support/errors.ts'
-import { type CommandArgs, type RunCommand, writeTo } from '../command.ts'
+import type { CommandArgs, RunCommand } from '../command.ts'
 import { parsePorts, portsOf, serversFor } from './local-ports.ts'
 import { findUpStack, openStack } from './open-stack.ts'
 
@@ -14,11 +14,12 @@ export const bridge: RunCommand = async ({ positionals: [workload = ''], command
     throw new ClusterTestError('ERR_OPTIONS_INVALID', 'Expected --port or a command after --, got neither.', {
       hint: `npx vitest-kubernetes bridge ${workload} --port 3000, for what listens already; or bridge ${workload} -- node server.ts`,
     })
-  const { signal = new AbortController().signal, print, note } = context
+  const { print, note, write, stopSignal } = context
+  const signal = stopSignal()
   const kept = await findUpStack(text('stack'), context)
   const ended = Promise.withResolvers<string>()
   await using stack = await openStack(kept, context, {
-    output: (chunk) => writeTo(context, chunk, 'stdout'),
+    output: (chunk) => write(chunk, 'stdout'),
     ended: (why) => ended.resolve(why),
   })
   await stack.claim(workload)

@@ -8,8 +8,10 @@ import { runSeedFunctions } from '../../client/run-seed-functions.ts'
 import { createTestBridges } from '../../client/test-bridges.ts'
 import { listAddresses } from '../../cluster/ownership/inventory.ts'
 import { type KeptCluster, listKept, removeKept } from '../../cluster/ownership/kept-clusters.ts'
+import { clusterLabel, ownerLabel } from '../../cluster/ownership/owner.ts'
 import { removeUnfinished } from '../../cluster/template/template.ts'
 import type { DockerEngine } from '../../docker/docker.ts'
+import { removeContainer } from '../../docker/remove.ts'
 import { claimStack } from '../../engine/claims.ts'
 import { clusterOf } from '../../engine/cluster-life.ts'
 import { type Engine, startEngine } from '../../engine/engine.ts'
@@ -35,7 +37,8 @@ export interface BringUpOptions {
 
 /** Brings a stack up, to stay until it is taken down. What fails or is cancelled takes the new cluster with it. */
 export async function bringUp(stack: DefinedStack, { ifUp, context }: BringUpOptions): Promise<UpCluster> {
-  const { env, note, signal = new AbortController().signal } = context
+  const { env, note } = context
+  const signal = context.stopSignal()
   const recorder = createRecorder(undefined)
   const progress = createTerminalProgress((line) => note(recorder.redact(line)))
   await using engine = await startEngine({
@@ -76,6 +79,9 @@ export async function listUp(docker: DockerEngine): Promise<readonly UpCluster[]
 
 export async function takeDown(docker: DockerEngine, kept: KeptCluster, progress: ReturnType<ReturnType<typeof createTerminalProgress>>) {
   await runStep(progress, 'teardown', `cluster "${kept.name}"`, async () => {
+    // What a process has that bridges a workload: it would hold the network.
+    const others = await docker.engine.listContainers({ all: true, filters: { network: [kept.name], label: [ownerLabel] } })
+    for (const { Id, Labels } of others) if (!Labels[clusterLabel]) await removeContainer(docker, Id)
     await removeKept(docker, kept)
     await removeUnfinished(docker)
   })

@@ -8,6 +8,7 @@ export interface UpState {
   readonly file: string
   readonly cluster: string
   readonly kubeconfig: string
+  /** In the order of its addresses. */
   readonly services: readonly {
     readonly name: string
     readonly port: number

@@ -18,7 +18,8 @@ import { type OpenedStack, openStack } from './open-stack.ts'
 export const dev: RunCommand = async ({ positionals: [wanted], command, values }, context) => {
   const bridged = [values['bridge'] ?? []].flat().map((each) => parseBridge(String(each)))
   const targets = [values['logs'] ?? []].flat().map(String)
-  const { signal = new AbortController().signal, note } = context
+  const { note } = context
+  const signal = context.stopSignal()
   const kept = await bringUp(await findStack(wanted, context.cwd), { ifUp: 'leave', context })
   signal.throwIfAborted()
   await using stack = await openStack(kept, context, { output: () => {}, ended: () => {} })
@@ -32,7 +33,7 @@ export const dev: RunCommand = async ({ positionals: [wanted], command, values }
     const selection = { targets, namespace: undefined, container: undefined, tail: 10, previous: false, follow: true }
     void followLogs(await sourcesOf(stack.kube, selection), (source, line) => note(`${source} | ${line}`))
   }
-  return command.length > 0 ? runBeside(stack, kept.kubeconfigPath, command, context) : waitForKeys(stack, context)
+  return command.length > 0 ? runBeside(stack, kept.kubeconfigPath, command, context, signal) : waitForKeys(stack, context, signal)
 }
 
 /** `deployment/web=5173`, `deployment/web=http:5173`. */
@@ -50,7 +51,8 @@ async function runBeside(
   stack: OpenedStack,
   kubeconfig: string,
   command: readonly string[],
-  { env, cwd, signal, note }: CliContext,
+  { env, cwd, note }: CliContext,
+  signal: AbortSignal,
 ): Promise<number> {
   const variables = serviceEnv(stack)
   const child = spawn(command[0]!, command.slice(1), {
@@ -59,7 +61,7 @@ async function runBeside(
     stdio: 'inherit',
   })
   const end = () => child.kill('SIGTERM')
-  signal?.addEventListener('abort', end, { once: true })
+  signal.addEventListener('abort', end, { once: true })
   if (child.pid) stack.trackChild('started', child.pid)
   try {
     return await new Promise<number>((resolve, reject) => {
@@ -71,17 +73,17 @@ async function runBeside(
       child.once('exit', (code, by) => resolve(by ? 1 : (code ?? 0)))
     })
   } finally {
-    signal?.removeEventListener('abort', end)
+    signal.removeEventListener('abort', end)
     if (child.pid) stack.trackChild('ended', child.pid)
     note(`Stack "${stack.name}" stays up: npx vitest-kubernetes down ${stack.name}`)
   }
 }
 
 /** In a terminal: `r` resets, `o` opens, `q` ends. */
-async function waitForKeys(stack: OpenedStack, { note, signal }: CliContext): Promise<number> {
+async function waitForKeys(stack: OpenedStack, { note }: CliContext, signal: AbortSignal): Promise<number> {
   const { stdin } = process
   const ended = Promise.withResolvers<void>()
-  signal?.addEventListener('abort', () => ended.resolve(), { once: true })
+  signal.addEventListener('abort', () => ended.resolve(), { once: true })
   const actions: Readonly<Record<string, () => Promise<unknown> | void>> = {
     async r() {
       const started = performance.now()

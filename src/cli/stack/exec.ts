@@ -2,7 +2,7 @@ import { findExecTarget } from '../../kube/exec-target.ts'
 import { execInPod } from '../../kube/exec.ts'
 import { workloadOf } from '../../stack/services/check-services.ts'
 import { ClusterTestError } from '../../support/errors.ts'
-import { type RunCommand, writeTo } from '../command.ts'
+import type { RunCommand } from '../command.ts'
 import { findUpStack, openStack } from './open-stack.ts'
 
 export const exec: RunCommand = async ({ positionals: [workload = ''], command, values }, context) => {
@@ -17,11 +17,10 @@ export const exec: RunCommand = async ({ positionals: [workload = ''], command, 
   const namespace = text('namespace') ?? opened.namespace
   const target = await findExecTarget(kube, { namespace, workload: workloadOf(workload, options.services), container: text('container') })
   const isJson = Boolean(values['json'])
-  const { signal = new AbortController().signal } = context
   const { exitCode, stdout, stderr } = await execInPod(kube, target, command, {
     input: values['stdin'] ? process.stdin : undefined,
-    onOutput: isJson ? undefined : (chunk, output) => writeTo(context, chunk, output),
-    signal,
+    onOutput: isJson ? undefined : (chunk, output) => context.write(chunk, output),
+    signal: context.stopSignal(),
   })
   if (isJson) context.print(JSON.stringify({ exitCode, stdout, stderr }))
   return exitCode

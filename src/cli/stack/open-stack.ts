@@ -90,7 +90,8 @@ export async function openStack(kept: UpCluster, context: CliContext, onLocal?: 
   }
 
   async function attach(owner: AsyncDisposableStack) {
-    const { env, note, cwd: folder, signal = new AbortController().signal } = context
+    const { env, note, cwd: folder } = context
+    const signal = context.stopSignal()
     const progress = createTerminalProgress(note)(name)
     const { parts } = owner.use(await openParts({ ...readSettings(env), outputs: [], progress }))
     const { bridges } = owner.use(await attachStack(parts, kept, { namespace, progress, onLocal, folder, signal }))

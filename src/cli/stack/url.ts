@@ -11,8 +11,9 @@ export const url: RunCommand = async ({ positionals: [service, port], values }, 
     context.print(values['json'] ? JSON.stringify({ services }) : lines.join('\n'))
     return 0
   }
-  const { host, port: hostPort } = opened.cluster.address(service, /^\d+$/.test(port ?? '') ? Number(port) : port)
-  const found = services.find(({ url: each }) => new RegExp(`[/@\\]]?${host.replaceAll('.', '\\.')}:${hostPort}(?:\\D|$)`).test(each))
-  context.print(values['json'] ? JSON.stringify({ url: found!.url }) : found!.url)
+  const wanted = opened.cluster.address(service, /^\d+$/.test(port ?? '') ? Number(port) : port)
+  const index = opened.addresses.findIndex(({ host, hostPort }) => host === wanted.host && hostPort === wanted.port)
+  const found = services[index]!.url
+  context.print(values['json'] ? JSON.stringify({ url: found }) : found)
   return 0
 }
