@@ -10,7 +10,7 @@ import { messageOf } from '../support/errors.ts'
 import { runCommand } from '../support/run-command.ts'
 import { client, fetchInCluster } from '../testing/in-cluster.ts'
 import { nodeApp } from '../testing/node-app.ts'
-import { isReady, kubeOf, kubectl, nodeName, podsOf, runOnNode } from '../testing/nodes.ts'
+import { isReady, kubeOf, kubectl, nodeContainer, nodeName, podsOf, runOnNode } from '../testing/nodes.ts'
 import type { LocalServer } from './options.ts'
 
 const answer =
@@ -118,7 +118,7 @@ describe.withCluster('disturbance', suite, (test) => {
   }) => {
     const onLoopback = () => runOnNode(cluster, 'server-0', ['ip', '-o', 'address', 'show', 'dev', 'lo'])
     const before = await onLoopback()
-    const pod = { ...lasting.pod, nodeSelector: { 'kubernetes.io/hostname': nodeName(cluster, 'server-0') } }
+    const pod = { ...lasting.pod, nodeSelector: { 'kubernetes.io/hostname': await nodeName(cluster, 'server-0') } }
     await cluster.apply(nodeApp('kept', { ...lasting, replicas: 1, pod }))
     const addressOf = async () => (await podsOf(cluster, 'kept'))[0]!.status!.podIP!
     const first = await addressOf()
@@ -155,7 +155,7 @@ describe.withCluster('disturbance', suite, (test) => {
   test('a pod that goes while the watch of its bridge still starts is known to have gone, and callers are refused at once', async ({
     cluster,
   }) => {
-    const pod = { terminationGracePeriodSeconds: 1, nodeSelector: { 'kubernetes.io/hostname': nodeName(cluster, 'server-0') } }
+    const pod = { terminationGracePeriodSeconds: 1, nodeSelector: { 'kubernetes.io/hostname': await nodeName(cluster, 'server-0') } }
     await cluster.apply(nodeApp('early', { pod }))
     const address = (await podsOf(cluster, 'early'))[0]!.status!.podIP!
     // As on a machine that has much to do: containerd's events come late.
@@ -168,7 +168,7 @@ describe.withCluster('disturbance', suite, (test) => {
   })
 
   test('a bridge ends well where a node has a single pod, which is not of the workload', async ({ cluster }) => {
-    const agent = nodeName(cluster, 'agent-0')
+    const agent = await nodeName(cluster, 'agent-0')
     const fromPlain = [expect.stringMatching(/^pod plain/)]
     await using cleanup = new AsyncDisposableStack()
     cleanup.defer(async () => void (await kubectl(cluster, `uncordon ${agent}`)))
@@ -224,13 +224,13 @@ describe.withCluster('disturbance', suite, (test) => {
   test('a node that is restarted: the bridge says so, its pods are bridged again before they answer, and nothing is left', async ({
     cluster,
   }) => {
-    const pod = { nodeSelector: { 'kubernetes.io/hostname': nodeName(cluster, 'agent-0') } }
+    const pod = { nodeSelector: { 'kubernetes.io/hostname': await nodeName(cluster, 'agent-0') } }
     await cluster.apply(nodeApp('far', { pod }))
     const [before] = await podsOf(cluster, 'far')
     const bridge = await cluster.bridge('deployment/far', { server: answer('local') })
     const { engine } = await connectDocker()
     await using traffic = startTraffic(cluster.url('far'))
-    await engine.getContainer(nodeName(cluster, 'agent-0')).restart({ t: 1 })
+    await engine.getContainer(nodeContainer(cluster, 'agent-0')).restart({ t: 1 })
     // In the moment that k3s runs: packets for Services must not leave the machine while kube-proxy has no rules.
     const first =
       'until pidof k3s >/dev/null; do sleep 0.01; done; iptables-save -t mangle; cat /proc/sys/net/ipv4/conf/eth0/send_redirects'
@@ -252,16 +252,16 @@ describe.withCluster('disturbance', suite, (test) => {
   test('a node that has stopped for good does not keep a bridge from ending', async ({ cluster }) => {
     const bridge = await cluster.bridge('deployment/plain', { server: answer('local') })
     const { engine } = await connectDocker()
-    await engine.getContainer(nodeName(cluster, 'agent-0')).stop({ t: 1 })
+    await engine.getContainer(nodeContainer(cluster, 'agent-0')).stop({ t: 1 })
     await bridge[Symbol.asyncDispose]()
-    await engine.getContainer(nodeName(cluster, 'agent-0')).start()
+    await engine.getContainer(nodeContainer(cluster, 'agent-0')).start()
   })
 
   test('a node that is paused does not keep bridges from ending', async ({ cluster }) => {
     const direct = await cluster.bridge('deployment/plain', { server: answer('local') })
     const shared = await cluster.bridge('deployment/guarded', { server: answer('local'), match: { path: '/local' } })
     const { engine } = await connectDocker()
-    const agent = engine.getContainer(nodeName(cluster, 'agent-0'))
+    const agent = engine.getContainer(nodeContainer(cluster, 'agent-0'))
     await agent.pause()
     await using _resumed = { [Symbol.asyncDispose]: async () => void (await agent.unpause()) }
     const started = performance.now()

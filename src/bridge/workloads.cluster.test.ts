@@ -114,7 +114,8 @@ describe.withCluster('workloads', suite, (test) => {
 
   test('with externalTrafficPolicy: Local only the node of the pod answers, bridged or not', async ({ cluster }) => {
     const [pod] = await podsOf(cluster, 'near')
-    const [own, other] = ['server-0', 'agent-0'].toSorted((a) => (nodeName(cluster, a) === pod!.spec!.nodeName ? -1 : 1))
+    const agent = await nodeName(cluster, 'agent-0')
+    const [own, other] = pod!.spec!.nodeName === agent ? ['agent-0', 'server-0'] : ['server-0', 'agent-0']
     const { nodePort } = (await serviceOf(cluster, 'near')).spec.ports[0]!
     const [near, far] = await Promise.all([own!, other!].map(async (node) => `http://${await nodeAddress(cluster, node)}:${nodePort}/`))
     expect(await fetchHere(near!)).toMatch(/^pod near/)

@@ -116,6 +116,11 @@ export function isConflict(error: unknown): boolean {
   return statusCodeOf(error) === 409
 }
 
+/** Whether a container does not run, or not any more: for one that stops at the same moment Docker says so with status 500 (moby 20.10). */
+export function isNotRunning(error: unknown): boolean {
+  return isConflict(error) || (statusCodeOf(error) === 500 && /container not running|is not running/.test(messageOf(error)))
+}
+
 /** Whether the object is being removed by somebody else already (409), which is success too. */
 export function isBeingRemoved(error: unknown): boolean {
   return isConflict(error) && /already in progress/.test(messageOf(error))

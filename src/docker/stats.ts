@@ -1,4 +1,4 @@
-import { type Docker, isConflict, isNotFound } from './docker.ts'
+import { type Docker, isNotFound, isNotRunning } from './docker.ts'
 
 /** Bytes of memory that a container's processes hold, without caches that the kernel would give back; undefined for one that does not run. */
 export async function readMemory(docker: Docker, container: string): Promise<number | undefined> {
@@ -10,7 +10,7 @@ export async function readMemory(docker: Docker, container: string): Promise<num
     return memory_stats.usage - (total_inactive_file ?? inactive_file ?? 0)
   } catch (error) {
     // It may have gone since it was listed.
-    if (isNotFound(error) || isConflict(error)) return undefined
+    if (isNotFound(error) || isNotRunning(error)) return undefined
     throw error
   }
 }

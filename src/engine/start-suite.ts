@@ -5,6 +5,7 @@ import type { BridgeFunctions } from '../bridge/requests.ts'
 import { planStandIns } from '../bridge/stand-in.ts'
 import type { Cluster } from '../cluster/cluster.ts'
 import { exposeServices } from '../cluster/network/exposed-services.ts'
+import { findFreePort } from '../cluster/network/free-port.ts'
 import type { KubeObject } from '../kube/object.ts'
 import { secretValues } from '../kube/secrets.ts'
 import { startDiagnosis } from '../report/diagnosis.ts'
@@ -95,10 +96,12 @@ export async function startSuite(
     recorded?.tell(error)
   }
   const file = join(parts.folder, `addresses-${randomId(4)}.json`)
+  const chosen = portChoice(plan.ports)
   const services = exposeServices(docker, cluster, {
     isOwn: (service) => space.isOwn(service),
     file,
-    portOf: portChoice(plan.ports),
+    // Docker's own choice is another one each time that a container starts, as after a reboot.
+    portOf: async (target) => chosen(target) ?? (request.up && findFreePort()),
     onPortTaken: (error) => {
       if (request.up) throw error
       progress({ kind: 'note', step: 'services', text: `not all ports are those of the option \`ports\`: ${messageOf(error)}` })

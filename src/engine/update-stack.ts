@@ -2,6 +2,7 @@ import { join } from 'node:path'
 
 import { attachCluster } from '../cluster/attach-cluster.ts'
 import { exposeServices } from '../cluster/network/exposed-services.ts'
+import { findFreePort } from '../cluster/network/free-port.ts'
 import { listAddresses, listGateways } from '../cluster/ownership/inventory.ts'
 import type { KeptCluster } from '../cluster/ownership/kept-clusters.ts'
 import { removeContainer } from '../docker/remove.ts'
@@ -10,7 +11,7 @@ import { waitForChecks } from '../stack/ready/ready-checks.ts'
 import { messageOf } from '../support/errors.ts'
 import type { Progress } from '../support/progress.ts'
 import { createBringUp } from './bring-up.ts'
-import { portChoice } from './fixed-ports.ts'
+import { portChoice, refuseBusyPorts } from './fixed-ports.ts'
 import { createImportOnce } from './import-once.ts'
 import { createObjectOwners } from './object-owners.ts'
 import type { EngineParts } from './parts.ts'
@@ -31,15 +32,19 @@ export async function updateStack(
   const { docker } = parts
   const { namespace, request } = plan
   const cluster = await attachCluster(docker, kept, kept.labels, signal)
-  const stack = await prepareImages({ ...parts, plan: plan.images, manifests: plan.manifests, progress, signal })
-  const known = portChoice(await listAddresses(docker, kept.name))
+  const addresses = await listAddresses(docker, kept.name)
+  await refuseBusyPorts(plan.ports.filter(({ hostPort }) => !addresses.some((each) => each.hostPort === hostPort)))
+  const known = portChoice(addresses)
   const chosen = portChoice(plan.ports)
+  const stack = await prepareImages({ ...parts, plan: plan.images, manifests: plan.manifests, progress, signal })
   const old = await listGateways(docker, kept.name)
   await Promise.all(old.map(({ Id }) => removeContainer(docker, Id)))
   const services = exposeServices(docker, cluster, {
     isOwn: () => true,
     file: join(parts.folder, 'addresses.json'),
-    portOf: (target) => chosen(target) ?? known(target),
+    portOf: async (target) => chosen(target) ?? known(target) ?? findFreePort(),
+    // Somebody has taken it since: what cannot be reached would be worse.
+    onPortTaken: (error) => progress({ kind: 'note', step: 'services', text: `not all ports are those of before: ${messageOf(error)}` }),
     onProblem: (error) => progress({ kind: 'note', step: 'services', text: messageOf(error) }),
   })
   try {

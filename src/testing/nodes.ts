@@ -13,18 +13,24 @@ export function kubectl(cluster: TestCluster, command: string): Promise<string> 
 
 /** Runs a command on a node: `server-0`, `agent-0`. */
 export async function runOnNode(cluster: TestCluster, node: string, command: readonly string[]): Promise<string> {
-  return execInContainer(await connectDocker(), nodeName(cluster, node), command, { timeout: 60_000 })
+  return execInContainer(await connectDocker(), nodeContainer(cluster, node), command, { timeout: 60_000 })
 }
 
-/** Container and Kubernetes Node. */
-export function nodeName(cluster: TestCluster, node: string): string {
+/** Docker container. */
+export function nodeContainer(cluster: TestCluster, node: string): string {
   return `k3d-${cluster.name}-${node}`
+}
+
+/** Of the Kubernetes Node: the container's hostname, which is another one than its name in a fork. */
+export async function nodeName(cluster: TestCluster, node: string): Promise<string> {
+  const { engine } = await connectDocker()
+  return (await engine.getContainer(nodeContainer(cluster, node)).inspect()).Config.Hostname
 }
 
 /** In the cluster's Docker network. */
 export async function nodeAddress(cluster: TestCluster, node: string): Promise<string> {
   const { engine } = await connectDocker()
-  const { NetworkSettings } = await engine.getContainer(nodeName(cluster, node)).inspect()
+  const { NetworkSettings } = await engine.getContainer(nodeContainer(cluster, node)).inspect()
   return NetworkSettings.Networks[cluster.name]!.IPAddress
 }
 

@@ -1,5 +1,5 @@
 import type { ContainerShell } from '../../docker/container-shell.ts'
-import { isConflict } from '../../docker/docker.ts'
+import { isNotRunning } from '../../docker/docker.ts'
 import type { Pod } from '../../kube/types.ts'
 import { whileWaiting } from '../../support/deadline.ts'
 import { ClusterTestError, messageOf } from '../../support/errors.ts'
@@ -147,7 +147,7 @@ async function isBack(shell: ContainerShell): Promise<true | undefined> {
     return (await shell.run(containerdAnswers, { timeout })) === 'yes' || undefined
   } catch (error) {
     // The container is not running yet.
-    if (isConflict(error) || (error instanceof ClusterTestError && error.code === 'ERR_DOCKER_REQUEST_FAILED')) return undefined
+    if (isNotRunning(error) || (error instanceof ClusterTestError && error.code === 'ERR_DOCKER_REQUEST_FAILED')) return undefined
     throw error
   }
 }

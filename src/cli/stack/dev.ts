@@ -14,6 +14,7 @@ import { describeUp, formatUp } from './describe-up.ts'
 import { findStack } from './find-stacks.ts'
 import { parsePorts, serversFor } from './local-ports.ts'
 import { type OpenedStack, openStack } from './open-stack.ts'
+import { waitForAbort } from './wait-for-abort.ts'
 
 export const dev: RunCommand = async ({ positionals: [wanted], command, values }, context) => {
   const bridged = [values['bridge'] ?? []].flat().map((each) => parseBridge(String(each)))
@@ -83,7 +84,6 @@ async function runBeside(
 async function waitForKeys(stack: OpenedStack, { note }: CliContext, signal: AbortSignal): Promise<number> {
   const { stdin } = process
   const ended = Promise.withResolvers<void>()
-  signal.addEventListener('abort', () => ended.resolve(), { once: true })
   const actions: Readonly<Record<string, () => Promise<unknown> | void>> = {
     async r() {
       const started = performance.now()
@@ -107,7 +107,8 @@ async function waitForKeys(stack: OpenedStack, { note }: CliContext, signal: Abo
     stdin.setRawMode(true).resume().on('data', onKey)
   } else note('\n  Ctrl-C ends this (the stack stays up)')
   try {
-    await ended.promise
+    using wait = waitForAbort(signal)
+    await Promise.race([ended.promise, wait.aborted])
     return 0
   } finally {
     if (stdin.isTTY) stdin.off('data', onKey).setRawMode(false).pause()

@@ -19,6 +19,6 @@ export const env: RunCommand = async ({ positionals: [workload], values }, conte
 function withoutLinks(env: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
   const isLink = (name: string, value: string) =>
     /^KUBERNETES_|_SERVICE_(?:HOST|PORT)(?:_\w+)?$|_PORT_\d+_(?:TCP|UDP|SCTP)(?:_(?:PROTO|PORT|ADDR))?$/.test(name) ||
-    (/_PORT$/.test(name) && /^(?:tcp|udp|sctp):\/\//.test(value))
+    (name.endsWith('_PORT') && /^(?:tcp|udp|sctp):\/\//.test(value))
   return Object.fromEntries(Object.entries(env).filter(([name, value]) => !isLink(name, value)))
 }

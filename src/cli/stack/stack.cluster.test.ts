@@ -5,7 +5,7 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest'
 
 import { listKept } from '../../cluster/ownership/kept-clusters.ts'
 import { pruneLeftovers } from '../../cluster/ownership/leftovers.ts'
@@ -60,6 +60,7 @@ async function cli(...args: readonly string[]): Promise<string> {
 /** In a process of its own, which can be killed. */
 function start(...args: readonly string[]) {
   const child = spawn(process.execPath, [`${root}src/cli/main.ts`, ...args], { cwd: project.folder, stdio: ['ignore', 'pipe', 'pipe'] })
+  onTestFinished(() => void child.kill('SIGKILL'))
   let printed = ''
   for (const stream of [child.stdout, child.stderr]) stream.setEncoding('utf8').on('data', (chunk: string) => (printed += chunk))
   return {
@@ -76,7 +77,7 @@ const upCluster = async () => {
   return first
 }
 /** As a pod in the cluster sees it. */
-const fromPod = async () => (await cli('exec', 'pod/caller', '--', 'wget', '-qO-', '-T', '5', 'http://web')).trim()
+const fromPod = async () => (await cli('exec', 'pod/caller', '--', 'timeout', '5', 'wget', '-qO-', 'http://web')).trim()
 const rows = async () =>
   (await cli('exec', 'db', '--', 'psql', '-U', 'app', 'shop', '-Atc', 'select string_agg(n::text, $$,$$ order by n) from t')).trim()
 /** What bridges leave in a node. */

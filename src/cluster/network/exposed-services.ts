@@ -17,7 +17,7 @@ export interface ExposeOptions {
   /** Where other processes find the addresses. */
   readonly file: string
   /** The port of this machine that a port of a Service is to have. @default Docker's choice */
-  readonly portOf?: (target: ServiceTarget) => number | undefined
+  readonly portOf?: (target: ServiceTarget) => Promise<number | undefined>
   /** Told that somebody has one of them; Docker chooses then, unless this throws. */
   readonly onPortTaken?: (error: unknown) => void
   readonly onProblem: (error: unknown) => void
@@ -38,7 +38,7 @@ export interface ExposedServices extends AsyncDisposable {
 export function exposeServices(
   docker: Docker,
   cluster: Cluster,
-  { isOwn, file, portOf = () => undefined, onPortTaken, onProblem }: ExposeOptions,
+  { isOwn, file, portOf = async () => undefined, onPortTaken, onProblem }: ExposeOptions,
 ): ExposedServices {
   const gateways = new AsyncDisposableStack()
   const following = new AsyncDisposableStack()
@@ -68,7 +68,7 @@ export function exposeServices(
     const leads = targets.map(({ lead }) => lead)
     const start = (ports: readonly (number | undefined)[]) =>
       startGateway(docker, cluster, { hosts, ports, leads, labels, onProblem, signal })
-    const started = start(targets.map(portOf)).catch((error: unknown) => {
+    const started = start(await Promise.all(targets.map(portOf))).catch((error: unknown) => {
       if (!onPortTaken || !isPortTaken(error)) throw error
       onPortTaken(error)
       return start([])

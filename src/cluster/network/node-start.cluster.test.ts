@@ -19,6 +19,17 @@ test('a node keeps packets for Services, refuses without a limit and sends no re
   expect(switches).toBe('0\n')
 })
 
+test("k3d's entrypoint drains no node that is stopped, and everybody else may", async () => {
+  await using node = await startNodeContainer()
+  const script = nodeStart({ ranges: '10.43.0.0/16', ipv6: 'no' })
+  await node.run(script)
+  await node.run(script)
+  const drain = 'kubectl --help >/dev/null && kubectl drain "$HOSTNAME" --server=http://127.0.0.1:1 2>&1; echo "exit code $?"'
+  await node.run(`echo '${drain}' > /bin/k3d-entrypoint.sh; echo '${drain}' > /bin/other.sh`)
+  expect(await node.run('sh /bin/k3d-entrypoint.sh server')).toBe('exit code 0\n')
+  expect(await node.run('sh /bin/other.sh')).toMatch(/connection refused[^]*exit code 1\n$/)
+})
+
 test('a node whose rules cannot be set does not start, and says why in its log', async () => {
   await using node = await startNodeContainer()
   const { name, text } = nodeStart({ ranges: '10.43.0.0/99', ipv6: 'no' })

@@ -35,3 +35,17 @@ for range in $ranges; do
   restore_on_node "$rules" $family || fail "Packets for Services ($range) cannot be kept on this node."
 done
 rm -f "$rules"
+
+# k3d's entrypoint drains a server that is stopped (kubectl drain --force --delete-emptydir-data), so that bare pods and what is in
+# emptyDir volumes would be gone after a reboot or a restart of Docker. What is stopped comes back as it was instead.
+wrapper=/usr/local/sbin/kubectl
+if ! [ -e $wrapper ]; then
+  kubectl=$(command -v kubectl)
+  mkdir -p ${wrapper%/*}
+  cat > $wrapper <<SCRIPT
+#!/bin/sh
+case "\$1 \$(tr '\\\\0' ' ' < /proc/\$PPID/cmdline 2>/dev/null)" in 'drain '*/k3d-entrypoint.sh*) exit 0 ;; esac
+exec $kubectl "\$@"
+SCRIPT
+  chmod +x $wrapper
+fi

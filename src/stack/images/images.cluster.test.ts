@@ -15,7 +15,7 @@ import type { KubeObject } from '../../kube/object.ts'
 import { describe } from '../../suite/describe.ts'
 import { runCommand } from '../../support/run-command.ts'
 import { echoApp, shellPod } from '../../testing/echo-app.ts'
-import { kubectl, nodeName, podsOf, runOnNode } from '../../testing/nodes.ts'
+import { kubectl, nodeContainer, podsOf, runOnNode } from '../../testing/nodes.ts'
 import { startRegistry } from '../../testing/registry.ts'
 import { parseSubstitutes, substituteImage } from './image-names.ts'
 import { type ImagePlan, planImages, prepareImages } from './images.ts'
@@ -136,8 +136,8 @@ describe.withCluster(
 
     test('skips what the nodes have, and imports it where it is missing', async ({ cluster }) => {
       const nodes = ['server-0', 'agent-0'].map((name) => ({
-        name: nodeName(cluster, name),
-        container: nodeName(cluster, name),
+        name: nodeContainer(cluster, name),
+        container: nodeContainer(cluster, name),
         address: '',
         address6: undefined,
       }))
@@ -156,7 +156,7 @@ describe.withCluster(
     })
 
     test('an import that fails names image and node', async ({ cluster }) => {
-      const nodes = ['server-0', 'agent-0'].map((name) => nodeName(cluster, name))
+      const nodes = ['server-0', 'agent-0'].map((name) => nodeContainer(cluster, name))
       const asNodes = { nodes: nodes.map((name) => ({ name, container: name, address: '', address6: undefined })) }
       const { id } = (await inspectImage(docker, busybox))!
       const absent = { reference: 'vk-test-absent:1', id }
