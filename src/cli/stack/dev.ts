@@ -34,7 +34,8 @@ export const dev: RunCommand = async ({ positionals: [wanted], command, values }
     const selection = { targets, namespace: undefined, container: undefined, tail: 10, previous: false, follow: true }
     void followLogs(await sourcesOf(stack.kube, selection), (source, line) => note(`${source} | ${line}`))
   }
-  return command.length > 0 ? runBeside(stack, kept.kubeconfigPath, command, context, signal) : waitForKeys(stack, context, signal)
+  // Awaited here: the bridges end with this function.
+  return await (command.length > 0 ? runBeside(stack, kept.kubeconfigPath, command, context, signal) : waitForKeys(stack, context, signal))
 }
 
 /** `deployment/web=5173`, `deployment/web=http:5173`. */

@@ -29,9 +29,13 @@ export function startScript(node: Node, leads: Leads): readonly string[] {
   ]
 }
 
-/** Docker knows containers by name; of all that looks names up, the images of nodes have BusyBox' ping. */
+/**
+ * Docker knows containers by name; of all that looks names up, the images of nodes have BusyBox' ping. One that does not run yet may be
+ * known to some name server out there: an address of this network needs no router.
+ */
 function findAddress({ container }: Node, option: string, variable: string): string {
-  return `${variable}=$(ping ${option} -c 1 -W 1 ${container} 2>/dev/null | sed -n '1s/^[^(]*(\\([^)]*\\)).*/\\1/p') && [ -n "$${variable}" ]`
+  const ask = `ping ${option} -c 1 -W 1 ${container} 2>/dev/null | sed -n '1s/^[^(]*(\\([^)]*\\)).*/\\1/p'`
+  return `${variable}=$(${ask}) && [ -n "$${variable}" ] && ! ip route get "$${variable}" | grep -q ' via '`
 }
 
 /** Replaces all that was there before, at once. */
