@@ -55,16 +55,28 @@ function readSelection(values: Readonly<Record<string, unknown>>): Omit<LogSelec
   return { nodes: Boolean(values['nodes']), namespace: text('namespace'), container: text('container'), tail, previous, follow }
 }
 
-/** Prints logs as they come, each line with its source. Resolves when all have ended. */
-export async function followLogs(sources: readonly LogSource[], print: (source: string, line: string) => void): Promise<void> {
+/** Prints logs as they come, each line with its source, until its disposal. */
+export function followLogs(sources: readonly LogSource[], print: (source: string, line: string) => void): AsyncDisposable {
+  const streams: Readable[] = []
+  let isOver = false
   const follow = async ({ name, open }: LogSource) => {
     try {
-      for await (const line of linesOf(await open())) print(name, line)
+      const stream = await open()
+      if (isOver) stream.destroy()
+      streams.push(stream)
+      for await (const line of linesOf(stream)) print(name, line)
     } catch (error) {
-      print(name, `(${messageOf(error)})`)
+      if (!isOver) print(name, `(${messageOf(error)})`)
     }
   }
-  await Promise.all(sources.map(follow))
+  const all = sources.map(follow)
+  return {
+    async [Symbol.asyncDispose]() {
+      isOver = true
+      for (const stream of streams) stream.destroy()
+      await Promise.all(all)
+    },
+  }
 }
 
 /** An iterated stream tells of a connection that broke, which readline would take for the end. */

@@ -30,10 +30,9 @@ export const dev: RunCommand = async ({ positionals: [wanted], command, values }
   }
   note(formatUp(describeUp(kept, stack)))
   for (const { workload, port } of bridged) note(`  ${workload} is bridged to port ${port} of this machine`)
-  if (targets.length > 0) {
-    const selection = { targets, namespace: undefined, container: undefined, tail: 10, previous: false, follow: true }
-    void followLogs(await sourcesOf(stack.kube, selection), (source, line) => note(`${source} | ${line}`))
-  }
+  const selection = { targets, namespace: undefined, container: undefined, tail: 10, previous: false, follow: true }
+  const sources = targets.length > 0 ? await sourcesOf(stack.kube, selection) : []
+  await using _logs = followLogs(sources, (source, line) => note(`${source} | ${line}`))
   // Awaited here: the bridges end with this function.
   return await (command.length > 0 ? runBeside(stack, kept.kubeconfigPath, command, context, signal) : waitForKeys(stack, context, signal))
 }

@@ -21,6 +21,9 @@ export function startScript(node: Node, leads: Leads): readonly string[] {
       ({ restore }) => `${restore}\n*nat\n:${chain} - [0:0]\n-A PREROUTING -j ${chain}\n-A POSTROUTING -j MASQUERADE\nCOMMIT\nRULES`,
     ),
     ...families.map(({ bits, option }) => `until ${findAddress(node, option, `via${bits}`)}; do sleep 0.2; done`),
+    // A node that has just been started sends on what is for Services, to wherever that may be, until it has its own rules.
+    `[ ! -e ${mark} ] || until ${answers}; do sleep 0.5; done`,
+    `: > ${mark}`,
     leadTo(
       families.map((each) => ({ ...each, via: `$via${each.bits}` })),
       leads,
@@ -28,6 +31,12 @@ export function startScript(node: Node, leads: Leads): readonly string[] {
     `echo ${readyWord}`,
   ]
 }
+
+/** In a container that was started before. */
+const mark = '/gateway-started'
+
+/** Whether k3s' API listens, which comes after those rules: it says that it does not speak plain HTTP. */
+const answers = 'kubectl --kubeconfig=/dev/null --server=http://$via32:6443 --request-timeout=2s get --raw=/ 2>&1 | grep -q HTTPS'
 
 /**
  * Docker knows containers by name; of all that looks names up, the images of nodes have BusyBox' ping. One that does not run yet may be

@@ -44,7 +44,7 @@ if ! [ -e $wrapper ]; then
   mkdir -p ${wrapper%/*}
   cat > $wrapper <<SCRIPT
 #!/bin/sh
-case "\$1 \$(tr '\\\\0' ' ' < /proc/\$PPID/cmdline 2>/dev/null)" in 'drain '*/k3d-entrypoint.sh*) exit 0 ;; esac
+case "\$1 \$(tr '\\\\0' ' ' 2>/dev/null < /proc/\$PPID/cmdline)" in 'drain '*/k3d-entrypoint.sh*) exit 0 ;; esac
 exec $kubectl "\$@"
 SCRIPT
   chmod +x $wrapper
