@@ -147,7 +147,7 @@ function isWithin(path: string, folder: string): boolean {
 }
 
 /** Of what is in a template: another number leaves those of before alone. */
-const format = 1
+const format = 2
 
 /** Equal for what comes out the same. Of images the content counts, not the names. */
 async function templateKey({ docker, k3d, nodeImage }: EngineParts, plan: SuitePlan, { images, manifests }: StackPart): Promise<string> {

@@ -35,8 +35,8 @@ export function startScript(node: Node, leads: Leads): readonly string[] {
 /** In a container that was started before. */
 const mark = '/gateway-started'
 
-/** Whether k3s' API listens, which comes after those rules: it says that it does not speak plain HTTP. */
-const answers = 'kubectl --kubeconfig=/dev/null --server=http://$via32:6443 --request-timeout=2s get --raw=/ 2>&1 | grep -q HTTPS'
+/** Whether k3s' API listens, which comes after those rules: it refuses plain HTTP with status 400. */
+const answers = 'kubectl --kubeconfig=/dev/null --server=http://$via32:6443 --request-timeout=2s get --raw=/ 2>&1 | grep -q BadRequest'
 
 /**
  * Docker knows containers by name; of all that looks names up, the images of nodes have BusyBox' ping. One that does not run yet may be
