@@ -117,7 +117,7 @@ describe.withCluster('workloads', suite, (test) => {
     const agent = await nodeName(cluster, 'agent-0')
     const [own, other] = pod!.spec!.nodeName === agent ? ['agent-0', 'server-0'] : ['server-0', 'agent-0']
     const { nodePort } = (await serviceOf(cluster, 'near')).spec.ports[0]!
-    const [near, far] = await Promise.all([own!, other!].map(async (node) => `http://${await nodeAddress(cluster, node)}:${nodePort}/`))
+    const [near, far] = await Promise.all([own, other].map(async (node) => `http://${await nodeAddress(cluster, node)}:${nodePort}/`))
     expect(await fetchHere(near!)).toMatch(/^pod near/)
     expect(await fetchHere(far!, 2_000)).toMatch(/TimeoutError|ECONNREFUSED/)
     await using _bridge = await cluster.bridge('deployment/near', { server: answer('local') })

@@ -5,7 +5,7 @@ import { ClusterTestError } from '../../support/errors.ts'
 import type { CommandArgs, RunCommand } from '../command.ts'
 import { parsePorts, portsOf, serversFor } from './local-ports.ts'
 import { findUpStack, openStack } from './open-stack.ts'
-import { waitForAbort } from './wait-for-abort.ts'
+import { waitForEnd } from './wait-for-end.ts'
 
 export const bridge: RunCommand = async ({ positionals: [workload = ''], command, values }, context) => {
   const text = (name: string) => values[name] as string | undefined
@@ -33,8 +33,8 @@ export const bridge: RunCommand = async ({ positionals: [workload = ''], command
   const opened = await whileWaiting(cluster.bridge(workload, options), signal)
   if (values['json']) print(JSON.stringify({ workload, ports: opened.ports, stack: stack.name }))
   else note(`${workload} of stack "${stack.name}" is bridged: ${describe(match, Boolean(values['mirror']))} come here. Ctrl-C ends it.`)
-  using wait = waitForAbort(signal)
-  const why = await Promise.race([ended.promise, wait.aborted])
+  using wait = waitForEnd(kept, signal)
+  const why = await Promise.race([ended.promise, wait.ended])
   if (!why) return 0
   note(`"${command.join(' ')}" ${why}: ${workload} answers itself again.`)
   return Number(/exit code (\d+)/.exec(why)?.[1] ?? 1)

@@ -14,7 +14,7 @@ import { describeUp, formatUp } from './describe-up.ts'
 import { findStack } from './find-stacks.ts'
 import { parsePorts, serversFor } from './local-ports.ts'
 import { type OpenedStack, openStack } from './open-stack.ts'
-import { waitForAbort } from './wait-for-abort.ts'
+import { waitForEnd } from './wait-for-end.ts'
 
 export const dev: RunCommand = async ({ positionals: [wanted], command, values }, context) => {
   const bridged = [values['bridge'] ?? []].flat().map((each) => parseBridge(String(each)))
