@@ -9,7 +9,7 @@ import { ClusterTestError, messageOf } from '../../support/errors.ts'
 import type { CliContext, RunCommand } from '../command.ts'
 import { sourcesOf } from '../log-sources.ts'
 import { followLogs } from '../logs.ts'
-import { bringUp } from './bring-up.ts'
+import { type UpCluster, bringUp } from './bring-up.ts'
 import { describeUp, formatUp } from './describe-up.ts'
 import { findStack } from './find-stacks.ts'
 import { parsePorts, serversFor } from './local-ports.ts'
@@ -34,7 +34,9 @@ export const dev: RunCommand = async ({ positionals: [wanted], command, values }
   const sources = targets.length > 0 ? await sourcesOf(stack.kube, selection) : []
   await using _logs = followLogs(sources, (source, line) => note(`${source} | ${line}`))
   // Awaited here: the bridges end with this function.
-  return await (command.length > 0 ? runBeside(stack, kept.kubeconfigPath, command, context, signal) : waitForKeys(stack, context, signal))
+  return await (command.length > 0
+    ? runBeside(stack, kept.kubeconfigPath, command, context, signal)
+    : waitForKeys(stack, kept, context, signal))
 }
 
 /** `deployment/web=5173`, `deployment/web=http:5173`. */
@@ -81,7 +83,7 @@ async function runBeside(
 }
 
 /** In a terminal: `r` resets, `o` opens, `q` ends. */
-async function waitForKeys(stack: OpenedStack, { note }: CliContext, signal: AbortSignal): Promise<number> {
+async function waitForKeys(stack: OpenedStack, kept: UpCluster, { note }: CliContext, signal: AbortSignal): Promise<number> {
   const { stdin } = process
   const ended = Promise.withResolvers<void>()
   const actions: Readonly<Record<string, () => Promise<unknown> | void>> = {
@@ -107,8 +109,8 @@ async function waitForKeys(stack: OpenedStack, { note }: CliContext, signal: Abo
     stdin.setRawMode(true).resume().on('data', onKey)
   } else note('\n  Ctrl-C ends this (the stack stays up)')
   try {
-    using wait = waitForAbort(signal)
-    await Promise.race([ended.promise, wait.aborted])
+    using wait = waitForEnd(kept, signal)
+    await Promise.race([ended.promise, wait.ended])
     return 0
   } finally {
     if (stdin.isTTY) stdin.off('data', onKey).setRawMode(false).pause()

@@ -309,9 +309,17 @@ test('it is there again when Docker starts its containers, in whatever order and
   expect(await rows()).toBe('1,2,3')
 })
 
-test('down takes all of it', { timeout: 60_000 }, async () => {
+test('down takes all of it, and ends who bridges it', { timeout: 120_000 }, async () => {
   const { name, kubeconfigPath } = (await upCluster())!
+  const local = createServer().listen(0)
+  await once(local, 'listening')
+  const bridge = start('bridge', 'deployment/web', '--port', String((local.address() as AddressInfo).port))
+  await bridge.prints('is bridged')
   expect(JSON.parse(await cli('down', '--json'))).toEqual({ down: ['shop'] })
+  expect(await bridge.exited).toBe(1)
+  expect(bridge.printed()).toContain('Stack "shop" was taken down.')
+  await expect.poll(() => objectsOf(bridge.child), { timeout: 30_000 }).toEqual([])
+  local.close()
   const { containers, networks, volumes } = await listByLabel(docker, [`k3d.cluster=${name}`, `vitest-kubernetes.cluster=${name}`])
   expect([...containers, ...networks, ...volumes]).toEqual([])
   expect(existsSync(kubeconfigPath)).toBe(false)
