@@ -18,6 +18,9 @@ import type { EngineParts } from './parts.ts'
 import type { SuitePlan } from './plan-suite.ts'
 import { wholeCluster } from './suite-space.ts'
 
+/** Milliseconds for the addresses of all Services. */
+const exposeTimeout = 30_000
+
 /**
  * Brings a stack that is up to what its file says now: images that have changed, manifests and releases. Data stay as they are. Addresses
  * of Services on this machine stay too, whatever has become of what leads there.
@@ -62,8 +65,8 @@ export async function updateStack(
       signal,
     })
   } finally {
-    // Whatever has failed, what answers is reached.
-    await services.update(signal).catch(() => undefined)
+    // Whatever has failed, or was cancelled: what answers is reached.
+    await services.update(AbortSignal.timeout(exposeTimeout)).catch(() => undefined)
     await services.leave()
   }
 }

@@ -10,7 +10,7 @@ import { listAddresses } from '../../cluster/ownership/inventory.ts'
 import { type KeptCluster, listKept, removeKept } from '../../cluster/ownership/kept-clusters.ts'
 import { clusterLabel, ownerLabel } from '../../cluster/ownership/owner.ts'
 import { removeUnfinished } from '../../cluster/template/template.ts'
-import type { DockerEngine } from '../../docker/docker.ts'
+import { type DockerEngine, connectDocker } from '../../docker/docker.ts'
 import { removeContainer } from '../../docker/remove.ts'
 import { claimStack } from '../../engine/claims.ts'
 import { clusterOf } from '../../engine/cluster-life.ts'
@@ -24,7 +24,7 @@ import { declaredSeeds } from '../../stack/seed-options.ts'
 import { bypassProxy } from '../../support/bypass-proxy.ts'
 import { withDeadline } from '../../support/deadline.ts'
 import { ClusterTestError } from '../../support/errors.ts'
-import { runStep } from '../../support/progress.ts'
+import { type Progress, runStep } from '../../support/progress.ts'
 import { createTerminalProgress } from '../../support/terminal.ts'
 import type { CliContext } from '../command.ts'
 import type { DefinedStack } from './find-stacks.ts'
@@ -39,6 +39,8 @@ export interface BringUpOptions {
 export async function bringUp(stack: DefinedStack, { ifUp, context }: BringUpOptions): Promise<UpCluster> {
   const { env, note } = context
   const signal = context.stopSignal()
+  const known = ifUp === 'leave' && (await findUp(await connectDocker(), stack))
+  if (known) return known
   const recorder = createRecorder(undefined)
   const progress = createTerminalProgress((line) => note(recorder.redact(line)))
   await using engine = await startEngine({
@@ -77,7 +79,7 @@ export async function listUp(docker: DockerEngine): Promise<readonly UpCluster[]
   return (await listKept(docker)).filter((each): each is UpCluster => each.stack !== undefined)
 }
 
-export async function takeDown(docker: DockerEngine, kept: KeptCluster, progress: ReturnType<ReturnType<typeof createTerminalProgress>>) {
+export async function takeDown(docker: DockerEngine, kept: KeptCluster, progress: Progress) {
   await runStep(progress, 'teardown', `cluster "${kept.name}"`, async () => {
     // What a process has that bridges a workload: it would hold the network.
     const others = await docker.engine.listContainers({ all: true, filters: { network: [kept.name], label: [ownerLabel] } })

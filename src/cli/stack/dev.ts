@@ -63,7 +63,8 @@ async function runBeside(
     env: { ...env, ...variables, KUBECONFIG: kubeconfig, ...noProxyEnv(env) },
     stdio: 'inherit',
   })
-  const end = () => child.kill('SIGTERM')
+  // In a terminal Ctrl-C has reached it too, and it may have something to do before it ends.
+  const end = () => void setTimeout(() => child.kill('SIGTERM'), process.stdin.isTTY ? 2_000 : 0).unref()
   signal.addEventListener('abort', end, { once: true })
   if (child.pid) stack.trackChild('started', child.pid)
   try {

@@ -43,7 +43,7 @@ export interface OpenedStack extends AsyncDisposable {
 }
 
 /** Where the objects of a stack live that name no namespace. */
-export const stackNamespace = 'default'
+const namespace = 'default'
 
 /**
  * The stack of that name that is up, of this repository; the only one when nothing is said.
@@ -71,7 +71,6 @@ export async function openStack(kept: UpCluster, context: CliContext, onLocal?: 
     throw new ClusterTestError('ERR_STACK_NOT_FOUND', `"${file}" does not export stack "${name}" any more.`, {
       hint: `To take down what is up: npx vitest-kubernetes down ${name}`,
     })
-  const namespace = stackNamespace
   await using cleanup = new AsyncDisposableStack()
   const addresses = await listAddresses(await connectDocker(), kept.name)
   const kube = createKubeClient(await readFile(kept.kubeconfigPath, 'utf8'))
