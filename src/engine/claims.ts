@@ -20,8 +20,8 @@ export async function claimStack(parts: EngineParts, { name, file }: { readonly 
  * Lets nobody else bridge a workload of a stack that is up: bridges of one process know of each other, those of two do not.
  * @throws ClusterTestError `ERR_BRIDGE_ALREADY_BRIDGED` that names the other process
  */
-export async function claimWorkload(parts: EngineParts, cluster: string, workload: string): Promise<void> {
-  const holder = await claim(parts, ['workload', cluster, workload])
+export async function claimWorkload(parts: EngineParts, cluster: string, workload: string, namespace: string): Promise<void> {
+  const holder = await claim(parts, ['workload', cluster, namespace, workload])
   if (holder)
     throw new ClusterTestError('ERR_BRIDGE_ALREADY_BRIDGED', `Workload "${workload}" is bridged by ${holder}.`, {
       hint: 'End that one first.',

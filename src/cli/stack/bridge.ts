@@ -9,7 +9,7 @@ import { waitForEnd } from './wait-for-end.ts'
 
 export const bridge: RunCommand = async ({ positionals: [workload = ''], command, values }, context) => {
   const text = (name: string) => values[name] as string | undefined
-  const ports = parsePorts(text('port'))
+  const ports = parsePorts('--port', text('port'))
   const match = matchOf(values)
   if (command.length === 0 && ports.length === 0)
     throw new ClusterTestError('ERR_OPTIONS_INVALID', 'Expected --port or a command after --, got neither.', {
@@ -23,7 +23,7 @@ export const bridge: RunCommand = async ({ positionals: [workload = ''], command
     output: (chunk) => write(chunk, 'stdout'),
     ended: (why) => ended.resolve(why),
   })
-  await stack.claim(workload)
+  await stack.claim(workload, text('namespace'))
   const { cluster } = stack
   const shared = { match, mirror: Boolean(values['mirror']), namespace: text('namespace'), containerName: text('container') }
   const options: BridgeOptions =

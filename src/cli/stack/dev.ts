@@ -46,7 +46,7 @@ function parseBridge(text: string) {
     throw new ClusterTestError('ERR_OPTIONS_INVALID', `Expected --bridge to be workload=port, got "${text}".`, {
       hint: 'Write --bridge deployment/web=5173.',
     })
-  return { workload, port, server: serversFor(parsePorts(port)) }
+  return { workload, port, server: serversFor(parsePorts('--bridge', port)) }
 }
 
 /** The terminal is the command's: its keys, its colours, and Ctrl-C, which reaches both. Resolves to its exit code. */

@@ -14,21 +14,21 @@ export interface LocalPort {
 }
 
 /** `3000`, `http:3000`, `8080:3000,9090:3001`. @throws ClusterTestError `ERR_OPTIONS_INVALID` */
-export function parsePorts(text: string | undefined): readonly LocalPort[] {
+export function parsePorts(option: '--port' | '--bridge', text: string | undefined): readonly LocalPort[] {
   if (text === undefined) return []
   const all = text.split(',').map((each): LocalPort => {
     const [, port, local] = /^(?:([a-z0-9-]+):)?(\d+)$/.exec(each.trim()) ?? []
     if (Number(local) > 0 && Number(local) < 65_536) return { port, local: Number(local) }
-    throw new ClusterTestError('ERR_OPTIONS_INVALID', `Expected --port to be a port of this machine, got "${each}".`, {
-      hint: 'Write --port 3000, or name the port of the pods: --port http:3000,9090:3001.',
+    throw new ClusterTestError('ERR_OPTIONS_INVALID', `Expected ${option} to name a port of this machine, got "${each}".`, {
+      hint: 'Write 3000, or name the port of the pods: http:3000,9090:3001.',
     })
   })
   if (all.length > 1 && all.some(({ port }) => port === undefined))
     throw new ClusterTestError(
       'ERR_OPTIONS_INVALID',
-      `Expected each of several ports in --port to name its port of the pods, got "${text}".`,
+      `Expected each of several ports in ${option} to name its port of the pods, got "${text}".`,
       {
-        hint: 'Write --port http:3000,9090:3001.',
+        hint: 'Write http:3000,9090:3001.',
       },
     )
   return all

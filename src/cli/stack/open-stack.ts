@@ -36,8 +36,8 @@ export interface OpenedStack extends AsyncDisposable {
   readonly addresses: readonly ServiceAddress[]
   /** How this machine connects to the services of the option `services`. */
   readonly services: Readonly<Record<string, ServiceEndpoint>>
-  /** Lets nobody else bridge a workload. */
-  claim(workload: string): Promise<void>
+  /** Lets nobody else bridge a workload. @param where its namespace, unless that is the stack's */
+  claim(workload: string, where?: string): Promise<void>
   /** Told of every process that must not outlive this one. */
   readonly trackChild: EngineParts['trackChild']
 }
@@ -83,7 +83,7 @@ export async function openStack(kept: UpCluster, context: CliContext, onLocal?: 
   const owned = cleanup.move()
   return {
     ...{ name, options, namespace, kube, cluster, addresses, services },
-    claim: async (workload) => attached && claimWorkload(attached.parts, kept.name, workload),
+    claim: async (workload, where = namespace) => attached && claimWorkload(attached.parts, kept.name, workload, where),
     trackChild: (event, pid) => attached?.parts.trackChild(event, pid),
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   }
