@@ -17,6 +17,7 @@ const engine: EngineFacts = {
   subnets: { free: 29, all: 31 },
   disk: { folder: '/var/lib/docker', free: 60e9, size: 100e9 },
   deadRuns: 0,
+  templates: [],
 }
 const facts: HostFacts = {
   node: '24.1.0',
@@ -54,6 +55,8 @@ test('names what is missing, with the cure', () => {
     expect.stringMatching(/^address pools failed: 0 of 31 networks free .* → docker network prune/),
     expect.stringMatching(/^leftovers warning: 2 dead runs have left something behind → npx vitest-kubernetes prune/),
   ])
+  const full = ofEngine({ disk: { folder: '/d', free: 4e9, size: 100e9 }, templates: [7e8, 3e8] })
+  expect(full).toEqual([expect.stringMatching(/ 2 templates of clusters, 1\.0 GB: npx vitest-kubernetes templates --remove\.$/)])
   expect(ofEngine({ isDesktop: true })).toEqual([
     expect.stringMatching(/^bridges info: Docker Desktop runs containers in a virtual machine/),
   ])

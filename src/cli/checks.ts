@@ -1,5 +1,5 @@
 import { defaultClusterMemory, leastInstances, leastOpenFiles, leastWatches } from '../cluster/host-limits.ts'
-import { formatBytes } from '../support/format.ts'
+import { counted, formatBytes } from '../support/format.ts'
 import type { EngineFacts, HostFacts } from './host-facts.ts'
 
 /** One thing that `doctor` has looked at. */
@@ -22,7 +22,14 @@ export function checkHost(facts: HostFacts): readonly Check[] {
   const machine =
     'error' in engine
       ? []
-      : [checkCgroup(engine), checkSubnets(engine), ...checkDisk(engine), ...checkLeftovers(engine), ...checkBridges(engine)]
+      : [
+          checkCgroup(engine),
+          checkSubnets(engine),
+          ...checkDisk(engine),
+          ...checkTemplates(engine),
+          ...checkLeftovers(engine),
+          ...checkBridges(engine),
+        ]
   return [
     checkNode(facts.node),
     ...docker,
@@ -112,14 +119,23 @@ function checkSubnets({ subnets: { free, all } }: EngineFacts): Check {
   return free < 4 ? { name: 'address pools', status: 'warning', text, fix } : { name: 'address pools', status: 'ok', text }
 }
 
-function checkDisk({ disk }: EngineFacts): readonly Check[] {
+function checkDisk({ disk, templates }: EngineFacts): readonly Check[] {
   if (!disk) return []
   const share = disk.free / disk.size
   const text = `${formatBytes(disk.free)} free in ${disk.folder} (${Math.floor(share * 100)} %)`
-  const fix = 'docker system df shows what uses the space; docker image prune removes untagged images.'
+  const ofTemplates = templates.length > 0 ? ` ${describeTemplates(templates)}: npx vitest-kubernetes templates --remove.` : ''
+  const fix = `docker system df shows what uses the space; docker image prune removes untagged images.${ofTemplates}`
   // k3s evicts pods below 5 % (its kubelet's eviction-hard).
   if (share < 0.05) return [{ name: 'disk', status: 'failed', text: `${text}: nodes evict their pods.`, fix }]
   return share < 0.1 ? [{ name: 'disk', status: 'warning', text, fix }] : [{ name: 'disk', status: 'ok', text }]
+}
+
+function checkTemplates({ templates }: EngineFacts): readonly Check[] {
+  return templates.length > 0 ? [{ name: 'templates', status: 'ok', text: describeTemplates(templates) }] : []
+}
+
+function describeTemplates(sizes: readonly number[]): string {
+  return `${counted(sizes.length, 'template')} of clusters, ${formatBytes(sizes.reduce((sum, size) => sum + size, 0))}`
 }
 
 function checkLeftovers({ deadRuns }: EngineFacts): readonly Check[] {

@@ -6,6 +6,7 @@ import { findK3d } from '../cluster/k3d.ts'
 import { type AddressPool, countFreeSubnets, defaultAddressPools } from '../cluster/network/address-pools.ts'
 import { takenSubnets } from '../cluster/network/docker-network.ts'
 import { findLeftovers } from '../cluster/ownership/leftovers.ts'
+import { listTemplates } from '../cluster/template/template.ts'
 import { type Docker, connectDocker } from '../docker/docker.ts'
 import { readSettings } from '../engine/settings.ts'
 import { ClusterTestError, messageOf } from '../support/errors.ts'
@@ -39,6 +40,8 @@ export interface EngineFacts {
   readonly disk: { readonly folder: string; readonly free: number; readonly size: number } | undefined
   /** Runs that have ended and left something. */
   readonly deadRuns: number
+  /** Bytes of each template that clusters are forked from. */
+  readonly templates: readonly number[]
 }
 
 export interface Failure {
@@ -61,7 +64,7 @@ export async function readHostFacts(env: HostFacts['env']): Promise<HostFacts> {
 }
 
 async function readEngine(docker: Docker): Promise<EngineFacts> {
-  const [version, info, taken, leftovers] = await Promise.all([
+  const [version, info, taken, leftovers, templates] = await Promise.all([
     docker.engine.version(),
     docker.engine.info() as Promise<{
       DefaultAddressPools?: readonly { Base: string; Size: number }[]
@@ -71,6 +74,7 @@ async function readEngine(docker: Docker): Promise<EngineFacts> {
     }>,
     takenSubnets(docker),
     findLeftovers(docker),
+    listTemplates(docker),
   ])
   const pools: readonly AddressPool[] =
     info.DefaultAddressPools?.map(({ Base, Size }) => ({ base: Base, size: Size })) ?? defaultAddressPools
@@ -86,6 +90,7 @@ async function readEngine(docker: Docker): Promise<EngineFacts> {
     subnets: countFreeSubnets(pools, taken),
     disk: await readDisk(info.DockerRootDir),
     deadRuns: leftovers.length,
+    templates: templates.map(({ size }) => size),
   }
 }
 

@@ -1,16 +1,22 @@
 import { type RunInventory, readInventory } from '../cluster/ownership/inventory.ts'
+import { listTemplates } from '../cluster/template/template.ts'
 import { connectDocker } from '../docker/docker.ts'
 import { readMemory } from '../docker/stats.ts'
+import { counted, formatBytes } from '../support/format.ts'
 import type { RunCommand } from './command.ts'
 import { formatInventory } from './format-inventory.ts'
 
 export const list: RunCommand = async ({ values }, { print }) => {
   const docker = await connectDocker()
-  const runs = await readInventory(docker)
+  const [runs, templates] = await Promise.all([readInventory(docker), listTemplates(docker)])
   const running = runs.flatMap(containersOf).filter(({ state }) => state === 'running')
   const read = await Promise.all(running.map(async ({ name }) => [name, await readMemory(docker, name)] as const))
   const memory = new Map(read.flatMap(([name, bytes]) => (bytes === undefined ? [] : [[name, bytes] as const])))
-  print(values['json'] ? JSON.stringify({ runs: runs.map((run) => withMemory(run, memory)) }, null, 2) : formatInventory(runs, memory))
+  const sizes = templates.map(({ key, name: suite, size }) => ({ key, suite, size }))
+  if (values['json']) print(JSON.stringify({ runs: runs.map((run) => withMemory(run, memory)), templates: sizes }, null, 2))
+  else print(formatInventory(runs, memory))
+  const total = formatBytes(sizes.reduce((sum, { size }) => sum + size, 0))
+  if (sizes.length > 0 && !values['json']) print(`\n${counted(sizes.length, 'template')}, ${total}: npx vitest-kubernetes templates`)
   return 0
 }
 

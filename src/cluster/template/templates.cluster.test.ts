@@ -147,6 +147,8 @@ test('the next run forks what the first one made, with all of it, and leaves not
   ]
   expect(templates).toEqual([{ ...listed, ...times, suite: 'forked', images: expect.arrayContaining(images) as string[] }])
   expect(await cli('templates', key.slice(0, 8))).toMatch(new RegExp(`^${key} +forked +2 +[\\d.]+ [MG]B `, 'm'))
+  expect(await cli('list')).toMatch(/^\d+ templates?, [\d.]+ [MG]B: npx vitest-kubernetes templates$/m)
+  expect((JSON.parse(await cli('list', '--json')) as { templates: unknown[] }).templates).toContainEqual({ key, suite: 'forked', size })
   // As a variable that is not set.
   await expect(cli('templates', '', '--remove')).rejects.toThrow('There is no template "".')
   expect(await templatesOf('forked')).toEqual([template])
