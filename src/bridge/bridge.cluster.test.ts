@@ -137,10 +137,11 @@ describe.withCluster('bridge', suite, (test) => {
     await cluster.exec('deployment/plain', ['kill', '1'], { reject: false })
     await kubectl(cluster, 'scale --replicas=2 deploy/plain')
     await kubectl(cluster, 'rollout status deploy/plain')
+    // A busy machine takes longer for as many.
+    await expect.poll(() => answers.values().reduce((sum, count) => sum + count, 0), { timeout: 30_000 }).toBeGreaterThan(100)
     isOver = true
     await asking
     expect([...answers.keys()]).toEqual(['local'])
-    expect(answers.get('local')).toBeGreaterThan(100)
   })
 
   test('pods that are on their way out when a bridge begins send what still comes to them here too', async ({ cluster }) => {
