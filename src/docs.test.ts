@@ -3,6 +3,8 @@ import { dirname, join } from 'node:path'
 
 import { expect, test } from 'vitest'
 
+import { commands } from './cli/commands.ts'
+
 const read = (path: string) => readFile(new URL(`../${path}`, import.meta.url), 'utf8')
 
 test('the first code block of the README is the quickstart', async () => {
@@ -22,6 +24,22 @@ test('the docs have every error code, and no other', async () => {
   const documented = (await read('docs/errors.md')).match(/`ERR_\w+`/g)!.map((code) => code.slice(1, -1))
   expect(documented.toSorted()).toEqual([...new Set(declared)].toSorted())
 })
+
+test('docs/cli.md has every command and its options, and no other option', async () => {
+  const page = await read('docs/cli.md')
+  for (const [name, { options = {} }] of Object.entries(commands)) {
+    expect(page, name).toMatch(new RegExp(`^\\|.*\`${name}\\b`, 'm'))
+    for (const flag of longFlags(Object.keys(options).join(' '))) expect(page, name).toMatch(new RegExp(`${flag}\\b`))
+  }
+  const known = ['--json', '--help', ...Object.values(commands).flatMap(({ options = {} }) => longFlags(Object.keys(options).join(' ')))]
+  // Those of other programs.
+  const own = page.split('\n').filter((line) => !/kubelet-arg|npm install/.test(line))
+  expect(longFlags(own.join('\n')).filter((flag) => !known.includes(flag))).toEqual([])
+})
+
+function longFlags(text: string): readonly string[] {
+  return text.match(/(?<![\w-])--[a-z][\w-]*/g) ?? []
+}
 
 test('every file that the docs name exists', async () => {
   const named = (await read('docs/what-is-tested.md')).match(/`(?:src|examples)\/[\w./-]+`/g)!.map((path) => path.slice(1, -1))

@@ -123,6 +123,20 @@ test('what fails while it comes up leaves nothing', { timeout: 300_000 }, async 
   expect(await objectsOf(failing.child)).toEqual([])
 })
 
+test.each([
+  ['SIGINT', 130],
+  ['SIGHUP', 129],
+  ['SIGKILL', null],
+] as const)('an up that %s ends leaves nothing', { timeout: 120_000 }, async (signal, exitCode) => {
+  await project.write('shop.stack.ts', stackFile())
+  const ended = start('up')
+  await expect.poll(() => objectsOf(ended.child), { timeout: 60_000 }).toContainEqual(expect.stringMatching(/^k3d-.*server-0$/))
+  ended.child.kill(signal)
+  expect(await ended.exited).toBe(exitCode)
+  await expect.poll(() => objectsOf(ended.child), { timeout: 60_000 }).toEqual([])
+  expect(await upCluster()).toBeUndefined()
+})
+
 test('up brings a stack up once, and prints how to reach it', { timeout: 300_000 }, async () => {
   await project.write('shop.stack.ts', stackFile())
   const first = start('up', 'shop', '--json')
