@@ -87,6 +87,7 @@ export const commands: Readonly<Record<string, CommandDefinition>> = {
     options: {
       '-b, --bridge <workload=port...>': 'answer the traffic of workloads by what listens on ports of this machine',
       '-l, --logs <workloads...>': 'show their logs',
+      '-w, --watch': 'build and apply what changes on disk',
     },
     examples: {
       'dev shop -- npm run dev': 'with ORDERS_URL, DB_URL, … in its environment',

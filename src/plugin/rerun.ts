@@ -1,7 +1,7 @@
 import type { Vitest } from 'vitest/node'
 
 import type { LeaseRequest } from '../engine/request.ts'
-import { createWatchedPaths } from './watched-paths.ts'
+import { createWatchedPaths } from '../engine/watched-paths.ts'
 
 /** Lets a change of a manifest, a seed or a source of an image start the tests of its suites. Returns what to call with each suite. @param outputs what a run writes */
 export function rerunOnChange(vitest: Vitest, outputs: readonly string[]): (request: LeaseRequest) => void {

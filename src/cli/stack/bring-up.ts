@@ -15,6 +15,7 @@ import { removeContainer } from '../../docker/remove.ts'
 import { claimStack } from '../../engine/claims.ts'
 import { clusterOf } from '../../engine/cluster-life.ts'
 import { type Engine, startEngine } from '../../engine/engine.ts'
+import type { EngineParts } from '../../engine/parts.ts'
 import { planSuite } from '../../engine/plan-suite.ts'
 import type { LeaseRequest } from '../../engine/request.ts'
 import { readSettings } from '../../engine/settings.ts'
@@ -57,14 +58,23 @@ export async function bringUp(stack: DefinedStack, { ifUp, context }: BringUpOpt
       throw new ClusterTestError('ERR_CLUSTER_IN_USE', `Stack "${stack.name}" is up in a cluster that was made of other options.`, {
         hint: `Make it anew, and seed it again: npx vitest-kubernetes up ${stack.name} --recreate`,
       })
-    const { parts } = engine
-    const plan = await planSuite(request, parts.folder, signal)
-    await updateStack(parts, plan, found, progress(stack.name), signal)
+    await update(engine.parts, request, found, progress(stack.name), signal)
     return found
   }
   if (found) await takeDown(docker, found, progress(stack.name))
   await start(engine, request, stack, signal)
   return (await findUp(docker, stack))!
+}
+
+/** Brings what has changed into a stack that is up. */
+export async function update(
+  parts: EngineParts,
+  request: LeaseRequest,
+  kept: UpCluster,
+  progress: Progress,
+  signal: AbortSignal,
+): Promise<void> {
+  await updateStack(parts, await planSuite(request, parts.folder, signal), kept, progress, signal)
 }
 
 /** The cluster of a stack that is up. */
@@ -112,7 +122,8 @@ async function start(engine: Engine, request: LeaseRequest, { options }: Defined
   }
 }
 
-function requestFor({ name, file, options }: DefinedStack): LeaseRequest {
+/** What the engine is asked for. */
+export function requestFor({ name, file, options }: DefinedStack): LeaseRequest {
   const { keep: _keep, keepFor: _keepFor, ...own } = options
   const request = {
     ...{ suite: name, id: name, file, folder: dirname(file), sources: [], bridged: [] },

@@ -14,6 +14,7 @@ import { describeUp, formatUp } from './describe-up.ts'
 import { findStack } from './find-stacks.ts'
 import { parsePorts, serversFor } from './local-ports.ts'
 import { type OpenedStack, openStack } from './open-stack.ts'
+import { updateOnChange } from './update-on-change.ts'
 import { waitForEnd } from './wait-for-end.ts'
 
 export const dev: RunCommand = async ({ positionals: [wanted], command, values }, context) => {
@@ -21,7 +22,8 @@ export const dev: RunCommand = async ({ positionals: [wanted], command, values }
   const targets = [values['logs'] ?? []].flat().map(String)
   const { note } = context
   const signal = context.stopSignal()
-  const kept = await bringUp(await findStack(wanted, context.cwd), { ifUp: 'leave', context })
+  const defined = await findStack(wanted, context.cwd)
+  const kept = await bringUp(defined, { ifUp: 'leave', context })
   signal.throwIfAborted()
   await using stack = await openStack(kept, context, { output: () => {}, ended: () => {} })
   for (const { workload, server } of bridged) {
@@ -33,6 +35,8 @@ export const dev: RunCommand = async ({ positionals: [wanted], command, values }
   const selection = { targets, namespace: undefined, container: undefined, tail: 10, previous: false, follow: true }
   const sources = targets.length > 0 ? await sourcesOf(stack.kube, selection) : []
   await using _logs = followLogs(sources, (source, line) => note(`${source} | ${line}`))
+  const workloads = bridged.map(({ workload }) => workload)
+  using _watch = values['watch'] ? await updateOnChange(defined, { kept, parts: stack.parts!, workloads, context, signal }) : undefined
   // Awaited here: the bridges end with this function.
   return await (command.length > 0
     ? runBeside(stack, kept.kubeconfigPath, command, context, signal)
@@ -66,7 +70,7 @@ async function runBeside(
   // In a terminal Ctrl-C has reached it too, and it may have something to do before it ends.
   const end = () => void setTimeout(() => child.kill('SIGTERM'), process.stdin.isTTY ? 2_000 : 0).unref()
   signal.addEventListener('abort', end, { once: true })
-  if (child.pid) stack.trackChild('started', child.pid)
+  if (child.pid) stack.parts?.trackChild('started', child.pid)
   try {
     return await new Promise<number>((resolve, reject) => {
       child.once('error', (error) =>
@@ -78,7 +82,7 @@ async function runBeside(
     })
   } finally {
     signal.removeEventListener('abort', end)
-    if (child.pid) stack.trackChild('ended', child.pid)
+    if (child.pid) stack.parts?.trackChild('ended', child.pid)
     note(`Stack "${stack.name}" stays up: npx vitest-kubernetes down ${stack.name}`)
   }
 }

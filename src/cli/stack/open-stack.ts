@@ -38,8 +38,8 @@ export interface OpenedStack extends AsyncDisposable {
   readonly services: Readonly<Record<string, ServiceEndpoint>>
   /** Lets nobody else bridge a workload. @param where its namespace, unless that is the stack's */
   claim(workload: string, where?: string): Promise<void>
-  /** Told of every process that must not outlive this one. */
-  readonly trackChild: EngineParts['trackChild']
+  /** What a process has that bridges or changes the stack; undefined for one that only uses it. */
+  readonly parts: EngineParts | undefined
 }
 
 /** Where the objects of a stack live that name no namespace. */
@@ -84,7 +84,7 @@ export async function openStack(kept: UpCluster, context: CliContext, onLocal?: 
   return {
     ...{ name, options, namespace, kube, cluster, addresses, services },
     claim: async (workload, where = namespace) => attached && claimWorkload(attached.parts, kept.name, workload, where),
-    trackChild: (event, pid) => attached?.parts.trackChild(event, pid),
+    parts: attached?.parts,
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   }
 

@@ -7,12 +7,14 @@ import { join } from 'node:path'
 
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest'
 
+import { listGateways } from '../../cluster/ownership/inventory.ts'
 import { listKept } from '../../cluster/ownership/kept-clusters.ts'
 import { pruneLeftovers } from '../../cluster/ownership/leftovers.ts'
 import { runLabel } from '../../cluster/ownership/owner.ts'
 import { connectDocker } from '../../docker/docker.ts'
 import { execInContainer } from '../../docker/exec.ts'
 import { listByLabel } from '../../docker/remove.ts'
+import { echoApp } from '../../testing/echo-app.ts'
 import { type TempProject, createTempProject } from '../../testing/temp-project.ts'
 import { runCli } from '../run-cli.ts'
 
@@ -299,6 +301,32 @@ test('dev runs a command beside the stack, which finds the services in its envir
   expect(await bridged.exited).toBe(143)
   expect(await fromPod()).toBe('changed')
   local.close()
+})
+
+test('dev --watch brings in what is saved, says what fails, and breaks no connection', { timeout: 120_000 }, async () => {
+  const gateways = async () => (await listGateways(docker, (await upCluster())!.name)).map(({ Id }) => Id)
+  const before = await gateways()
+  const app = (text: string) => JSON.stringify({ apiVersion: 'v1', kind: 'List', items: echoApp('web', { text }) })
+  await project.write('web.json', app('changed'))
+  const { port } = new URL((await cli('url', 'web')).trim())
+  await project.write('shop.stack.ts', stackFile({ options: `ports: { web: ${port} }` }).replace(/\.\.\.echoApp\(.*?\}\)/, "'./web.json'"))
+  const dev = start('dev', '--watch')
+  await dev.prints('Ctrl-C ends this')
+  await project.write('web.json', app('saved'))
+  await dev.prints(/changed +"web\.json"/)
+  await dev.prints(/✓ shop wait/)
+  await expect.poll(fromPod, { timeout: 30_000 }).toBe('saved')
+  await project.write('web.json', '{ "kind": 1')
+  await dev.prints(/web\.json/)
+  await expect.poll(dev.printed, { timeout: 30_000 }).toMatch(/web\.json.*(?:line 1|:1)/)
+  await project.write('web.json', app('changed'))
+  await expect.poll(fromPod, { timeout: 60_000 }).toBe('changed')
+  await project.write('rows.sql', 'create table t (n int);')
+  await dev.prints('not loaded again: npx vitest-kubernetes up shop --recreate')
+  expect(await gateways()).toEqual(before)
+  dev.child.kill('SIGINT')
+  expect(await dev.exited).toBe(130)
+  await expect.poll(() => objectsOf(dev.child), { timeout: 30_000 }).toEqual([])
 })
 
 test('it is there again when Docker starts its containers, in whatever order and at other addresses', { timeout: 180_000 }, async () => {

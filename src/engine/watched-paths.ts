@@ -1,8 +1,8 @@
 import { isAbsolute, matchesGlob, relative, resolve } from 'node:path'
 
 import { isIgnored } from '../docker/build-context.ts'
-import { type LeaseRequest, stackFolder } from '../engine/request.ts'
 import { type SeedStep, declaredSeeds } from '../stack/seed-options.ts'
+import { type LeaseRequest, stackFolder } from './request.ts'
 
 /** Which test files have to run again when a file changes that no test imports: manifests, seeds, folders of images. */
 export interface WatchedPaths {
