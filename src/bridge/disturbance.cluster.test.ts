@@ -4,6 +4,7 @@ import { expect } from 'vitest'
 
 import type { TestCluster } from '../client/test-cluster.ts'
 import { connectDocker } from '../docker/docker.ts'
+import { pauseContainer } from '../docker/pause.ts'
 import { KubeStatusError } from '../kube/client.ts'
 import { describe } from '../suite/describe.ts'
 import { messageOf } from '../support/errors.ts'
@@ -260,10 +261,10 @@ describe.withCluster('disturbance', suite, (test) => {
   test('a node that is paused does not keep bridges from ending', async ({ cluster }) => {
     const direct = await cluster.bridge('deployment/plain', { server: answer('local') })
     const shared = await cluster.bridge('deployment/guarded', { server: answer('local'), match: { path: '/local' } })
-    const { engine } = await connectDocker()
-    const agent = engine.getContainer(nodeContainer(cluster, 'agent-0'))
-    await agent.pause()
-    await using _resumed = { [Symbol.asyncDispose]: async () => void (await agent.unpause()) }
+    const docker = await connectDocker()
+    const agent = nodeContainer(cluster, 'agent-0')
+    await pauseContainer(docker, agent)
+    await using _resumed = { [Symbol.asyncDispose]: async () => void (await docker.engine.getContainer(agent).unpause()) }
     const started = performance.now()
     await direct[Symbol.asyncDispose]()
     await shared[Symbol.asyncDispose]()

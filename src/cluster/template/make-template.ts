@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises'
 
 import type { Docker } from '../../docker/docker.ts'
+import { pauseContainer } from '../../docker/pause.ts'
 import type { KubeList, Pod } from '../../kube/types.ts'
 import { together } from '../../support/together.ts'
 import type { Cluster } from '../cluster.ts'
@@ -41,9 +42,8 @@ export async function makeTemplate(docker: Docker, cluster: Cluster, volume: str
 async function whilePaused(docker: Docker, { nodes }: Cluster, work: () => Promise<void>): Promise<void> {
   await using paused = new AsyncDisposableStack()
   for (const { container } of nodes) {
-    const node = docker.engine.getContainer(container)
-    await node.pause()
-    paused.defer(async () => void (await node.unpause()))
+    await pauseContainer(docker, container)
+    paused.defer(async () => void (await docker.engine.getContainer(container).unpause()))
   }
   await work()
 }
