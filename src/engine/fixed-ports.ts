@@ -54,15 +54,14 @@ export function planPorts(ports: StackOptions['ports'], objects: readonly KubeOb
 
 /** @throws ClusterTestError `ERR_PORT_IN_USE` for a port that somebody on this machine listens on */
 export async function refuseBusyPorts(ports: readonly FixedPort[]): Promise<void> {
-  for (const { service, hostPort } of ports)
-    if (!(await isPortFree(hostPort)))
-      throw new ClusterTestError(
-        'ERR_PORT_IN_USE',
-        `Port ${hostPort}, which option \`ports\` gives to Service "${service}", is in use on this machine.`,
-        {
-          hint: `Find the process that uses it (ss -lptn 'sport = :${hostPort}') or the stack (npx vitest-kubernetes list), or choose another port.`,
-        },
-      )
+  for (const { service, hostPort } of ports) if (!(await isPortFree(hostPort))) throw portInUse(hostPort, service)
+}
+
+export function portInUse(hostPort: number, service: string): ClusterTestError {
+  const message = `Port ${hostPort}, which option \`ports\` gives to Service "${service}", is in use on this machine.`
+  return new ClusterTestError('ERR_PORT_IN_USE', message, {
+    hint: `Find the process that uses it (ss -lptn 'sport = :${hostPort}') or the stack (npx vitest-kubernetes list), or choose another port.`,
+  })
 }
 
 /** By port of a Service. */

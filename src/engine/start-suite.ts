@@ -24,7 +24,7 @@ import { randomId } from '../support/identity.ts'
 import type { Progress } from '../support/progress.ts'
 import { together } from '../support/together.ts'
 import { createBringUp } from './bring-up.ts'
-import { portChoice } from './fixed-ports.ts'
+import { portChoice, portInUse } from './fixed-ports.ts'
 import { localImages } from './local-images.ts'
 import type { EngineParts } from './parts.ts'
 import { type SuitePlan, checkManifests, keysOf, notesOf } from './plan-suite.ts'
@@ -102,9 +102,10 @@ export async function startSuite(
     file,
     // Docker's own choice is another one each time that a container starts, as after a reboot.
     portOf: async (target) => chosen(target) ?? (request.up && findFreePort()),
-    onPortTaken: (error) => {
-      if (request.up) throw error
-      progress({ kind: 'note', step: 'services', text: `not all ports are those of the option \`ports\`: ${messageOf(error)}` })
+    onPortTaken(port) {
+      const fixed = plan.ports.find(({ hostPort }) => hostPort === port)
+      if (fixed && request.up) throw portInUse(port, fixed.service)
+      progress({ kind: 'note', step: 'services', text: `port ${port} is in use: Service "${fixed?.service ?? ''}" gets another one` })
     },
     onProblem,
   })

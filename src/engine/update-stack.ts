@@ -92,7 +92,7 @@ async function adoptServices(
     file: join(folder, 'addresses.json'),
     portOf: async (target) => chosen(target) ?? known(target) ?? findFreePort(),
     // Somebody has taken it since: what cannot be reached would be worse.
-    onPortTaken: (error) => progress({ kind: 'note', step: 'services', text: `not all ports are those of before: ${messageOf(error)}` }),
+    onPortTaken: (port) => progress({ kind: 'note', step: 'services', text: `port ${port} is in use: its Service gets another one` }),
     onProblem: (error) => progress({ kind: 'note', step: 'services', text: messageOf(error) }),
   })
   // Nobody has followed its pods since the gateways were left.

@@ -5,7 +5,7 @@ import type { Service } from '../../kube/types.ts'
 import { createQueue } from '../../support/turns.ts'
 import type { Cluster } from '../cluster.ts'
 import { followTargets } from './follow-targets.ts'
-import { isPortTaken } from './free-port.ts'
+import { takenPort } from './free-port.ts'
 import { type Gateway, startGateway } from './gateway.ts'
 import { describeServices, servicesLabel } from './published-services.ts'
 import { type ServiceAddress, writeAddresses } from './service-address.ts'
@@ -18,8 +18,8 @@ export interface ExposeOptions {
   readonly file: string
   /** The port of this machine that a port of a Service is to have. @default Docker's choice */
   readonly portOf?: (target: ServiceTarget) => Promise<number | undefined>
-  /** Told that somebody has one of them; Docker chooses then, unless this throws. */
-  readonly onPortTaken?: (error: unknown) => void
+  /** Told of one that somebody has; Docker chooses another one then, unless this throws. */
+  readonly onPortTaken?: (port: number) => void
   readonly onProblem: (error: unknown) => void
 }
 
@@ -66,14 +66,17 @@ export function exposeServices(
     const hosts = targets.map(({ isIPv6 }) => (isIPv6 ? '::1' : '127.0.0.1'))
     const labels = { [servicesLabel]: describeServices(targets) }
     const leads = targets.map(({ lead }) => lead)
-    const start = (ports: readonly (number | undefined)[]) =>
-      startGateway(docker, cluster, { hosts, ports, leads, labels, onProblem, signal })
-    const started = start(await Promise.all(targets.map(portOf))).catch((error: unknown) => {
-      if (!onPortTaken || !isPortTaken(error)) throw error
-      onPortTaken(error)
-      return start([])
-    })
-    const gateway = gateways.use(await started)
+    const start = async (ports: readonly (number | undefined)[]): Promise<Gateway> => {
+      try {
+        return await startGateway(docker, cluster, { hosts, ports, leads, labels, onProblem, signal })
+      } catch (error) {
+        const taken = takenPort(error)
+        if (!onPortTaken || taken === undefined || !ports.includes(taken)) throw error
+        onPortTaken(taken)
+        return start(ports.map((port) => (port === taken ? undefined : port)))
+      }
+    }
+    const gateway = gateways.use(await start(await Promise.all(targets.map(portOf))))
     const keys = targets.map(keyOf)
     open.push({ gateway, keys })
     for (const [index, key] of keys.entries()) places.set(key, { host: hosts[index]!, hostPort: gateway.ports[index]! })

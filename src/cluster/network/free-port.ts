@@ -42,3 +42,9 @@ export async function isPortFree(port: number, host = '127.0.0.1'): Promise<bool
 export function isPortTaken(error: unknown): boolean {
   return /port is already allocated|address already in use/.test(messageOf(error))
 }
+
+/** Which one it is: `Bind for 127.0.0.1:4000 failed: port is already allocated`, `listen tcp4 127.0.0.1:4000: bind: address already in use`. */
+export function takenPort(error: unknown): number | undefined {
+  const [, port] = isPortTaken(error) ? (/:(\d+)(?: failed: port is already|: bind: address already)/.exec(messageOf(error)) ?? []) : []
+  return port === undefined ? undefined : Number(port)
+}
