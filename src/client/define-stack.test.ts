@@ -69,6 +69,13 @@ test('an option that a service does not have is refused', () => {
   `)
 })
 
+test('it may say what its cluster is like', () => {
+  expect(defineStack({ agents: 1, services: {} }).agents).toBe(1)
+  expect(() => defineStack({ agents: -1 })).toThrow('Expected option `agents` to be a non-negative integer, got -1 (number).')
+  // @ts-expect-error how long it lives is for its suite
+  defineStack({ keep: 'always' })
+})
+
 test('it keeps the names of its services', () => {
   const stack = defineStack({ services: { db: postgres() }, seed: { db: './a.sql' } })
   expectTypeOf<keyof typeof stack.services>().toEqualTypeOf<'db'>()

@@ -2,7 +2,14 @@ import { dirname } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { getCallSites } from 'node:util'
 
-import { type ServiceDefinitions, type StackOptions, checkSpelling, checkStack } from '../stack/options.ts'
+import {
+  type ClusterOptions,
+  type ServiceDefinitions,
+  type StackOptions,
+  type SuiteClusterOptions,
+  checkOptions,
+  checkSpelling,
+} from '../stack/options.ts'
 import type { TestCluster } from './test-cluster.ts'
 
 /**
@@ -17,10 +24,10 @@ import type { TestCluster } from './test-cluster.ts'
  * describe.withCluster('orders', { ...shop, timeout: 30_000 }, (test) => { … })
  */
 export function defineStack<Seed, const Services extends ServiceDefinitions = Record<string, never>>(
-  stack: Inferring<Services, Seed>,
+  stack: Inferring<Services, Seed> & StackCluster,
 ): DefinedStack<Seed, Services> {
   checkSpelling(stack)
-  checkStack(stack)
+  checkOptions(stack as SuiteClusterOptions)
   return { ...stack, folder: stack.folder ?? folderOfCaller() } as DefinedStack<Seed, Services>
 }
 
@@ -30,11 +37,15 @@ export type Inferring<Services extends object, Seed> = StackOptions<TestCluster<
 /** The services of a stack; none where nothing was inferred. */
 export type ServicesOf<Services extends object> = string extends keyof Services ? object : Services
 
-type DefinedStack<Seed, Services> = Omit<StackOptions, 'seed' | 'services' | 'folder'> & {
-  readonly folder: string
-  readonly services: Services
-  readonly seed: Seed
-}
+/** What a stack may say of its cluster. How long that lives is for its suite, or for `up` and `down`. */
+type StackCluster = Omit<ClusterOptions, 'cluster' | 'keep' | 'keepFor'>
+
+type DefinedStack<Seed, Services> = Omit<StackOptions, 'seed' | 'services' | 'folder'> &
+  StackCluster & {
+    readonly folder: string
+    readonly services: Services
+    readonly seed: Seed
+  }
 
 /** The first frame is this function, the second one `defineStack`. */
 function folderOfCaller(): string {

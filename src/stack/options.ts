@@ -192,7 +192,7 @@ export function checkOptions(options: SuiteClusterOptions): void {
 }
 
 /** The part of `checkOptions` that is about the stack. */
-export function checkStack(options: StackOptions): void {
+function checkStack(options: StackOptions): void {
   checkImages(options.images)
   checkManifests(options.manifests)
   checkTools(options)
