@@ -99,7 +99,7 @@ describe.withCluster('command line', { images: ['busybox:1.37'] }, (test) => {
       await engine.getVolume(`vk-${run}-dead`).inspect()
       expect(JSON.parse(await cli('prune', run, '--all', '--json'))).toEqual({
         dryRun: false,
-        runs: [{ run, clusters: [`vk-${run}-dead`], kept: [] }],
+        runs: [{ run, clusters: [`vk-${run}-dead`], kept: [], up: [] }],
       })
       await expect(engine.getVolume(`vk-${run}-dead`).inspect()).rejects.toMatchObject({ statusCode: 404 })
     } finally {

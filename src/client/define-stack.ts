@@ -2,14 +2,7 @@ import { dirname } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { getCallSites } from 'node:util'
 
-import {
-  type ClusterOptions,
-  type ServiceDefinitions,
-  type StackOptions,
-  type SuiteClusterOptions,
-  checkOptions,
-  checkSpelling,
-} from '../stack/options.ts'
+import { type ClusterOptions, type ServiceDefinitions, type StackOptions, checkOptions, checkSpelling } from '../stack/options.ts'
 import type { TestCluster } from './test-cluster.ts'
 
 /**
@@ -27,7 +20,7 @@ export function defineStack<Seed, const Services extends ServiceDefinitions = Re
   stack: Inferring<Services, Seed> & StackCluster,
 ): DefinedStack<Seed, Services> {
   checkSpelling(stack)
-  checkOptions(stack as SuiteClusterOptions)
+  checkOptions(stack)
   return { ...stack, folder: stack.folder ?? folderOfCaller() } as DefinedStack<Seed, Services>
 }
 
