@@ -150,7 +150,7 @@ describe.withCluster('outgoing', suite, (test) => {
     const refused = Array.from({ length: 12 }, () => ['ECONNREFUSED', true])
     const ask = () => runInCluster(cluster, script('http://closing/'))
     // kube-proxy refuses from a moment after the last pod has gone.
-    await expect.poll(ask).toEqual(refused)
+    await expect.poll(ask, { timeout: 60_000 }).toEqual(refused)
     expect(await runInLocal(bridges['deployment/shop']!.container!, script('http://closing/'))).toEqual(refused)
     // Docker takes the connection before it asks the Service.
     const onHost = await runCommand(process.execPath, [
