@@ -18,7 +18,8 @@ import { portChoice, refuseBusyPorts } from './fixed-ports.ts'
 import { createImportOnce } from './import-once.ts'
 import { createObjectOwners } from './object-owners.ts'
 import type { EngineParts } from './parts.ts'
-import type { SuitePlan } from './plan-suite.ts'
+import { planSuite } from './plan-suite.ts'
+import type { LeaseRequest } from './request.ts'
 import { wholeCluster } from './suite-space.ts'
 
 /** Milliseconds for the addresses of all Services. */
@@ -30,13 +31,14 @@ const exposeTimeout = 30_000
  */
 export async function updateStack(
   parts: EngineParts,
-  plan: SuitePlan,
+  request: LeaseRequest,
   kept: KeptCluster,
   progress: Progress,
   signal: AbortSignal,
 ): Promise<void> {
   const { docker } = parts
-  const { namespace, request } = plan
+  const plan = await planSuite(request, parts.folder, signal)
+  const { namespace } = plan
   const cluster = await attachCluster(docker, kept, kept.labels, signal)
   const addresses = await listAddresses(docker, kept.name)
   await refuseBusyPorts(plan.ports.filter(({ hostPort }) => !addresses.some((each) => each.hostPort === hostPort)))

@@ -19,10 +19,8 @@ export const bridge: RunCommand = async ({ positionals: [workload = ''], command
   const signal = stopSignal()
   const kept = await findUpStack(text('stack'), context)
   const ended = Promise.withResolvers<string>()
-  await using stack = await openStack(kept, context, {
-    output: (chunk) => write(chunk, 'stdout'),
-    ended: (why) => ended.resolve(why),
-  })
+  const onLocal = { output: (chunk: string) => write(chunk, 'stdout'), ended: (why: string) => ended.resolve(why) }
+  await using stack = await openStack(kept, context, { canBridge: true, onLocal })
   await stack.claim(workload, text('namespace'))
   const { cluster } = stack
   const shared = { match, mirror: Boolean(values['mirror']), namespace: text('namespace'), containerName: text('container') }

@@ -15,8 +15,6 @@ import { removeContainer } from '../../docker/remove.ts'
 import { claimStack } from '../../engine/claims.ts'
 import { clusterOf } from '../../engine/cluster-life.ts'
 import { type Engine, startEngine } from '../../engine/engine.ts'
-import type { EngineParts } from '../../engine/parts.ts'
-import { planSuite } from '../../engine/plan-suite.ts'
 import type { LeaseRequest } from '../../engine/request.ts'
 import { readSettings } from '../../engine/settings.ts'
 import { updateStack } from '../../engine/update-stack.ts'
@@ -58,23 +56,12 @@ export async function bringUp(stack: DefinedStack, { ifUp, context }: BringUpOpt
       throw new ClusterTestError('ERR_CLUSTER_IN_USE', `Stack "${stack.name}" is up in a cluster that was made of other options.`, {
         hint: `Make it anew, and seed it again: npx vitest-kubernetes up ${stack.name} --recreate`,
       })
-    await update(engine.parts, request, found, progress(stack.name), signal)
+    await updateStack(engine.parts, request, found, progress(stack.name), signal)
     return found
   }
   if (found) await takeDown(docker, found, progress(stack.name))
   await start(engine, request, stack, signal)
   return (await findUp(docker, stack))!
-}
-
-/** Brings what has changed into a stack that is up. */
-export async function update(
-  parts: EngineParts,
-  request: LeaseRequest,
-  kept: UpCluster,
-  progress: Progress,
-  signal: AbortSignal,
-): Promise<void> {
-  await updateStack(parts, await planSuite(request, parts.folder, signal), kept, progress, signal)
 }
 
 /** The cluster of a stack that is up. */

@@ -1,4 +1,4 @@
-import { publishedService } from '../../cluster/network/published-services.ts'
+import { formatServices, publishedService } from '../../cluster/network/published-services.ts'
 import type { UpCluster } from './bring-up.ts'
 import type { OpenedStack } from './open-stack.ts'
 
@@ -30,11 +30,9 @@ export function describeUp(kept: UpCluster, { addresses, services, namespace }: 
 }
 
 export function formatUp({ stack, cluster, kubeconfig, services }: UpState): string {
-  const names = services.map(({ name, port }) => `${name}:${port}`)
-  const width = Math.max(...names.map(({ length }) => length))
   return [
     `Stack "${stack}" is up, until you take it down:`,
-    ...services.map(({ url }, index) => `  ${names[index]!.padEnd(width)}  ${url}`),
+    ...formatServices(services.map(({ url: address, ...service }) => ({ ...service, address }))).map((line) => `  ${line}`),
     '',
     `  npx vitest-kubernetes logs ${cluster} -f`,
     `  npx vitest-kubernetes reset --stack ${stack}`,

@@ -25,7 +25,7 @@ export const dev: RunCommand = async ({ positionals: [wanted], command, values }
   const defined = await findStack(wanted, context.cwd)
   const kept = await bringUp(defined, { ifUp: 'leave', context })
   signal.throwIfAborted()
-  await using stack = await openStack(kept, context, { output: () => {}, ended: () => {} })
+  await using stack = await openStack(kept, context, { canBridge: true })
   for (const { workload, server } of bridged) {
     await stack.claim(workload)
     await stack.cluster.bridge(workload, { server })

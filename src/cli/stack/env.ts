@@ -5,8 +5,7 @@ import { findUpStack, openStack } from './open-stack.ts'
 
 export const env: RunCommand = async ({ positionals: [workload], values }, context) => {
   const kept = await findUpStack(values['stack'] as string | undefined, context)
-  const nothing = { output: () => {}, ended: () => {} }
-  await using opened = await openStack(kept, context, workload === undefined ? undefined : nothing)
+  await using opened = await openStack(kept, context, { canBridge: workload !== undefined })
   const { addresses, namespace, cluster } = opened
   const variables =
     workload === undefined ? serviceEnv(opened) : withoutLinks(rewriteNames(await cluster.env(workload), addresses, namespace))

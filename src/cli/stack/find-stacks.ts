@@ -23,15 +23,15 @@ export interface DefinedStack {
  */
 export async function findStack(wanted: string | undefined, cwd: string): Promise<DefinedStack> {
   if (wanted !== undefined && /[/\\]|\.[mc]?[jt]s$/.test(wanted)) return choose(await loadStacks(resolve(cwd, wanted)), undefined)
+  let all: readonly DefinedStack[] = []
   for (const folder of new Set([cwd, rootOf(cwd)])) {
     const loaded = await Promise.allSettled((await listFiles(folder)).map(loadStacks))
-    const all = loaded.flatMap((each) => (each.status === 'fulfilled' ? each.value : []))
-    if (wanted === undefined ? all.length > 0 : all.some(({ name }) => name === wanted)) return choose(all, wanted)
+    all = loaded.flatMap((each) => (each.status === 'fulfilled' ? each.value : []))
+    if (wanted === undefined ? all.length > 0 : all.some(({ name }) => name === wanted)) break
     // It may be the one that is meant.
     for (const each of loaded) if (each.status === 'rejected') throw each.reason
-    if (folder === rootOf(cwd)) return choose(all, wanted)
   }
-  return choose([], wanted)
+  return choose(all, wanted)
 }
 
 /** The repository's, or the folder itself. */

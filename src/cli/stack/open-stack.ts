@@ -63,8 +63,12 @@ export async function findUpStack(wanted: string | undefined, { cwd }: Pick<CliC
   })
 }
 
-/** @param onLocal makes bridges possible, and is told what the code in their place prints */
-export async function openStack(kept: UpCluster, context: CliContext, onLocal?: BridgesOptions['onLocal']): Promise<OpenedStack> {
+export interface OpenOptions extends Pick<BridgesOptions, 'onLocal'> {
+  /** Whether the command bridges, changes the stack, or reads the environment of containers, which takes longer to open. @default false */
+  readonly canBridge?: boolean
+}
+
+export async function openStack(kept: UpCluster, context: CliContext, { canBridge, onLocal }: OpenOptions = {}): Promise<OpenedStack> {
   const { name, file } = kept.stack
   const options = (await loadStacks(file)).find((each) => each.name === name)?.options
   if (!options)
@@ -74,7 +78,7 @@ export async function openStack(kept: UpCluster, context: CliContext, onLocal?: 
   await using cleanup = new AsyncDisposableStack()
   const addresses = await listAddresses(await connectDocker(), kept.name)
   const kube = createKubeClient(await readFile(kept.kubeconfigPath, 'utf8'))
-  const attached = onLocal && (await attach(cleanup))
+  const attached = canBridge ? await attach(cleanup) : undefined
   const held = inProcessLease({ cluster: kept, namespace, bridges: attached?.bridges ?? ({} as BridgeFunctions) })
   const testBridges = cleanup.use(createTestBridges(held, context.cwd))
   const cluster = createTestCluster<never>({ held, kube, bridges: testBridges, addresses: () => addresses, stack: options })

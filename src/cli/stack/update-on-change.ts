@@ -2,6 +2,7 @@ import { relative } from 'node:path'
 
 import type { EngineParts } from '../../engine/parts.ts'
 import { type SuitePlan, planSuite } from '../../engine/plan-suite.ts'
+import { updateStack } from '../../engine/update-stack.ts'
 import { parseWorkload } from '../../kube/workload.ts'
 import { parseImageName } from '../../stack/images/image-names.ts'
 import { mapContainers } from '../../stack/manifests/pod-spec.ts'
@@ -9,7 +10,7 @@ import { messageOf } from '../../support/errors.ts'
 import { formatList } from '../../support/format.ts'
 import { createTerminalProgress } from '../../support/terminal.ts'
 import type { CliContext } from '../command.ts'
-import { type UpCluster, requestFor, update } from './bring-up.ts'
+import { type UpCluster, requestFor } from './bring-up.ts'
 import type { DefinedStack } from './find-stacks.ts'
 import { watchStack } from './watch-stack.ts'
 
@@ -40,7 +41,7 @@ export async function updateOnChange(
         progress({ kind: 'note', step: 'seed', text: `not loaded again: npx vitest-kubernetes up ${stack.name} --recreate` })
       if (seeds.length === files.length) return
       try {
-        await update(parts, request, kept, progress, signal)
+        await updateStack(parts, request, kept, progress, signal)
       } catch (error) {
         if (!signal.aborted) note(messageOf(error))
       }

@@ -12,8 +12,11 @@ const lookInterval = 2_000
 
 export function waitForEnd({ name, stack }: UpCluster, signal: AbortSignal): EndWait {
   const { promise: ended, resolve, reject } = Promise.withResolvers<undefined>()
+  // One connection for all looks; whoever looks is told that there is none.
+  const docker = connectDocker()
+  docker.catch(() => undefined)
   const look = async () => {
-    const all = await listUp(await connectDocker())
+    const all = await listUp(await docker)
     if (all.some((each) => each.name === name)) return
     reject(new ClusterTestError('ERR_STACK_NOT_FOUND', `Stack "${stack.name}" was taken down.`))
   }

@@ -1,9 +1,10 @@
 import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
-import { homedir, tmpdir } from 'node:os'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
 import type { DockerEngine } from '../../docker/docker.ts'
 import { removeByLabel } from '../../docker/remove.ts'
+import { cacheFolder } from '../../support/cache-folder.ts'
 import { clusterLabel, clusterName, expiresLabel, kubeconfigLabel, ownerLabel, runLabel, stackLabel } from './owner.ts'
 
 /** A cluster that outlives its suite, for people to look into, or the process that brought its stack up. */
@@ -41,7 +42,7 @@ export interface KeepOptions {
 const folderPrefix = (name: string) => `vitest-kubernetes-kept-${name}-`
 
 /** A stack outlives a reboot, which empties the folder for temporary files. */
-const stackFolder = (name: string) => join(process.env['XDG_CACHE_HOME'] || join(homedir(), '.cache'), 'vitest-kubernetes', 'up', name)
+const stackFolder = (name: string) => cacheFolder('up', name)
 
 /** Writes down, where Docker keeps its objects, that a cluster stays until then. */
 export async function markKept(docker: DockerEngine, { name, labels, kubeconfig, expires, stack }: KeepOptions): Promise<KeptCluster> {

@@ -1,10 +1,11 @@
 import { mkdir, rm, stat, writeFile } from 'node:fs/promises'
-import { homedir } from 'node:os'
 import { join } from 'node:path'
+
+import { cacheFolder } from '../../support/cache-folder.ts'
 
 /** An empty file for each template, as old as its last use: labels of a volume never change. */
 function fileOf(key: string): string {
-  return join(process.env['XDG_CACHE_HOME'] || join(homedir(), '.cache'), 'vitest-kubernetes', 'templates', key)
+  return cacheFolder('templates', key)
 }
 
 export async function noteUse(key: string): Promise<void> {
