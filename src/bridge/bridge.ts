@@ -54,15 +54,26 @@ export async function openBridge(
   await using cleanup = new AsyncDisposableStack()
   const target = cleanup.use(await findTarget({ cluster, namespace, workload, container: request.containerName, signal }))
   const match = request.match && decodeMatch(request.match)
-  const isSelective = match !== undefined || mirror
+  const ended = new AbortController()
+  const disturbance = request.side.kind === 'disturbance' ? { ...request.side.disturbance, ended: ended.signal } : undefined
+  const isSelective = match !== undefined || mirror || disturbance !== undefined
   const ports = choosePorts(target.ports, request.ports, workload, { tcpOnly: isSelective })
-  const diversion = createDiversion(parts, { id, target, match, mirror, keepProbes: request.probes === 'original' })
-  const claim = { id, target, ports, match, mirror, direct: () => diversion.direct(), onProblem: parts.onProblem }
+  const diversion = createDiversion(parts, { id, target, match, mirror, disturbance, keepProbes: request.probes === 'original' })
+  const claim = {
+    id,
+    target,
+    ports,
+    match,
+    isBeside: mirror || disturbance !== undefined,
+    direct: () => diversion.direct(),
+    onProblem: parts.onProblem,
+  }
   cleanup.use(parts.claims.claim(claim))
 
-  const source = await findSource(parts, request.side, target, { cleanup, signal })
+  const { side: wanted } = request
+  const source = wanted.kind === 'disturbance' ? undefined : await findSource(parts, wanted, target, { cleanup, signal })
   // A server may ask for it much later, when that container is gone.
-  const env = readSelectedEnv(parts, request.side, source)
+  const env = wanted.kind === 'disturbance' ? Promise.resolve({}) : readSelectedEnv(parts, wanted, source)
   env.catch(() => 'whoever asks for it is told')
   const side = await startSide(parts, { id, request, target, ports, namespace, source, env, cleanup, signal })
   const watched = new AsyncDisposableStack()
@@ -83,6 +94,7 @@ export async function openBridge(
     async unset() {
       // Before the local side is ended by us.
       await watched.disposeAsync()
+      ended.abort()
       await diversion.unset()
     },
     pods: () => target.pods().flatMap(({ metadata }) => (diversion.pods().has(metadata!.uid!) ? [metadata!.uid!] : [])),
@@ -95,6 +107,7 @@ export async function openBridge(
       ends.defer(() => diversion.forget())
       ends.use(owned)
       await watched.disposeAsync()
+      ended.abort()
       await diversion.unset()
     },
   }

@@ -12,8 +12,8 @@ export interface Claim {
   readonly ports: readonly PortMapping[]
   /** Which requests; undefined for all. */
   readonly match: readonly RequestMatch[] | undefined
-  /** Whether copies only. */
-  readonly mirror: boolean
+  /** Whether nothing goes to it but copies, or nothing at all. */
+  readonly isBeside: boolean
   /** What goes to it by rules of its own, at this moment. */
   direct(): readonly Forward[]
   readonly onProblem: (error: unknown) => void
@@ -45,12 +45,12 @@ function isSame(one: BridgeTarget, other: BridgeTarget): boolean {
 }
 
 /** Ports belong to the pod, whichever of its containers answers. */
-function refuseConflict({ target, ports, match, mirror }: Claim, others: readonly Claim[]): void {
+function refuseConflict({ target, ports, match, isBeside }: Claim, others: readonly Claim[]): void {
   const holder = others.find(
     (other) =>
       sharePods(other.target, target) &&
       other.ports.some(({ port, protocol }) => ports.some((each) => each.port === port && each.protocol === protocol)) &&
-      !(isSame(target, other.target) && (mirror || other.mirror || !canOverlap(match, other.match))),
+      !(isSame(target, other.target) && (isBeside || other.isBeside || !canOverlap(match, other.match))),
   )
   if (!holder) return
   const held = holder.ports.map(({ port }) => port).join(', ')

@@ -1,6 +1,7 @@
 import { isIPv6 } from '../support/ip-range.ts'
 import { together } from '../support/together.ts'
 import type { Claim } from './conflicts.ts'
+import type { Disturbance } from './junction/disturbance.ts'
 import type { JoinedRoute } from './junction/junctions.ts'
 import type { RequestMatch } from './junction/match.ts'
 import type { Route } from './junction/route.ts'
@@ -28,6 +29,7 @@ interface DiversionOptions {
   readonly target: BridgeTarget
   readonly match: readonly RequestMatch[] | undefined
   readonly mirror: boolean
+  readonly disturbance: Disturbance | undefined
   /** Whether kubelet's probes go on to the original container. */
   readonly keepProbes: boolean
 }
@@ -40,7 +42,7 @@ interface Diverted {
 
 const nothing: Diverted = { direct: [], joined: [], rules: undefined }
 
-export function createDiversion(parts: SharedParts, { id, target, match, mirror, keepProbes }: DiversionOptions): Diversion {
+export function createDiversion(parts: SharedParts, { id, target, match, mirror, disturbance, keepProbes }: DiversionOptions): Diversion {
   const { junctions, claims, nodes, onProblem } = parts
   let current = nothing
   let former: PodRules | undefined
@@ -48,7 +50,8 @@ export function createDiversion(parts: SharedParts, { id, target, match, mirror,
   const inTurn = <T>(action: () => Promise<T>) => parts.inTurn(`${target.namespace}/${target.workload}/${target.container.name}`, action)
 
   /** Where a bridge shares a port, each request is looked at; elsewhere no process is in the way. */
-  const isShared = ({ protocol, port }: Forward) => match !== undefined || mirror || (protocol === 'tcp' && junctions.has(target, port))
+  const isShared = ({ protocol, port }: Forward) =>
+    match !== undefined || mirror || disturbance !== undefined || (protocol === 'tcp' && junctions.has(target, port))
   const join = (forward: Forward): Promise<JoinedRoute> => {
     const direct = claims.beside(id, target).flatMap((other) =>
       other
@@ -56,7 +59,8 @@ export function createDiversion(parts: SharedParts, { id, target, match, mirror,
         .filter((each) => each.port === forward.port && isIPv4(each))
         .map((each) => routeOf(other, each)),
     )
-    return junctions.join(target, forward.port, routeOf({ id, onProblem }, forward, match, mirror), { keepProbes, direct })
+    const route = { ...routeOf({ id, onProblem }, forward), match, mirror, disturbance }
+    return junctions.join(target, forward.port, route, { keepProbes, direct })
   }
 
   return {
@@ -91,11 +95,7 @@ function isIPv4({ address }: Forward): boolean {
   return !isIPv6(address)
 }
 
-function routeOf(
-  { id, onProblem }: Pick<Claim, 'id' | 'onProblem'>,
-  { address, targetPort }: Forward,
-  match?: readonly RequestMatch[],
-  mirror = false,
-): Route {
-  return { id, endpoint: { host: address, port: targetPort }, match, mirror, onProblem }
+/** One that takes everything. */
+function routeOf({ id, onProblem }: Pick<Claim, 'id' | 'onProblem'>, { address, targetPort }: Forward): Route {
+  return { id, endpoint: { host: address, port: targetPort }, match: undefined, mirror: false, onProblem }
 }

@@ -190,6 +190,44 @@ export interface Bridge extends AsyncDisposable {
   problems(): Promise<readonly string[]>
 }
 
+/** What `cluster.disturb` does to requests of HTTP/1 and HTTP/2, gRPC included, and to connections of other TCP protocols. */
+export interface DisturbOptions {
+  /** @default the suite's */
+  readonly namespace?: string | undefined
+  /** Container of the pods that answers. @default the annotated one, the only one, or the only one with ports */
+  readonly containerName?: string | undefined
+  /** TCP ports of that container, by number or name. @default all of them */
+  readonly ports?: readonly (number | string)[] | undefined
+  /**
+   * Which requests; an array is for requests that fit one of it. Other protocols than HTTP are not disturbed then.
+   * @default all requests, and all connections of other protocols
+   * @example match: { method: 'POST', path: '/stock/*' }
+   */
+  readonly match?: RequestMatch | readonly RequestMatch[] | undefined
+  /** Milliseconds that a request waits before it goes on; a connection of another protocol before it is made. @default 0 */
+  readonly delay?: number | undefined
+  /** Answers requests with this status and no body, in place of the workload. It means nothing for other protocols. */
+  readonly status?: number | undefined
+  /** Nobody answers. What hangs is reset when the disturbance ends. @default false */
+  readonly hang?: boolean | undefined
+  /**
+   * Breaks the connection (of HTTP/2, the stream) instead of an answer, or after so many bytes of its body:
+   * `{ after: 100 }`. Of other protocols, after so many bytes that the workload sends on the connection.
+   * @default false
+   */
+  readonly reset?: boolean | { readonly after: number } | undefined
+  /** Bytes per second at which the body of each answer comes, or what the workload sends on a connection of another protocol. @default unlimited */
+  readonly bandwidth?: number | undefined
+}
+
+/** Requests to a workload are disturbed as long as this lives. */
+export interface DisturbedWorkload extends AsyncDisposable {
+  /** `deployment/orders` */
+  readonly workload: string
+  /** Ports of the container that are disturbed. */
+  readonly ports: readonly number[]
+}
+
 /** A local container that is a member of the cluster and replaces nothing. */
 export interface Member extends AsyncDisposable {
   readonly container: StartedTestContainer

@@ -1,3 +1,4 @@
+import type { SentDisturbance } from './junction/disturbance.ts'
 import type { SentMatch } from './junction/match.ts'
 import type { PortMapping } from './rules/ports.ts'
 import type { Forward } from './rules/rules.ts'
@@ -37,6 +38,8 @@ export type LocalSide =
       readonly env: EnvOptions
       readonly files: FilesOption
     }
+  /** Nothing answers: what comes is disturbed on its way. */
+  | { readonly kind: 'disturbance'; readonly disturbance: SentDisturbance }
 
 export interface BridgeRequest {
   readonly workload: string

@@ -57,7 +57,7 @@ export function runRequest(options: RunOptions, folder: string): RunRequest {
   return { ...memberRequest(options, folder), namespace, containerName }
 }
 
-function sideOf(workload: string, options: BridgeOptions, folder: string): LocalSide {
+function sideOf(workload: string, options: BridgeOptions, folder: string): LocalSide & { readonly kind: keyof typeof keys } {
   const { image, build, server, container } = options
   const named = Object.entries({ image, build, server, container }).filter(([, value]) => value !== undefined)
   if (named.length > 1 || (named.length === 0 && !options.command))

@@ -112,6 +112,7 @@ export function createTestCluster<Seeded extends string>({ held, kube, bridges, 
       return held.bridges.readEnv({ workload, namespace, containerName, env }, held.signal)
     },
     run: (options) => bridges.run(options),
+    disturb: (workload, options) => bridges.disturb(workload, options),
   }
 }
 

@@ -1,10 +1,20 @@
-import type { Bridge, BridgeOptions, LocalContainerOptions, Member, ReceivedRequest, RunOptions } from '../bridge/options.ts'
+import type {
+  Bridge,
+  BridgeOptions,
+  DisturbOptions,
+  DisturbedWorkload,
+  LocalContainerOptions,
+  Member,
+  ReceivedRequest,
+  RunOptions,
+} from '../bridge/options.ts'
 import type { OpenBridge, OpenMember } from '../bridge/requests.ts'
 import { createReceived } from '../bridge/side/received.ts'
 import type { HeldLease } from '../broker/client.ts'
 import type { RequestRecord } from '../report/model.ts'
 import { ClusterTestError } from '../support/errors.ts'
 import { bridgeRequest, runRequest } from './bridge-request.ts'
+import { disturbRequest } from './disturb-request.ts'
 import { startServers } from './local-servers.ts'
 import { withLocatedErrors } from './locate-errors.ts'
 import { startLocalContainer } from './start-local-container.ts'
@@ -13,6 +23,7 @@ import { startLocalContainer } from './start-local-container.ts'
 export interface TestBridges extends AsyncDisposable {
   bridge(workload: string, options: BridgeOptions): Promise<Bridge>
   run(options: RunOptions): Promise<Member>
+  disturb(workload: string, options: DisturbOptions): Promise<DisturbedWorkload>
   /** What the servers in this process have received since this was last called. The last ones only. */
   requests(): readonly RequestRecord[]
 }
@@ -78,6 +89,14 @@ export function createTestBridges({ bridges, signal }: Pick<HeldLease, 'bridges'
       await bridges.setBridge(id, { container: container.getId() }, signal)
       const ends = own(cleanup)
       return { container, address: (port) => publishedAddress(member, port), [Symbol.asyncDispose]: () => ends[Symbol.asyncDispose]() }
+    },
+    async disturb(workload, options) {
+      await using cleanup = new AsyncDisposableStack()
+      const { id, ports } = await bridges.openBridge(disturbRequest(workload, options), signal)
+      cleanup.defer(() => bridges.closeBridge(id))
+      await bridges.setBridge(id, {}, signal)
+      const ends = own(cleanup)
+      return { workload, ports: portsOf(ports), [Symbol.asyncDispose]: () => ends[Symbol.asyncDispose]() }
     },
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   }

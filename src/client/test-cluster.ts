@@ -1,6 +1,6 @@
 import type { Agent } from 'supertest'
 
-import type { Bridge, BridgeOptions, Member, RunOptions } from '../bridge/options.ts'
+import type { Bridge, BridgeOptions, DisturbOptions, DisturbedWorkload, Member, RunOptions } from '../bridge/options.ts'
 import type { EnvOptions } from '../bridge/side/env.ts'
 import type { ExecResult } from '../kube/exec-result.ts'
 import type { KubeObject } from '../kube/object.ts'
@@ -113,6 +113,15 @@ export interface TestCluster<Seeded extends string = never, Services extends obj
    * @example await using shell = await cluster.run({ image: 'postgres:17', env: { from: 'deployment/orders' } })
    */
   run(options: RunOptions): Promise<Member>
+  /**
+   * Makes a workload slow, failing, half-answering or silent for whoever calls it: its neighbours, `request`, and code that
+   * is bridged. Request by request, whether the pods answer or a bridge does; no object changes, and kubelet's probes are not
+   * disturbed. When it resolves the next request is disturbed, when its disposal resolves the next one is not.
+   * @param workload `kind/name`, also `service/name`
+   * @throws ClusterTestError `ERR_OPTIONS_INVALID`, `ERR_BRIDGE_…`, `ERR_KUBE_NOT_FOUND` with the workloads that exist
+   * @example await using slow = await cluster.disturb('deployment/inventory', { match: { path: '/stock/*' }, delay: 3_000 })
+   */
+  disturb(workload: string, options: DisturbOptions): Promise<DisturbedWorkload>
 }
 
 /** supertest against a Service: `request('orders').get('/healthz')`. Takes and throws what `cluster.url` does. */

@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net'
 
 import type { Endpoint } from '../rules/endpoint.ts'
+import { type Pace, breakOff, createPace, holdUp, pourPaced, statusAnswer } from './disturbance.ts'
 import { readAnswer } from './http1-answer.ts'
 import type { BodyReader } from './http1-body.ts'
 import { type Copies, startCopies } from './http1-copies.ts'
@@ -31,6 +32,8 @@ interface Decided {
   readonly answers: Route | undefined
   /** Whether the caller was told to go on before anybody was asked. */
   readonly hasContinued: boolean
+  /** How its answer passes. */
+  readonly pace: Pace
 }
 
 /**
@@ -84,7 +87,17 @@ async function exchange(parts: JunctionParts, caller: Caller, { head, request }:
   const hasContinued = readsBody && request.waitsForContinue
   if (hasContinued) socket.write('HTTP/1.1 100 Continue\r\n\r\n')
   const { text, begun, body } = await peekHttp1Body(source, request.framing, readsBody)
-  const { answers, copies: receivers } = parts.decide(request, text)
+  const { answers, copies: receivers, disturbance } = parts.decide(request, text)
+  const instead = await holdUp(disturbance, socket)
+  if (instead?.kind === 'status') {
+    socket.write(statusAnswer(instead.status))
+    close(socket)
+    return discard(source)
+  }
+  if (instead || socket.destroyed) {
+    breakOff(socket)
+    return false
+  }
   const endpoint = answers?.endpoint ?? (await originalOf(parts, socket))
   if (endpoint instanceof Error) {
     fail(parts, socket, { request, answers }, endpoint)
@@ -92,8 +105,9 @@ async function exchange(parts: JunctionParts, caller: Caller, { head, request }:
   }
   const side = sideFor(caller, endpoint)
   const copies = startCopies(receivers, request.method)
+  const pace = createPace(disturbance)
   socket.once('close', copies.abandon)
-  const answered = giveBack(parts, socket, side, { request, answers, hasContinued }).catch((error: unknown): Ending => {
+  const answered = giveBack(parts, socket, side, { request, answers, hasContinued, pace }).catch((error: unknown): Ending => {
     parts.onProblem(error)
     for (const each of [socket, side.socket]) reset(each)
     return 'over'
@@ -114,7 +128,7 @@ async function exchange(parts: JunctionParts, caller: Caller, { head, request }:
   // From here on the connection is this side's alone.
   const back = answered.then((ending) => {
     caller.isBusy = ending === 'switched'
-    return ending === 'over' ? undefined : pour(side.source, socket)
+    return ending === 'over' ? undefined : pourPaced(side.source, socket, pace)
   })
   await Promise.all([pour(source, side.socket, copies.offer).then(copies.end), back])
   return false
@@ -129,7 +143,7 @@ async function originalOf(parts: JunctionParts, socket: Socket): Promise<Endpoin
 }
 
 async function giveBack(parts: JunctionParts, socket: Socket, side: Side, decided: Decided): Promise<Ending> {
-  const { request, answers, hasContinued } = decided
+  const { request, answers, hasContinued, pace } = decided
   let isAwaited = !hasContinued
   const read = await readAnswer(side.source, request.method, {
     head(bytes, { status }) {
@@ -139,7 +153,9 @@ async function giveBack(parts: JunctionParts, socket: Socket, side: Side, decide
       gather(socket)
       return write(socket, bytes)
     },
-    give: (bytes) => write(socket, bytes),
+    async give(bytes) {
+      if (!(await pace(bytes, (some) => write(socket, some)))) breakOff(socket, side.socket)
+    },
   })
   if (read.end === 'complete') return read.isLast ? 'last' : 'next'
   if (read.end === 'switched') return 'switched'
@@ -161,7 +177,7 @@ async function giveBack(parts: JunctionParts, socket: Socket, side: Side, decide
   return 'last'
 }
 
-function fail(parts: JunctionParts, socket: Socket, { request, answers }: Omit<Decided, 'hasContinued'>, why: Error | string): void {
+function fail(parts: JunctionParts, socket: Socket, { request, answers }: Pick<Decided, 'request' | 'answers'>, why: Error | string): void {
   const text = typeof why === 'string' ? why : cannotReach(parts, answers, why)
   if (answers) parts.blame(answers, text)
   const length = Buffer.byteLength(text) + 1

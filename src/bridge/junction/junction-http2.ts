@@ -9,14 +9,15 @@ import {
   createServer,
 } from 'node:http2'
 import { type Socket, connect } from 'node:net'
-import type { Readable } from 'node:stream'
+import { type Readable, Transform } from 'node:stream'
 
 import type { Endpoint } from '../rules/endpoint.ts'
+import { type Disturbance, createPace, holdUp } from './disturbance.ts'
 import { peekBody } from './peek-body.ts'
 import { type JunctionParts, type ProtocolJunction, type Route, cannotReach } from './route.ts'
 import { sendBody, startCopy } from './splice.ts'
 
-const { HTTP2_HEADER_METHOD, HTTP2_HEADER_PATH, NGHTTP2_FLAG_END_STREAM, NGHTTP2_NO_ERROR } = constants
+const { HTTP2_HEADER_METHOD, HTTP2_HEADER_PATH, NGHTTP2_FLAG_END_STREAM, NGHTTP2_INTERNAL_ERROR, NGHTTP2_NO_ERROR } = constants
 
 /** A connection of a caller, and the ones opened for it. */
 interface Connection {
@@ -65,15 +66,19 @@ export function createHttp2Junction(parts: JunctionParts): ProtocolJunction {
     const connection = connections.get(stream.session!)!
     connection.streams = (connection.streams ?? 0) + 1
     stream.once('close', () => connection.streams!--)
+    let trailers: IncomingHttpHeaders = {}
+    stream.once('trailers', (received) => (trailers = received))
     let body: Readable = stream
     let text: string | undefined
     if (parts.readsBodies() && !endStream) ({ text, body } = await peekBody(stream))
     const head = { method: String(headers[HTTP2_HEADER_METHOD]), url: String(headers[HTTP2_HEADER_PATH] ?? ''), headers }
-    const { answers, copies } = parts.decide(head, text)
+    const { answers, copies, disturbance } = parts.decide(head, text)
+    const instead = await holdUp(disturbance, stream)
+    if (stream.destroyed) return
+    if (instead?.kind === 'reset') return stream.close(NGHTTP2_INTERNAL_ERROR)
+    if (instead) return stream.respond({ ':status': instead.status }, { endStream: true })
     const endpoint = answers?.endpoint ?? (await parts.original(connection.socket))
     if (stream.destroyed) return
-    let trailers: IncomingHttpHeaders = {}
-    stream.once('trailers', (received) => (trailers = received))
     const open = (to: Endpoint) => {
       const sent = sessionFor(connection, to).request(raw, { endStream, waitForTrailers: !endStream })
       const guard = guardOf((error) => sent.destroy(error))
@@ -85,7 +90,7 @@ export function createHttp2Junction(parts: JunctionParts): ProtocolJunction {
     }
     const copied = copies.map((copy) => startCopy(open(copy)))
     const sent = open(endpoint)
-    giveBack(sent, stream, answers)
+    giveBack(sent, stream, answers, disturbance)
     // A stream that its side has reset is reset for the caller, below.
     sent.on('error', (error: NodeJS.ErrnoException) => error.code === 'ERR_HTTP2_STREAM_ERROR' || fail(stream, answers, error))
     stream.once('close', () => {
@@ -98,7 +103,12 @@ export function createHttp2Junction(parts: JunctionParts): ProtocolJunction {
     })
   }
 
-  function giveBack(sent: ClientHttp2Stream, stream: ServerHttp2Stream, answers: Route | undefined): void {
+  function giveBack(
+    sent: ClientHttp2Stream,
+    stream: ServerHttp2Stream,
+    answers: Route | undefined,
+    disturbance: Disturbance | undefined,
+  ): void {
     let trailers: IncomingHttpHeaders = {}
     // What Node.js does not write is no reason for more than the end of this stream.
     const guard = guardOf((error) => {
@@ -124,9 +134,10 @@ export function createHttp2Junction(parts: JunctionParts): ProtocolJunction {
         const options = { endStream, waitForTrailers: !endStream, sendDate: false }
         stream.respond(raw, options)
         if (endStream) return
-        sent.pipe(stream, { end: false })
+        const body = disturbance ? sent.pipe(paced(disturbance, () => stream.close(NGHTTP2_INTERNAL_ERROR))) : sent
+        body.pipe(stream, { end: false })
         // What was cancelled ends as well, and is not complete.
-        sent.once('end', () => sent.rstCode === NGHTTP2_NO_ERROR && stream.end())
+        body.once('end', () => sent.rstCode === NGHTTP2_NO_ERROR && stream.end())
       }),
     )
     sent.once('close', () => {
@@ -140,12 +151,12 @@ export function createHttp2Junction(parts: JunctionParts): ProtocolJunction {
     if (stream.destroyed || stream.closed) return undefined
     const text = cannotReach(parts, answers, error)
     if (answers) parts.blame(answers, text)
-    if (stream.headersSent) return stream.close(constants.NGHTTP2_INTERNAL_ERROR)
+    if (stream.headersSent) return stream.close(NGHTTP2_INTERNAL_ERROR)
     try {
       stream.respond({ ':status': 502, 'content-type': 'text/plain' })
       stream.end(`${text}\n`)
     } catch (thrown) {
-      stream.close(constants.NGHTTP2_INTERNAL_ERROR)
+      stream.close(NGHTTP2_INTERNAL_ERROR)
       parts.onProblem(thrown)
     }
   }
@@ -182,6 +193,17 @@ interface StreamHead {
   readonly raw: string[]
   /** Whether no body follows. */
   readonly endStream: boolean
+}
+
+/** A body at the pace of a disturbance. `onBreak` is called where it is to break off. */
+function paced(disturbance: Disturbance, onBreak: () => void): Transform {
+  const pace = createPace(disturbance)
+  return new Transform({
+    transform(chunk: Buffer, _, done) {
+      const give = async (bytes: Buffer) => void this.push(bytes)
+      pace(chunk, give).then((goesOn) => (goesOn ? done() : onBreak()), done)
+    },
+  })
 }
 
 function isEnd(flags: number): boolean {

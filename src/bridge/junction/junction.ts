@@ -1,6 +1,7 @@
 import { type Socket, connect } from 'node:net'
 
 import { ClusterTestError } from '../../support/errors.ts'
+import { breakOff, createPace, holdUp } from './disturbance.ts'
 import { drain } from './drain.ts'
 import { createHttp1Junction } from './junction-http1.ts'
 import { createHttp2Junction } from './junction-http2.ts'
@@ -49,7 +50,10 @@ export async function startJunction({ workload, addresses, original, onProblem }
     const kind = await recognise(source, quiet)
     if (kind === 'http1' || kind === 'http2') return hand(protocols[kind])
     if (source.isBroken) return undefined
-    const { answers, copies } = decideRaw(routes.values())
+    const { answers, copies, disturbance } = decide(routes.values(), ({ match }) => !match)
+    // There is no status but that of a request.
+    if ((await holdUp(disturbance, socket))?.kind === 'reset') return breakOff(socket)
+    if (source.isBroken) return undefined
     const other = createSource(connect({ ...(answers?.endpoint ?? (await original(socket))), allowHalfOpen: true, noDelay: true }))
     if (kind === 'silent') {
       // A protocol in which the server speaks first, or a client that takes its time.
@@ -63,7 +67,7 @@ export async function startJunction({ workload, addresses, original, onProblem }
         }
       }
     }
-    return splice(source, other, copies)
+    return splice(source, other, copies, createPace(disturbance))
   }
 
   const listeners = await listenOn(addresses, (socket) => {
@@ -95,13 +99,7 @@ function partsOf(options: Pick<JunctionOptions, 'workload' | 'original' | 'onPro
   return {
     ...options,
     readsBodies: () => [...routes.values()].some(({ match }) => match?.some(({ body }) => body !== undefined)),
-    decide(head, body) {
-      const fitting = [...routes.values()].filter(({ match }) => !match || match.some((each) => matches(each, head, body)))
-      return {
-        answers: fitting.find(({ mirror }) => !mirror),
-        copies: fitting.filter(({ mirror }) => mirror).map(({ endpoint }) => endpoint),
-      }
-    },
+    decide: (head, body) => decide(routes.values(), ({ match }) => !match || match.some((each) => matches(each, head, body))),
     blame(route, text) {
       const known = told.get(route) ?? new Set()
       told.set(route, known)
@@ -116,11 +114,13 @@ function matches({ body: wanted, ...head }: RequestMatch, actual: RequestHead, b
   return matchesHead(actual, head) && (wanted === undefined || (body !== undefined && matchesText(body, wanted)))
 }
 
-/** What is no request fits those alone that take everything. */
-function decideRaw(routes: Iterable<Route>): Decision {
-  const all = [...routes].filter(({ match }) => !match)
+/** @param fits whether a route is for it: what is no request fits those alone that take everything */
+function decide(routes: Iterable<Route>, fits: (route: Route) => boolean): Decision {
+  const fitting = [...routes].filter(fits)
+  const sides = fitting.filter((route) => !route.disturbance)
   return {
-    answers: all.find(({ mirror }) => !mirror),
-    copies: all.filter(({ mirror }) => mirror).map(({ endpoint }) => endpoint),
+    answers: sides.find(({ mirror }) => !mirror),
+    copies: sides.filter(({ mirror }) => mirror).map(({ endpoint }) => endpoint),
+    disturbance: fitting.find(({ disturbance }) => disturbance)?.disturbance,
   }
 }

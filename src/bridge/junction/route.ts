@@ -2,6 +2,7 @@ import type { Socket } from 'node:net'
 
 import { messageOf } from '../../support/errors.ts'
 import type { Endpoint } from '../rules/endpoint.ts'
+import type { Disturbance } from './disturbance.ts'
 import type { RequestHead, RequestMatch } from './match.ts'
 import type { Source } from './source.ts'
 
@@ -13,6 +14,8 @@ export interface Route {
   readonly match: readonly RequestMatch[] | undefined
   /** Whether it gets copies only. */
   readonly mirror: boolean
+  /** What it does to requests, whoever answers them; nothing is sent to it then. */
+  readonly disturbance?: Disturbance | undefined
   /** Told of what its local side does wrong. */
   readonly onProblem?: ((error: unknown) => void) | undefined
 }
@@ -21,6 +24,7 @@ export interface Route {
 export interface Decision {
   readonly answers: Route | undefined
   readonly copies: readonly Endpoint[]
+  readonly disturbance: Disturbance | undefined
 }
 
 /** What the protocols need of a junction. */

@@ -2,16 +2,22 @@ import { connect } from 'node:net'
 import type { Readable, Writable } from 'node:stream'
 
 import type { Endpoint } from '../rules/endpoint.ts'
+import { type Pace, createPace, pourPaced } from './disturbance.ts'
 import { type Source, breakWith, pour } from './source.ts'
 
-/** Two connections as one: what comes, and how it ends. */
-export async function splice(inside: Source, outside: Source, copies: readonly Endpoint[]): Promise<void> {
+/** Two connections as one: what comes, and how it ends. What comes back is passed at `pace`. */
+export async function splice(
+  inside: Source,
+  outside: Source,
+  copies: readonly Endpoint[],
+  pace: Pace = createPace(undefined),
+): Promise<void> {
   const copied = copies.map((endpoint) => startCopy(connect({ ...endpoint, noDelay: true })))
   breakWith(inside.socket, () => [outside.socket])
   inside.socket.once('close', () => copied.forEach((copy) => copy.destroy()))
   await Promise.all([
     pour(inside, outside.socket, (bytes) => offer(copied, bytes)).then(() => copied.forEach((copy) => copy.end())),
-    pour(outside, inside.socket),
+    pourPaced(outside, inside.socket, pace),
   ])
 }
 

@@ -54,8 +54,9 @@ export async function startSide(parts: BridgeParts, options: SideOptions): Promi
   const { request, signal } = options
   const { side } = request
   // A junction is in this process too.
-  if (side.kind === 'server' || side.kind === 'command' || request.match || request.mirror) await checkHostPath(parts, signal)
-  if (side.kind !== 'member') noteOwnNames(parts, options.target)
+  if (side.kind === 'server' || side.kind === 'command' || side.kind === 'disturbance' || request.match || request.mirror)
+    await checkHostPath(parts, signal)
+  if (side.kind !== 'member' && side.kind !== 'disturbance') noteOwnNames(parts, options.target)
   switch (side.kind) {
     case 'member':
       return startContainerSide(parts, side, options)
@@ -65,6 +66,12 @@ export async function startSide(parts: BridgeParts, options: SideOptions): Promi
       return joinRunningSide(parts, side, options)
     case 'server':
       return startServerSide(parts, side, options)
+    case 'disturbance':
+      // The junction has to know the ports only: nothing is sent there.
+      return {
+        ...noContainer,
+        listen: async () => options.ports.map(({ port }) => ({ protocol: 'tcp', port, address: '0.0.0.0', targetPort: port })),
+      }
   }
 }
 
