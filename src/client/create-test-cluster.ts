@@ -18,6 +18,7 @@ import { withDeadline } from '../support/deadline.ts'
 import { ClusterTestError } from '../support/errors.ts'
 import { formatList } from '../support/format.ts'
 import { bracketed } from '../support/ip-range.ts'
+import { restartWorkload, scaleWorkload } from './change-pods.ts'
 import { connectServices } from './connect-services.ts'
 import type { TestBridges } from './test-bridges.ts'
 import type { InNamespace, TestCluster, RequestService } from './test-cluster.ts'
@@ -106,6 +107,13 @@ export function createTestCluster<Seeded extends string>({ held, kube, bridges, 
     get: async <T extends object>(workload: string, { namespace = suiteNamespace }: InNamespace = {}) =>
       (await readWorkload(kube, namespace, workload)) as unknown as T,
     apply: (manifests, { timeout = 120_000 } = {}) => held.apply(manifests, timeout),
+    restart: (workload, { namespace = suiteNamespace, timeout = 120_000 } = {}) =>
+      restartWorkload({ kube, namespace, addresses, workload: workloadOf(workload, services), timeout }),
+    async scale(workload, replicas, { namespace = suiteNamespace, timeout = 120_000 } = {}) {
+      const options = { kube, namespace, addresses, workload: workloadOf(workload, services), timeout }
+      const before = await scaleWorkload(replicas, options)
+      return { [Symbol.asyncDispose]: async () => void (await scaleWorkload(before, options)) }
+    },
     bridge: (workload, options) => bridges.bridge(workload, options),
     async env(workload, { namespace, containerName, ...env } = {}) {
       checkEnv('env', env)

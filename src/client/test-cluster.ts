@@ -35,6 +35,11 @@ export interface ClusterLogOptions extends InNamespace {
   readonly previous?: boolean
 }
 
+export interface ChangePodsOptions extends InNamespace {
+  /** Milliseconds. @default 120_000 */
+  readonly timeout?: number
+}
+
 export interface ClusterEnvOptions extends InNamespace, Omit<EnvOptions, 'from'> {
   /** @default the annotated one, the only one, or the only one with ports */
   readonly containerName?: string
@@ -92,6 +97,22 @@ export interface TestCluster<Seeded extends string = never, Services extends obj
   get<T extends object = KubeObject>(workload: string, options?: InNamespace): Promise<T>
   /** Applies more manifests (as the suite's option takes them) and resolves when they are ready. `timeout` in milliseconds. @default { timeout: 120_000 } */
   apply(manifests: string | KubeObject | readonly (string | KubeObject)[], options?: { readonly timeout?: number }): Promise<void>
+  /**
+   * Deletes all pods of a workload at once, as a node that fails does, and resolves when as many others are ready and its
+   * Services answer. What is on volumes stays; a service with `storage: 'throwaway'` starts empty.
+   * @param workload a service of the stack, or `kind/name`: a Deployment, StatefulSet, DaemonSet, ReplicaSet or ReplicationController
+   * @throws ClusterTestError `ERR_WORKLOAD_NOT_READY` after `timeout` milliseconds, `ERR_KUBE_NOT_FOUND` with the workloads that exist
+   * @example await cluster.restart('deployment/orders')
+   */
+  restart(workload: Known<Extract<keyof Services, string>>, options?: ChangePodsOptions): Promise<void>
+  /**
+   * Changes how many pods a workload has, and resolves when they are ready and all others are gone. Disposal brings back as
+   * many as there were.
+   * @param workload a service of the stack, or `kind/name`: a Deployment, StatefulSet, ReplicaSet or ReplicationController
+   * @throws ClusterTestError as `restart` does
+   * @example await using down = await cluster.scale('deployment/inventory', 0)
+   */
+  scale(workload: Known<Extract<keyof Services, string>>, replicas: number, options?: ChangePodsOptions): Promise<AsyncDisposable>
   /**
    * Answers the traffic of a workload by the code under test: a local container, a process on this machine, or a server in
    * this process. When it resolves the next request goes there, when its disposal resolves the next one goes to the pods.

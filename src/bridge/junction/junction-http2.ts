@@ -199,9 +199,10 @@ interface StreamHead {
 function paced(disturbance: Disturbance, onBreak: () => void): Transform {
   const pace = createPace(disturbance)
   return new Transform({
-    transform(chunk: Buffer, _, done) {
-      const give = async (bytes: Buffer) => void this.push(bytes)
-      pace(chunk, give).then((goesOn) => (goesOn ? done() : onBreak()), done)
+    async transform(chunk: Buffer, _, done) {
+      const goesOn = await pace(chunk, async (bytes) => void this.push(bytes))
+      if (goesOn) done()
+      else onBreak()
     },
   })
 }

@@ -1,0 +1,191 @@
+import { once } from 'node:events'
+import { Agent, type IncomingMessage, type ServerResponse, request as httpRequest } from 'node:http'
+import { text } from 'node:stream/consumers'
+import { setTimeout as sleep } from 'node:timers/promises'
+
+import { expect } from 'vitest'
+
+import { describe } from '../suite/describe.ts'
+import { client, fetchInCluster, runInCluster } from '../testing/in-cluster.ts'
+import { nodeApp } from '../testing/node-app.ts'
+import { podsOf } from '../testing/nodes.ts'
+import { takeSettledStock } from '../testing/take-stock.ts'
+
+/** Speaks HTTP, HTTP/2, and a protocol in which the server speaks first. */
+const stock = nodeApp(
+  'stock',
+  {
+    replicas: 2,
+    ports: [
+      { name: 'http', containerPort: 3000 },
+      { name: 'grpc', containerPort: 3001 },
+      { name: 'mail', containerPort: 3002 },
+    ],
+    container: {
+      readinessProbe: { httpGet: { path: '/healthz', port: 'http' }, periodSeconds: 1, timeoutSeconds: 1, failureThreshold: 1 },
+    },
+    service: {
+      ports: [
+        { name: 'http', port: 80, targetPort: 'http' },
+        { name: 'grpc', port: 3001 },
+        { name: 'mail', port: 3002 },
+      ],
+    },
+  },
+  `process.on('SIGTERM', () => process.exit(0))
+  require('node:http').createServer((q, r) => r.end('x'.repeat(1000))).listen(3000)
+  require('node:http2').createServer().on('stream', (s) => { s.respond({ ':status': 200 }); s.end('grpc') }).listen(3001)
+  require('node:net').createServer((socket) => { socket.on('error', () => {}); socket.end('220 ready') }).listen(3002)`,
+)
+
+/** Asks the stock for each request. */
+const shop = nodeApp(
+  'shop',
+  { replicas: 1, ports: [{ name: 'http', containerPort: 3000 }], service: { ports: [{ name: 'http', port: 80, targetPort: 'http' }] } },
+  `process.on('SIGTERM', () => process.exit(0))
+  require('node:http').createServer(async (q, r) => {
+    try {
+      const answer = await fetch('http://stock' + q.url, { signal: AbortSignal.timeout(500) })
+      r.end('stock: ' + answer.status + ' ' + (await answer.text()).length)
+    } catch (error) { r.statusCode = 502; r.end(error.name === 'TimeoutError' ? 'too slow' : 'broken') }
+  }).listen(3000)`,
+)
+
+const workload = 'deployment/stock'
+
+describe.withCluster('neighbours', { images: ['node:24-slim'], manifests: [client, ...stock, ...shop] }, (test) => {
+  test('a slow, failing, half-answering or silent neighbour, for pods and for this machine; afterwards nothing is left', async ({
+    cluster,
+    request,
+  }) => {
+    const before = await takeSettledStock(cluster)
+    const seen = async () => (await request('shop').get('/stock/A-1')).text
+    for (const [options, expected] of [
+      [{ delay: 3_000 }, 'too slow'],
+      [{ status: 503 }, 'stock: 503 0'],
+      [{ hang: true }, 'too slow'],
+      [{ reset: true }, 'broken'],
+      [{ reset: { after: 10 } }, 'broken'],
+      [{ bandwidth: 100 }, 'too slow'],
+      [{ bandwidth: 100_000, delay: 10 }, 'stock: 200 1000'],
+    ] as const) {
+      await using disturbed = await cluster.disturb(workload, options)
+      expect(disturbed).toMatchObject({ workload, ports: [3000, 3001, 3002] })
+      expect(await seen(), JSON.stringify(options)).toBe(expected)
+    }
+    expect(await seen()).toBe('stock: 200 1000')
+    await using refusing = await cluster.disturb(workload, { status: 418 })
+    await request('stock').get('/').expect(418)
+    await refusing[Symbol.asyncDispose]()
+    await request('stock').get('/').expect(200)
+    expect(await takeSettledStock(cluster)).toEqual(before)
+  })
+
+  test('only requests that match, also on one connection', async ({ cluster, request }) => {
+    await using writes = await cluster.disturb(workload, { match: { method: 'POST', path: '/orders*' }, delay: 10, bandwidth: 10_000 })
+    const agent = new Agent({ keepAlive: true, maxSockets: 1 })
+    const took = async (method: string, path: string) => {
+      const before = performance.now()
+      const sent = httpRequest(`${cluster.url('stock', 'http')}${path}`, { agent, method }).end()
+      const [answer] = (await once(sent, 'response')) as [IncomingMessage]
+      expect(await text(answer)).toHaveLength(1_000)
+      expect(sent.reusedSocket).toBe(path !== '/first')
+      return performance.now() - before
+    }
+    await took('GET', '/first')
+    expect(await took('POST', '/orders/1')).toBeGreaterThan(100)
+    await took('GET', '/orders/1')
+    await took('POST', '/stock')
+    agent.destroy()
+    await writes[Symbol.asyncDispose]()
+    await request('stock', 'http').post('/orders/1').expect(200)
+  })
+
+  test('kubelet is not disturbed: pods stay ready while nobody else gets an answer', async ({ cluster }) => {
+    const ready = async () =>
+      (await podsOf(cluster, 'stock')).map(({ status }) =>
+        status?.containerStatuses?.map(({ ready, restartCount }) => [ready, restartCount]),
+      )
+    await using _silent = await cluster.disturb(workload, { hang: true })
+    await sleep(4_000)
+    expect(await ready()).toEqual([[[true, 0]], [[true, 0]]])
+  })
+
+  test('what a bridge answers is disturbed too, whichever came first', async ({ cluster, request }) => {
+    const server = (_: unknown, response: ServerResponse) => void response.end('local')
+    const status = async () => (await request('stock', 'http').get('/')).status
+    {
+      await using _bridge = await cluster.bridge(workload, { server: { http: server } })
+      await using _disturbed = await cluster.disturb(workload, { status: 503 })
+      expect(await status()).toBe(503)
+    }
+    await using disturbed = await cluster.disturb(workload, { status: 503 })
+    await using bridge = await cluster.bridge(workload, { server: { http: server } })
+    expect(await status()).toBe(503)
+    await disturbed[Symbol.asyncDispose]()
+    expect((await request('stock', 'http').get('/')).text).toBe('local')
+    await bridge[Symbol.asyncDispose]()
+    expect((await request('stock', 'http').get('/')).text).toHaveLength(1_000)
+  })
+
+  test('one port only, HTTP/2, and a protocol in which the server speaks first', async ({ cluster }) => {
+    const grpc = () =>
+      runInCluster<string>(
+        cluster,
+        `const session = require('node:http2').connect('http://stock:3001')
+        const stream = session.request({ ':path': '/' })
+        const status = await new Promise((resolve) => stream.on('response', (h) => resolve(String(h[':status']))).on('error', (e) => resolve(e.code)))
+        session.destroy()
+        return status`.replace("require('node:http2')", "(await import('node:http2'))"),
+      )
+    const mail = () =>
+      runInCluster<string>(
+        cluster,
+        `const net = await import('node:net')
+        return new Promise((resolve) => { let text = ''; net.connect(3002, 'stock').on('data', (c) => (text += c)).on('end', () => resolve(text)).on('error', (e) => resolve(text + e.code)) })`,
+      )
+    {
+      await using _disturbed = await cluster.disturb(workload, { ports: ['grpc', 3002], reset: true })
+      expect([await grpc(), await mail()]).toEqual(['ERR_HTTP2_STREAM_ERROR', 'ECONNRESET'])
+      expect((await fetchInCluster(cluster, 'http://stock/'))[0]).toHaveLength(1_000)
+    }
+    await using _half = await cluster.disturb(workload, { ports: ['mail'], reset: { after: 3 } })
+    expect([await grpc(), await mail()]).toEqual(['200', '220ECONNRESET'])
+  })
+
+  test('options that cannot be meant are refused before anything changes', async ({ cluster }) => {
+    for (const [options, message] of [
+      [{}, 'Nothing is to disturb'],
+      [{ delay: -1 }, 'Expected option `disturb.delay` to be milliseconds'],
+      [{ status: 99 }, 'Expected option `disturb.status`'],
+      [{ bandwidth: 0 }, 'Expected option `disturb.bandwidth`'],
+      [{ reset: { after: 0.5 } }, 'Expected option `disturb.reset`'],
+      [{ status: 500, hang: true }, 'cannot have both `status` and `hang`'],
+      [Object.fromEntries([['latency', 1]]), 'has no key "latency"'],
+    ] as const)
+      await expect(cluster.disturb(workload, options)).rejects.toMatchObject({
+        code: 'ERR_OPTIONS_INVALID',
+        message: expect.stringContaining(message),
+      })
+    await expect(cluster.disturb('deployment/other', { hang: true })).rejects.toMatchObject({ code: 'ERR_KUBE_NOT_FOUND' })
+    await expect(cluster.disturb(workload, { hang: true, ports: ['ftp'] })).rejects.toMatchObject({ code: 'ERR_BRIDGE_PORT_NOT_FOUND' })
+  })
+
+  test('a workload that is restarted or scaled answers at once when it is back, and not before', async ({ cluster, request }) => {
+    const uids = async () => (await podsOf(cluster, 'stock')).map(({ metadata }) => metadata!.uid!)
+    const before = await uids()
+    await cluster.restart(workload)
+    await request('stock').get('/').expect(200)
+    expect((await uids()).filter((uid) => before.includes(uid))).toEqual([])
+    {
+      await using _down = await cluster.scale(workload, 0)
+      expect(await uids()).toEqual([])
+      await request('shop').get('/').expect(502)
+    }
+    for (let count = 0; count < 5; count++) await request('shop').get('/').expect(200, 'stock: 200 1000')
+    expect(await uids()).toHaveLength(2)
+    await expect(cluster.scale(workload, 1.5)).rejects.toMatchObject({ code: 'ERR_OPTIONS_INVALID' })
+    await expect(cluster.restart('deployment/other')).rejects.toMatchObject({ code: 'ERR_KUBE_NOT_FOUND' })
+    await expect(cluster.restart(workload, { timeout: 1 })).rejects.toMatchObject({ code: 'ERR_WORKLOAD_NOT_READY' })
+  })
+})

@@ -1,0 +1,98 @@
+import { apiPath } from '../kube/kinds.ts'
+import { isOf } from '../kube/lineage.ts'
+import type { KubeObject } from '../kube/object.ts'
+import type { KubeList, Pod, Service } from '../kube/types.ts'
+import { isPodReady, parseWorkload, readWorkload } from '../kube/workload.ts'
+import { checkOption } from '../stack/check-option.ts'
+import { selects } from '../stack/manifests/workloads.ts'
+import { type ReadyContext, waitForChecks } from '../stack/ready/ready-checks.ts'
+import { type Deadline, withDeadline } from '../support/deadline.ts'
+import { ClusterTestError } from '../support/errors.ts'
+import { poll } from '../support/poll.ts'
+
+type Context = Pick<ReadyContext, 'kube' | 'namespace' | 'addresses'>
+
+interface ChangeOptions extends Context {
+  readonly workload: string
+  /** Milliseconds. */
+  readonly timeout: number
+}
+
+/** Deletes all pods of a workload at once. Resolves when as many others are ready, and its Services answer. */
+export async function restartWorkload(options: ChangeOptions): Promise<void> {
+  await inTime(`cluster.restart of ${options.workload}`, options, async (signal) => {
+    const object = await readChangeable(options, ['Deployment', 'StatefulSet', 'DaemonSet', 'ReplicaSet', 'ReplicationController'], signal)
+    const old = await podsOf(options, signal)
+    await Promise.all(
+      old.map(({ metadata }) => options.kube.request('DELETE', apiPath('Pod', options.namespace, metadata!.name), { signal })),
+    )
+    await untilPodsAre(wantedBy(object), new Set(old.map(({ metadata }) => metadata!.uid!)), options, signal)
+    if (old.length > 0) await untilServicesAnswer(object, options, signal)
+  })
+}
+
+/** Resolves when the workload has so many ready pods, and no other ones; to how many it had before. */
+export async function scaleWorkload(replicas: number, options: ChangeOptions): Promise<number> {
+  checkOption('replicas', 'a whole number, 0 or more', replicas, (value) => Number.isSafeInteger(value) && Number(value) >= 0)
+  return inTime(`cluster.scale of ${options.workload}`, options, async (signal) => {
+    const object = await readChangeable(options, ['Deployment', 'StatefulSet', 'ReplicaSet', 'ReplicationController'], signal)
+    const { kind, name } = parseWorkload(options.workload)
+    const path = `${apiPath(kind, options.namespace, name)}/scale`
+    await options.kube.request('PATCH', path, { body: { spec: { replicas } }, contentType: 'application/merge-patch+json', signal })
+    await untilPodsAre(replicas, new Set(), options, signal)
+    if (replicas > 0) await untilServicesAnswer(object, options, signal)
+    return wantedBy(object)
+  })
+}
+
+function inTime<T>(what: string, { timeout }: ChangeOptions, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+  const deadline: Deadline = { limit: timeout, code: 'ERR_WORKLOAD_NOT_READY', what, hint: 'Raise its option "timeout".' }
+  return withDeadline(deadline, work)
+}
+
+async function readChangeable(
+  { kube, namespace, workload }: ChangeOptions,
+  kinds: readonly string[],
+  signal: AbortSignal,
+): Promise<KubeObject> {
+  const object = await readWorkload(kube, namespace, workload, signal)
+  if (kinds.includes(object.kind)) return object
+  throw new ClusterTestError('ERR_OPTIONS_INVALID', `A ${object.kind} makes no other pods: "${workload}".`, {
+    hint: `${kinds.join(', ')} do.`,
+  })
+}
+
+function wantedBy({ spec, status }: KubeObject): number {
+  const { desiredNumberScheduled } = Object(status) as { desiredNumberScheduled?: number }
+  const { replicas } = Object(spec) as { replicas?: number }
+  return desiredNumberScheduled ?? replicas ?? 1
+}
+
+/** Those on their way out included: they still answer. */
+async function podsOf({ kube, namespace, workload }: ChangeOptions, signal: AbortSignal): Promise<readonly Pod[]> {
+  const { items } = await kube.request<KubeList<Pod>>('GET', apiPath('Pod', namespace), { signal })
+  return items.filter(({ metadata }) => isOf({ kind: 'Pod', metadata }, parseWorkload(workload)))
+}
+
+async function untilPodsAre(count: number, old: ReadonlySet<string>, options: ChangeOptions, signal: AbortSignal): Promise<void> {
+  await poll(
+    async () => {
+      const pods = await podsOf(options, signal)
+      const isLeft = pods.some(({ metadata }) => metadata?.deletionTimestamp || old.has(metadata!.uid!))
+      return !isLeft && pods.length === count && pods.every(isPodReady) ? true : undefined
+    },
+    { interval: 100, signal },
+  )
+}
+
+/** A node forwards to a new pod a moment after it is ready. */
+async function untilServicesAnswer(workload: KubeObject, context: ChangeOptions, signal: AbortSignal): Promise<void> {
+  const { kube, namespace } = context
+  const { items } = await kube.request<KubeList<Service>>('GET', apiPath('Service', namespace), { signal })
+  const known = context.addresses().filter((address) => address.namespace === namespace)
+  const checks = items
+    .filter((service) => selects(service, workload))
+    .map(({ metadata }) => metadata!.name!)
+    .map((name) => [`service/${name}`, known.filter(({ service }) => service === name).map(({ port }) => ({ tcp: port }))] as const)
+  await waitForChecks(Object.fromEntries(checks), { ...context, progress: () => {}, signal })
+}
