@@ -44,6 +44,9 @@ export default defineConfig({
           sequence: { groupOrder: 2 },
         },
       },
+      {
+        test: { name: 'shop', include: ['examples/shop/*.test.ts'], testTimeout: 60_000, hookTimeout: 60_000, sequence: { groupOrder: 2 } },
+      },
       { test: { name: 'stack', include: ['examples/stack/**/*.test.ts'], testTimeout: 60_000, sequence: { groupOrder: 2 } } },
       {
         test: {

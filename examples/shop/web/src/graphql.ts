@@ -1,0 +1,23 @@
+import { createClient } from 'graphql-sse'
+
+const client = createClient({ url: new URL('/graphql', location.href).href })
+
+/** @throws Error with the messages of the gateway */
+export async function graphql<Data>(query: string, variables: Record<string, unknown> = {}): Promise<Data> {
+  const response = await fetch('/graphql', {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ query, variables }),
+  })
+  const { data, errors } = (await response.json()) as { data?: Data; errors?: { message: string }[] }
+  if (errors) throw new Error(errors.map(({ message }) => message).join('\n'))
+  return data!
+}
+
+/** Calls back for each event, over connections that are made again when they break. Returns how to end it. */
+export function subscribe(query: string, variables: Record<string, unknown>, onEvent: (data: object) => void): () => void {
+  return client.subscribe(
+    { query, variables },
+    { next: ({ data }) => data && onEvent(data), error: (error) => console.error(error), complete: () => {} },
+  )
+}
