@@ -46,7 +46,8 @@ describe.skipIf(!executablePath).withCluster('browser', shop, (test) => {
     await using _bridge = await cluster.bridge('deployment/web', {
       command: ['npx', 'vite', '--port', String(port), '--strictPort'],
       cwd: web.folder,
-      env: { set: { GATEWAY_URL: 'http://gateway' } },
+      // In production mode, Vite reloads the whole page.
+      env: { exclude: ['NODE_ENV'], set: { GATEWAY_URL: 'http://gateway' } },
       ports: { http: port },
     })
     const page = await open(cluster.url('web'))

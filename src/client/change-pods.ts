@@ -1,3 +1,4 @@
+import type { ServiceAddress } from '../cluster/network/service-address.ts'
 import { apiPath } from '../kube/kinds.ts'
 import { isOf } from '../kube/lineage.ts'
 import type { KubeObject } from '../kube/object.ts'
@@ -5,10 +6,11 @@ import type { KubeList, Pod, Service } from '../kube/types.ts'
 import { isPodReady, parseWorkload, readWorkload } from '../kube/workload.ts'
 import { checkOption } from '../stack/check-option.ts'
 import { selects } from '../stack/manifests/workloads.ts'
-import { type ReadyContext, waitForChecks } from '../stack/ready/ready-checks.ts'
+import { type ReadyContext, connects } from '../stack/ready/ready-checks.ts'
 import { type Deadline, withDeadline } from '../support/deadline.ts'
 import { ClusterTestError } from '../support/errors.ts'
 import { poll } from '../support/poll.ts'
+import { together } from '../support/together.ts'
 
 type Context = Pick<ReadyContext, 'kube' | 'namespace' | 'addresses'>
 
@@ -27,7 +29,7 @@ export async function restartWorkload(options: ChangeOptions): Promise<void> {
       old.map(({ metadata }) => options.kube.request('DELETE', apiPath('Pod', options.namespace, metadata!.name), { signal })),
     )
     await untilPodsAre(wantedBy(object), new Set(old.map(({ metadata }) => metadata!.uid!)), options, signal)
-    if (old.length > 0) await untilServicesAnswer(object, options, signal)
+    if (old.length > 0) await untilServicesFollow(object, true, options, signal)
   })
 }
 
@@ -40,7 +42,7 @@ export async function scaleWorkload(replicas: number, options: ChangeOptions): P
     const path = `${apiPath(kind, options.namespace, name)}/scale`
     await options.kube.request('PATCH', path, { body: { spec: { replicas } }, contentType: 'application/merge-patch+json', signal })
     await untilPodsAre(replicas, new Set(), options, signal)
-    if (replicas > 0) await untilServicesAnswer(object, options, signal)
+    await untilServicesFollow(object, replicas > 0, options, signal)
     return wantedBy(object)
   })
 }
@@ -85,14 +87,19 @@ async function untilPodsAre(count: number, old: ReadonlySet<string>, options: Ch
   )
 }
 
-/** A node forwards to a new pod a moment after it is ready. */
-async function untilServicesAnswer(workload: KubeObject, context: ChangeOptions, signal: AbortSignal): Promise<void> {
-  const { kube, namespace } = context
+/**
+ * A node forwards to pods, or refuses connections to a Service that has none, a moment after they have changed. A connection
+ * that it has forwarded to a pod that is gone would hang.
+ */
+async function untilServicesFollow(workload: KubeObject, answer: boolean, context: ChangeOptions, signal: AbortSignal): Promise<void> {
+  const { kube, namespace, addresses } = context
   const { items } = await kube.request<KubeList<Service>>('GET', apiPath('Service', namespace), { signal })
-  const known = context.addresses().filter((address) => address.namespace === namespace)
-  const checks = items
-    .filter((service) => selects(service, workload))
-    .map(({ metadata }) => metadata!.name!)
-    .map((name) => [`service/${name}`, known.filter(({ service }) => service === name).map(({ port }) => ({ tcp: port }))] as const)
-  await waitForChecks(Object.fromEntries(checks), { ...context, progress: () => {}, signal })
+  const names = items.filter((service) => selects(service, workload)).map(({ metadata }) => metadata?.name)
+  const own = addresses().filter((address) => address.namespace === namespace && names.includes(address.service))
+  const follows = async ({ host, hostPort }: ServiceAddress, abort: AbortSignal) =>
+    ((await connects(host, hostPort, abort)) === undefined) === answer || undefined
+  await together(
+    signal,
+    own.map((address) => async (abort) => poll(() => follows(address, abort), { interval: 50, signal: abort })),
+  )
 }

@@ -153,8 +153,11 @@ function typesOf(text: string): readonly string[] | undefined {
   }
 }
 
-/** The gateway takes every connection: one that nobody answers is reset, or closed at once. */
-function connects(host: string, port: number, signal: AbortSignal): Promise<string | undefined> {
+/**
+ * What keeps a connection to a Service from being made; undefined where it is. The gateway takes every connection: one that
+ * nobody answers is reset, or closed at once.
+ */
+export function connects(host: string, port: number, signal: AbortSignal): Promise<string | undefined> {
   return new Promise((resolve) => {
     const socket = connect({ host, port, signal })
     const end = (problem?: string) => {

@@ -14,10 +14,7 @@ export async function graphql<Data>(query: string, variables: Record<string, unk
   return data!
 }
 
-/** Calls back for each event, over connections that are made again when they break. Returns how to end it. */
-export function subscribe(query: string, variables: Record<string, unknown>, onEvent: (data: object) => void): () => void {
-  return client.subscribe(
-    { query, variables },
-    { next: ({ data }) => data && onEvent(data), error: (error) => console.error(error), complete: () => {} },
-  )
+/** Calls back for each event, over a connection that is made again when it breaks. Returns how to end it. */
+export function subscribe(query: string, variables: Record<string, unknown>, onEvent: () => void): () => void {
+  return client.subscribe({ query, variables }, { next: onEvent, error: (error) => console.error(error), complete: () => {} })
 }

@@ -1,5 +1,3 @@
-import { once } from 'node:events'
-
 import { createPubSub } from 'graphql-yoga'
 import { Connection } from 'rabbitmq-client'
 import { createClient } from 'redis'
@@ -27,7 +25,7 @@ const news = queue.createConsumer({ ...orders, queueOptions: { exclusive: true }
 })
 for (const consumer of [points, news]) consumer.on('error', (error: Error) => console.error(`RabbitMQ: ${error.message}`))
 
-await Promise.all([once(points, 'ready'), once(news, 'ready')])
+await Promise.all([points, news].map((consumer) => new Promise((resolve) => consumer.once('ready', resolve))))
 
 const accounts = accountsApp({
   async find(name) {
