@@ -43,6 +43,7 @@ const sections: Readonly<Record<string, readonly (readonly [file: string, type: 
   'A process on this machine': [['src/bridge/options.ts', 'CommandBridgeOptions']],
   'A local container': [['src/bridge/options.ts', 'LocalContainerOptions']],
   'A local container that replaces nothing': [['src/bridge/options.ts', 'RunOptions']],
+  'A disturbance': [['src/bridge/options.ts', 'DisturbOptions']],
   Environment: [['src/bridge/side/env.ts', 'EnvOptions']],
   '`cluster.exec`': [
     ['src/client/test-cluster.ts', 'InNamespace'],
@@ -50,6 +51,10 @@ const sections: Readonly<Record<string, readonly (readonly [file: string, type: 
   ],
   '`cluster.logs`': [['src/client/test-cluster.ts', 'ClusterLogOptions']],
   '`cluster.env`': [['src/client/test-cluster.ts', 'ClusterEnvOptions']],
+  '`cluster.restart`, `cluster.scale`': [
+    ['src/client/test-cluster.ts', 'InNamespace'],
+    ['src/client/test-cluster.ts', 'ChangePodsOptions'],
+  ],
   'The plugin': [['src/plugin/plugin.ts', 'KubernetesPluginOptions']],
 }
 

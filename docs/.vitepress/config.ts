@@ -18,8 +18,11 @@ export default defineConfig({
     ],
     sidebar: [
       { text: 'Start', items: [page('Getting started'), page('Guides'), page('Coming from other tools', 'coming-from')] },
-      { text: 'Write suites', items: [page('Suites'), page('Stack'), page('Images'), page('Bridge')] },
-      { text: 'Develop', items: [page('Develop', 'dev')] },
+      {
+        text: 'Write suites',
+        items: [page('Suites'), page('Stack'), page('Images'), page('Bridge'), page('Neighbours in trouble', 'neighbours')],
+      },
+      { text: 'Develop', items: [page('Develop', 'dev'), page('Front end', 'front-end')] },
       {
         text: 'Run them',
         items: [

@@ -167,7 +167,7 @@ describe.withCluster('neighbours', { images: ['node:24-slim'], manifests: [clien
         code: 'ERR_OPTIONS_INVALID',
         message: expect.stringContaining(message),
       })
-    await expect(cluster.disturb('deployment/other', { hang: true })).rejects.toMatchObject({ code: 'ERR_KUBE_NOT_FOUND' })
+    await expect(cluster.disturb(workload, { namespace: 'kube-system', hang: true })).rejects.toMatchObject({ code: 'ERR_KUBE_NOT_FOUND' })
     await expect(cluster.disturb(workload, { hang: true, ports: ['ftp'] })).rejects.toMatchObject({ code: 'ERR_BRIDGE_PORT_NOT_FOUND' })
   })
 
