@@ -20,7 +20,11 @@ export function createTerminalProgress(write: (line: string) => void): (suite: s
           const entry = {
             text,
             started: performance.now(),
-            timer: setInterval(() => print(marks.start, step, entry.text, formatDuration(performance.now() - entry.started)), patience),
+            // A reason may hold what a program has printed.
+            timer: setInterval(
+              () => print(marks.start, step, entry.text.replaceAll(/\s*\n\s*/g, ' '), formatDuration(performance.now() - entry.started)),
+              patience,
+            ),
           }
           entry.timer.unref()
           running.set(step, entry)
