@@ -22,7 +22,7 @@ export default defineConfig({
         text: 'Write suites',
         items: [page('Suites'), page('Stack'), page('Images'), page('Bridge'), page('Neighbours in trouble', 'neighbours')],
       },
-      { text: 'Develop', items: [page('Develop', 'dev'), page('Front end', 'front-end')] },
+      { text: 'Develop', items: [page('Develop', 'dev'), page('Front end', 'front-end'), page('Debugging')] },
       {
         text: 'Run them',
         items: [

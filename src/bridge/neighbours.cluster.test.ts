@@ -45,7 +45,7 @@ const shop = nodeApp(
   `process.on('SIGTERM', () => process.exit(0))
   require('node:http').createServer(async (q, r) => {
     try {
-      const answer = await fetch('http://stock' + q.url, { signal: AbortSignal.timeout(500) })
+      const answer = await fetch('http://stock' + q.url, { signal: AbortSignal.timeout(5_000) })
       r.end('stock: ' + answer.status + ' ' + (await answer.text()).length)
     } catch (error) { r.statusCode = 502; r.end(error.name === 'TimeoutError' ? 'too slow' : 'broken') }
   }).listen(3000)`,
@@ -61,12 +61,12 @@ describe.withCluster('neighbours', { images: ['node:24-slim'], manifests: [clien
     const before = await takeSettledStock(cluster)
     const seen = async () => (await request('shop').get('/stock/A-1')).text
     for (const [options, expected] of [
-      [{ delay: 3_000 }, 'too slow'],
+      [{ delay: 20_000 }, 'too slow'],
       [{ status: 503 }, 'stock: 503 0'],
       [{ hang: true }, 'too slow'],
       [{ reset: true }, 'broken'],
       [{ reset: { after: 10 } }, 'broken'],
-      [{ bandwidth: 100 }, 'too slow'],
+      [{ bandwidth: 50 }, 'too slow'],
       [{ bandwidth: 100_000, delay: 10 }, 'stock: 200 1000'],
     ] as const) {
       await using disturbed = await cluster.disturb(workload, options)
