@@ -1,4 +1,4 @@
-import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { cp, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 
 import { type Browser, type Page, chromium } from 'playwright-core'
@@ -68,5 +68,12 @@ async function copyOfWeb() {
   onTestFinished(() => rm(folder, { recursive: true }))
   await cp(join(import.meta.dirname, 'web'), folder, { recursive: true, filter: (path) => !path.includes('node_modules') })
   const file = join(folder, 'src/App.vue')
-  return { folder, edit: async (change: (source: string) => string) => writeFile(file, change(await readFile(file, 'utf8'))) }
+  return {
+    folder,
+    async edit(change: (source: string) => string) {
+      // At once, as an editor does: Vite reloads the page for a file that is empty for a moment.
+      await writeFile(`${file}.new`, change(await readFile(file, 'utf8')))
+      await rename(`${file}.new`, file)
+    },
+  }
 }

@@ -22,7 +22,7 @@ const stock = nodeApp(
       { name: 'mail', containerPort: 3002 },
     ],
     container: {
-      readinessProbe: { httpGet: { path: '/healthz', port: 'http' }, periodSeconds: 1, timeoutSeconds: 1, failureThreshold: 1 },
+      readinessProbe: { httpGet: { path: '/healthz', port: 'http' }, periodSeconds: 1, timeoutSeconds: 1 },
     },
     service: {
       ports: [
@@ -107,7 +107,7 @@ describe.withCluster('neighbours', { images: ['node:24-slim'], manifests: [clien
         status?.containerStatuses?.map(({ ready, restartCount }) => [ready, restartCount]),
       )
     await using _silent = await cluster.disturb(workload, { hang: true })
-    await sleep(4_000)
+    await sleep(8_000)
     expect(await ready()).toEqual([[[true, 0]], [[true, 0]]])
   })
 
@@ -187,5 +187,28 @@ describe.withCluster('neighbours', { images: ['node:24-slim'], manifests: [clien
     await expect(cluster.scale(workload, 1.5)).rejects.toMatchObject({ code: 'ERR_OPTIONS_INVALID' })
     await expect(cluster.restart('deployment/other')).rejects.toMatchObject({ code: 'ERR_KUBE_NOT_FOUND' })
     await expect(cluster.restart(workload, { timeout: 1 })).rejects.toMatchObject({ code: 'ERR_WORKLOAD_NOT_READY' })
+  })
+
+  test('Services that others are behind too, and ones without a cluster IP', async ({ cluster, request }) => {
+    const service = (name: string, more: object) => ({
+      apiVersion: 'v1',
+      kind: 'Service',
+      metadata: { name },
+      spec: { selector: { tier: 'back' }, ports: [{ name: 'http', port: 80, targetPort: 3000 }], ...more },
+    })
+    const workload = (name: string) => nodeApp(name, { service: { ports: [{ port: 80, targetPort: 3000 }] } })
+    const labelled = [...workload('one'), ...workload('two')].map((object) =>
+      JSON.parse(JSON.stringify(object).replaceAll(/"labels":{"app":"(\w+)"}/g, '"labels":{"app":"$1","tier":"back"}')),
+    )
+    await cluster.apply([...labelled, service('both', {}), service('headless', { clusterIP: 'None', selector: { app: 'one' } })])
+    await cluster.restart('deployment/one')
+    await request('headless')
+      .get('/')
+      .expect(200, /^pod one-/)
+    await using _down = await cluster.scale('deployment/one', 0)
+    for (let count = 0; count < 5; count++)
+      await request('both')
+        .get('/')
+        .expect(200, /^pod two-/)
   })
 })

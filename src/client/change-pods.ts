@@ -1,5 +1,6 @@
 import type { ServiceAddress } from '../cluster/network/service-address.ts'
 import { apiPath } from '../kube/kinds.ts'
+import { selectorFits } from '../kube/labels.ts'
 import { isOf } from '../kube/lineage.ts'
 import type { KubeObject } from '../kube/object.ts'
 import type { KubeList, Pod, Service } from '../kube/types.ts'
@@ -18,6 +19,8 @@ interface ChangeOptions extends Context {
   readonly workload: string
   /** Milliseconds. */
   readonly timeout: number
+  /** Finds the addresses of Services anew: one without a cluster IP has those of its pods. */
+  readonly update: () => Promise<void>
 }
 
 /** Deletes all pods of a workload at once. Resolves when as many others are ready, and its Services answer. */
@@ -29,7 +32,7 @@ export async function restartWorkload(options: ChangeOptions): Promise<void> {
       old.map(({ metadata }) => options.kube.request('DELETE', apiPath('Pod', options.namespace, metadata!.name), { signal })),
     )
     await untilPodsAre(wantedBy(object), new Set(old.map(({ metadata }) => metadata!.uid!)), options, signal)
-    if (old.length > 0) await untilServicesFollow(object, true, options, signal)
+    if (old.length > 0) await untilServicesFollow(object, options, signal)
   })
 }
 
@@ -42,7 +45,7 @@ export async function scaleWorkload(replicas: number, options: ChangeOptions): P
     const path = `${apiPath(kind, options.namespace, name)}/scale`
     await options.kube.request('PATCH', path, { body: { spec: { replicas } }, contentType: 'application/merge-patch+json', signal })
     await untilPodsAre(replicas, new Set(), options, signal)
-    await untilServicesFollow(object, replicas > 0, options, signal)
+    await untilServicesFollow(object, options, signal)
     return wantedBy(object)
   })
 }
@@ -91,15 +94,24 @@ async function untilPodsAre(count: number, old: ReadonlySet<string>, options: Ch
  * A node forwards to pods, or refuses connections to a Service that has none, a moment after they have changed. A connection
  * that it has forwarded to a pod that is gone would hang.
  */
-async function untilServicesFollow(workload: KubeObject, answer: boolean, context: ChangeOptions, signal: AbortSignal): Promise<void> {
-  const { kube, namespace, addresses } = context
-  const { items } = await kube.request<KubeList<Service>>('GET', apiPath('Service', namespace), { signal })
-  const names = items.filter((service) => selects(service, workload)).map(({ metadata }) => metadata?.name)
-  const own = addresses().filter((address) => address.namespace === namespace && names.includes(address.service))
-  const follows = async ({ host, hostPort }: ServiceAddress, abort: AbortSignal) =>
-    ((await connects(host, hostPort, abort)) === undefined) === answer || undefined
+async function untilServicesFollow(workload: KubeObject, context: ChangeOptions, signal: AbortSignal): Promise<void> {
+  const { kube, namespace, addresses, update } = context
+  const list = async <T>(kind: 'Service' | 'Pod') => (await kube.request<KubeList<T>>('GET', apiPath(kind, namespace), { signal })).items
+  const [services, pods] = await Promise.all([list<Service>('Service'), list<Pod>('Pod'), update()])
   await together(
     signal,
-    own.map((address) => async (abort) => poll(() => follows(address, abort), { interval: 50, signal: abort })),
+    services
+      .filter((service) => selects(service, workload))
+      .flatMap(({ metadata, spec }) => {
+        const own = addresses().filter((address) => address.namespace === namespace && address.service === metadata?.name)
+        // Others may be behind it too.
+        const answers = pods.some((pod) => isPodReady(pod) && selectorFits(spec?.selector, pod.metadata?.labels))
+        return own.map((address) => (abort: AbortSignal) => untilAnswers(address, answers, abort))
+      }),
   )
+}
+
+async function untilAnswers({ host, hostPort }: ServiceAddress, answers: boolean, signal: AbortSignal): Promise<void> {
+  const isRight = async () => ((await connects(host, hostPort, signal)) === undefined) === answers || undefined
+  await poll(isRight, { interval: 50, signal })
 }

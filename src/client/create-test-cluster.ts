@@ -37,6 +37,7 @@ export interface TestClusterParts {
 export function createTestCluster<Seeded extends string>({ held, kube, bridges, addresses, stack }: TestClusterParts): TestCluster<Seeded> {
   const { name, namespace: suiteNamespace, kubeconfigPath } = held.lease
   const { services = {} } = stack
+  const changing = (timeout: number) => ({ kube, addresses, timeout, update: () => held.apply([], timeout) })
   const find = (service: string, port?: number | string) => findAddress(addresses(), suiteNamespace, service, port)
 
   return {
@@ -108,9 +109,9 @@ export function createTestCluster<Seeded extends string>({ held, kube, bridges, 
       (await readWorkload(kube, namespace, workload)) as unknown as T,
     apply: (manifests, { timeout = 120_000 } = {}) => held.apply(manifests, timeout),
     restart: (workload, { namespace = suiteNamespace, timeout = 120_000 } = {}) =>
-      restartWorkload({ kube, namespace, addresses, workload: workloadOf(workload, services), timeout }),
+      restartWorkload({ ...changing(timeout), namespace, workload: workloadOf(workload, services) }),
     async scale(workload, replicas, { namespace = suiteNamespace, timeout = 120_000 } = {}) {
-      const options = { kube, namespace, addresses, workload: workloadOf(workload, services), timeout }
+      const options = { ...changing(timeout), namespace, workload: workloadOf(workload, services) }
       const before = await scaleWorkload(replicas, options)
       return { [Symbol.asyncDispose]: async () => void (await scaleWorkload(before, options)) }
     },
