@@ -19,7 +19,7 @@ const placeOrder = 'mutation ($sku: ID!) { placeOrder(account: "ann", sku: $sku)
 const zurich = 'ch-zürich'
 
 async function ask(request: RequestService, query: string, variables: object = {}): Promise<Answer> {
-  return (await request('gateway').post('/graphql').send({ query, variables })).body as Answer
+  return (await request('gateway').post('/graphql').timeout(20_000).send({ query, variables })).body as Answer
 }
 
 const ann = { find: async (name: string) => ({ name, email: 'ann@local', points: 1 }), ordersOf: async function* () {} }

@@ -139,6 +139,7 @@ export async function startSuite(
     addressesFile: file,
     async apply(sources, abort) {
       const loaded = await loadManifests(sources, request.folder, keysOf(request, abort))
+      if (loaded.length === 0) return services.update(abort)
       const { bridged } = request
       const planned = planStandIns(addMounts(loaded, plan.mounts), { bridged, images: plan.images, namespace })
       checkManifests(planned.manifests, plan)

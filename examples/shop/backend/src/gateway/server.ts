@@ -15,6 +15,8 @@ const gateway = createGatewayRuntime({
   supergraph: () => supergraph.compose(),
   pollingInterval: 1_000,
   transports: { http },
+  // A subgraph that hangs is one that fails; subscriptions last as long as they last.
+  upstreamTimeout: ({ executionRequest }) => (executionRequest?.operationType === 'subscription' ? undefined : 5_000),
   landingPage: false,
   logging: 'warn',
 })
