@@ -112,6 +112,8 @@ async function untilServicesFollow(workload: KubeObject, context: ChangeOptions,
 }
 
 async function untilAnswers({ host, hostPort }: ServiceAddress, answers: boolean, signal: AbortSignal): Promise<void> {
-  const isRight = async () => ((await connects(host, hostPort, signal)) === undefined) === answers || undefined
+  // One that is refused is closed sooner or later; one that is taken stays open.
+  const open = answers ? 300 : 5_000
+  const isRight = async () => ((await connects(host, hostPort, signal, open)) === undefined) === answers || undefined
   await poll(isRight, { interval: 50, signal })
 }

@@ -155,9 +155,10 @@ function typesOf(text: string): readonly string[] | undefined {
 
 /**
  * What keeps a connection to a Service from being made; undefined where it is. The gateway takes every connection: one that
- * nobody answers is reset, or closed at once.
+ * nobody answers is reset, or closed at once, or when a busy machine comes to it.
+ * @param open milliseconds that a connection has to stay open
  */
-export function connects(host: string, port: number, signal: AbortSignal): Promise<string | undefined> {
+export function connects(host: string, port: number, signal: AbortSignal, open = 100): Promise<string | undefined> {
   return new Promise((resolve) => {
     const socket = connect({ host, port, signal })
     const end = (problem?: string) => {
@@ -165,7 +166,7 @@ export function connects(host: string, port: number, signal: AbortSignal): Promi
       resolve(problem)
     }
     socket.once('error', (error) => end(error.message)).once('close', () => end('the connection was closed'))
-    socket.once('connect', () => void sleep(100).then(() => end()))
+    socket.once('connect', () => void sleep(open).then(() => end()))
   })
 }
 
