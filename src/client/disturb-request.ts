@@ -24,7 +24,8 @@ export function disturbRequest(workload: string, options: DisturbOptions): Bridg
   checkKeys('disturb', options, keys)
   const { namespace, containerName, ports, match, delay = 0, status, hang = false, reset = false, bandwidth } = options
   const isAtLeast = (least: number) => (value: unknown) => Number.isSafeInteger(value) && Number(value) >= least
-  checkOption('disturb.delay', 'milliseconds, 0 or more', delay, isAtLeast(0))
+  // More than a timer takes would be none.
+  checkOption('disturb.delay', 'milliseconds, 0 to 2147483647', delay, (value) => isAtLeast(0)(value) && Number(value) < 2 ** 31)
   checkOption('disturb.status', 'a status from 200 to 599', status, (value) => isAtLeast(200)(value) && Number(value) < 600)
   checkOption('disturb.hang', 'a boolean', hang, (value) => typeof value === 'boolean')
   checkOption('disturb.bandwidth', 'bytes per second, 1 or more', bandwidth, isAtLeast(1))
