@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 
 import { createGatewayRuntime } from '@graphql-hive/gateway-runtime'
 import * as http from '@graphql-mesh/transport-http'
+import { OperationTypeNode } from 'graphql'
 
 import { required, serve } from '../serve.ts'
 import { Supergraph } from './supergraph.ts'
@@ -16,7 +17,7 @@ const gateway = createGatewayRuntime({
   pollingInterval: 1_000,
   transports: { http },
   // A subgraph that hangs is one that fails; subscriptions last as long as they last.
-  upstreamTimeout: ({ executionRequest }) => (executionRequest?.operationType === 'subscription' ? undefined : 5_000),
+  upstreamTimeout: ({ executionRequest }) => (executionRequest?.operationType === OperationTypeNode.SUBSCRIPTION ? undefined : 5_000),
   landingPage: false,
   logging: 'warn',
 })
