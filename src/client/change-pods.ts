@@ -1,4 +1,3 @@
-import type { ServiceAddress } from '../cluster/network/service-address.ts'
 import { apiPath } from '../kube/kinds.ts'
 import { selectorFits } from '../kube/labels.ts'
 import { isOf } from '../kube/lineage.ts'
@@ -11,7 +10,6 @@ import { type ReadyContext, connects } from '../stack/ready/ready-checks.ts'
 import { type Deadline, withDeadline } from '../support/deadline.ts'
 import { ClusterTestError } from '../support/errors.ts'
 import { poll } from '../support/poll.ts'
-import { together } from '../support/together.ts'
 
 type Context = Pick<ReadyContext, 'kube' | 'namespace' | 'addresses'>
 
@@ -97,23 +95,21 @@ async function untilPodsAre(count: number, old: ReadonlySet<string>, options: Ch
 async function untilServicesFollow(workload: KubeObject, context: ChangeOptions, signal: AbortSignal): Promise<void> {
   const { kube, namespace, addresses, update } = context
   const list = async <T>(kind: 'Service' | 'Pod') => (await kube.request<KubeList<T>>('GET', apiPath(kind, namespace), { signal })).items
-  const [services, pods] = await Promise.all([list<Service>('Service'), list<Pod>('Pod'), update()])
-  await together(
-    signal,
-    services
-      .filter((service) => selects(service, workload))
-      .flatMap(({ metadata, spec }) => {
-        const own = addresses().filter((address) => address.namespace === namespace && address.service === metadata?.name)
-        // Others may be behind it too.
-        const answers = pods.some((pod) => isPodReady(pod) && selectorFits(spec?.selector, pod.metadata?.labels))
-        return own.map((address) => (abort: AbortSignal) => untilAnswers(address, answers, abort))
-      }),
-  )
-}
-
-async function untilAnswers({ host, hostPort }: ServiceAddress, answers: boolean, signal: AbortSignal): Promise<void> {
-  // One that is refused is closed sooner or later; one that is taken stays open.
-  const open = answers ? 300 : 5_000
-  const isRight = async () => ((await connects(host, hostPort, signal, open)) === undefined) === answers || undefined
-  await poll(isRight, { interval: 50, signal })
+  const [services, pods] = await Promise.all([list<Service>('Service'), list<Pod>('Pod')])
+  const own = services.filter((service) => selects(service, workload))
+  const follows = async ({ metadata, spec }: Service): Promise<boolean> => {
+    // Others may be behind it too.
+    const answers = pods.some((pod) => isPodReady(pod) && selectorFits(spec?.selector, pod.metadata?.labels))
+    const ports = addresses().filter((address) => address.namespace === namespace && address.service === metadata?.name)
+    // One that is refused is closed sooner or later; one that is taken stays open.
+    const open = answers ? 300 : 5_000
+    const problems = await Promise.all(ports.map(({ host, hostPort }) => connects(host, hostPort, signal, open)))
+    return problems.every((problem) => (problem === undefined) === answers)
+  }
+  const follow = async () => {
+    // The addresses of one without a cluster IP are known a moment after its pods are ready.
+    if (own.some(({ spec }) => spec?.clusterIP === 'None')) await update()
+    return (await Promise.all(own.map(follows))).every(Boolean) || undefined
+  }
+  await poll(follow, { interval: 50, signal })
 }
