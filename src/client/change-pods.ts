@@ -95,9 +95,8 @@ async function untilPodsAre(count: number, old: ReadonlySet<string>, options: Ch
 async function untilServicesFollow(workload: KubeObject, context: ChangeOptions, signal: AbortSignal): Promise<void> {
   const { kube, namespace, addresses, update } = context
   const list = async <T>(kind: 'Service' | 'Pod') => (await kube.request<KubeList<T>>('GET', apiPath(kind, namespace), { signal })).items
-  const [services, pods] = await Promise.all([list<Service>('Service'), list<Pod>('Pod')])
-  const own = services.filter((service) => selects(service, workload))
-  const follows = async ({ metadata, spec }: Service): Promise<boolean> => {
+  const own = (await list<Service>('Service')).filter((service) => selects(service, workload))
+  const follows = async ({ metadata, spec }: Service, pods: readonly Pod[]): Promise<boolean> => {
     // Others may be behind it too.
     const answers = pods.some((pod) => isPodReady(pod) && selectorFits(spec?.selector, pod.metadata?.labels))
     const ports = addresses().filter((address) => address.namespace === namespace && address.service === metadata?.name)
@@ -109,7 +108,9 @@ async function untilServicesFollow(workload: KubeObject, context: ChangeOptions,
   const follow = async () => {
     // The addresses of one without a cluster IP are known a moment after its pods are ready.
     if (own.some(({ spec }) => spec?.clusterIP === 'None')) await update()
-    return (await Promise.all(own.map(follows))).every(Boolean) || undefined
+    // Each time: one list of the API server may be older than the one before.
+    const pods = await list<Pod>('Pod')
+    return (await Promise.all(own.map((service) => follows(service, pods)))).every(Boolean) || undefined
   }
   await poll(follow, { interval: 50, signal })
 }
