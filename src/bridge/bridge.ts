@@ -54,8 +54,7 @@ export async function openBridge(
   await using cleanup = new AsyncDisposableStack()
   const target = cleanup.use(await findTarget({ cluster, namespace, workload, container: request.containerName, signal }))
   const match = request.match && decodeMatch(request.match)
-  const ended = new AbortController()
-  const disturbance = request.side.kind === 'disturbance' ? { ...request.side.disturbance, ended: ended.signal } : undefined
+  const disturbance = request.side.kind === 'disturbance' ? request.side.disturbance : undefined
   const isSelective = match !== undefined || mirror || disturbance !== undefined
   const ports = choosePorts(target.ports, request.ports, workload, { tcpOnly: isSelective })
   const diversion = createDiversion(parts, { id, target, match, mirror, disturbance, keepProbes: request.probes === 'original' })
@@ -70,10 +69,9 @@ export async function openBridge(
   }
   cleanup.use(parts.claims.claim(claim))
 
-  const { side: wanted } = request
-  const source = wanted.kind === 'disturbance' ? undefined : await findSource(parts, wanted, target, { cleanup, signal })
+  const source = await findSource(parts, request.side, target, { cleanup, signal })
   // A server may ask for it much later, when that container is gone.
-  const env = wanted.kind === 'disturbance' ? Promise.resolve({}) : readSelectedEnv(parts, wanted, source)
+  const env = readSelectedEnv(parts, request.side, source)
   env.catch(() => 'whoever asks for it is told')
   const side = await startSide(parts, { id, request, target, ports, namespace, source, env, cleanup, signal })
   const watched = new AsyncDisposableStack()
@@ -94,7 +92,6 @@ export async function openBridge(
     async unset() {
       // Before the local side is ended by us.
       await watched.disposeAsync()
-      ended.abort()
       await diversion.unset()
     },
     pods: () => target.pods().flatMap(({ metadata }) => (diversion.pods().has(metadata!.uid!) ? [metadata!.uid!] : [])),
@@ -107,7 +104,6 @@ export async function openBridge(
       ends.defer(() => diversion.forget())
       ends.use(owned)
       await watched.disposeAsync()
-      ended.abort()
       await diversion.unset()
     },
   }

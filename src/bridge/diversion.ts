@@ -1,7 +1,7 @@
 import { isIPv6 } from '../support/ip-range.ts'
 import { together } from '../support/together.ts'
 import type { Claim } from './conflicts.ts'
-import type { Disturbance } from './junction/disturbance.ts'
+import type { SentDisturbance } from './junction/disturbance.ts'
 import type { JoinedRoute } from './junction/junctions.ts'
 import type { RequestMatch } from './junction/match.ts'
 import type { Route } from './junction/route.ts'
@@ -29,7 +29,7 @@ interface DiversionOptions {
   readonly target: BridgeTarget
   readonly match: readonly RequestMatch[] | undefined
   readonly mirror: boolean
-  readonly disturbance: Disturbance | undefined
+  readonly disturbance: SentDisturbance | undefined
   /** Whether kubelet's probes go on to the original container. */
   readonly keepProbes: boolean
 }
@@ -46,6 +46,7 @@ export function createDiversion(parts: SharedParts, { id, target, match, mirror,
   const { junctions, claims, nodes, onProblem } = parts
   let current = nothing
   let former: PodRules | undefined
+  const ended = new AbortController()
   // Which way a port takes depends on what other bridges of the workload have set.
   const inTurn = <T>(action: () => Promise<T>) => parts.inTurn(`${target.namespace}/${target.workload}/${target.container.name}`, action)
 
@@ -59,7 +60,12 @@ export function createDiversion(parts: SharedParts, { id, target, match, mirror,
         .filter((each) => each.port === forward.port && isIPv4(each))
         .map((each) => routeOf(other, each)),
     )
-    const route = { ...routeOf({ id, onProblem }, forward), match, mirror, disturbance }
+    const route = {
+      ...routeOf({ id, onProblem }, forward),
+      match,
+      mirror,
+      disturbance: disturbance && { ...disturbance, ended: ended.signal },
+    }
     return junctions.join(target, forward.port, route, { keepProbes, direct })
   }
 
@@ -76,14 +82,17 @@ export function createDiversion(parts: SharedParts, { id, target, match, mirror,
         current = { direct, joined, rules }
         cleanup.move()
       }),
-    unset: () =>
-      inTurn(async () => {
+    unset() {
+      // What is held up keeps nobody waiting.
+      ended.abort()
+      return inTurn(async () => {
         const { joined, rules } = current
         current = nothing
         former = rules ?? former
         const ways: readonly AsyncDisposable[] = rules ? [rules, ...joined] : joined
         await Promise.all(ways.map((each) => each[Symbol.asyncDispose]()))
-      }),
+      })
+    },
     forget: async () => former?.forget(),
     direct: () => current.direct,
     pods: () => (current.rules ?? current.joined[0]?.rules)?.pods ?? new Set(),

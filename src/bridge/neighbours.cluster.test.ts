@@ -158,6 +158,7 @@ describe.withCluster('neighbours', { images: ['node:24-slim'], manifests: [clien
       [{}, 'Nothing is to disturb'],
       [{ delay: -1 }, 'Expected option `disturb.delay` to be milliseconds'],
       [{ delay: 2 ** 31 }, 'Expected option `disturb.delay` to be milliseconds'],
+      [{ hang: true, ports: [] }, 'Expected option `disturb.ports`'],
       [{ status: 99 }, 'Expected option `disturb.status`'],
       [{ bandwidth: 0 }, 'Expected option `disturb.bandwidth`'],
       [{ reset: { after: 0.5 } }, 'Expected option `disturb.reset`'],

@@ -39,7 +39,7 @@ export type LocalSide =
       readonly files: FilesOption
     }
   /** Nothing answers: what comes is disturbed on its way. */
-  | { readonly kind: 'disturbance'; readonly disturbance: SentDisturbance }
+  | { readonly kind: 'disturbance'; readonly env: EnvOptions; readonly disturbance: SentDisturbance }
 
 export interface BridgeRequest {
   readonly workload: string

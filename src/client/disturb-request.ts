@@ -1,7 +1,7 @@
 import { encodeMatch } from '../bridge/junction/match.ts'
 import type { DisturbOptions } from '../bridge/options.ts'
 import type { BridgeRequest } from '../bridge/requests.ts'
-import { allKeys, checkKeys, checkOption } from '../stack/check-option.ts'
+import { allKeys, checkKeys, checkOption, isText } from '../stack/check-option.ts'
 import { ClusterTestError } from '../support/errors.ts'
 
 const keys = allKeys<DisturbOptions>({
@@ -26,6 +26,13 @@ export function disturbRequest(workload: string, options: DisturbOptions): Bridg
   const isAtLeast = (least: number) => (value: unknown) => Number.isSafeInteger(value) && Number(value) >= least
   // More than a timer takes would be none.
   checkOption('disturb.delay', 'milliseconds, 0 to 2147483647', delay, (value) => isAtLeast(0)(value) && Number(value) < 2 ** 31)
+  const isPort = (port: unknown) => Number.isInteger(port) || isText(port)
+  checkOption(
+    'disturb.ports',
+    'numbers or names of ports',
+    ports,
+    (value) => Array.isArray(value) && value.length > 0 && value.every(isPort),
+  )
   checkOption('disturb.status', 'a status from 200 to 599', status, (value) => isAtLeast(200)(value) && Number(value) < 600)
   checkOption('disturb.hang', 'a boolean', hang, (value) => typeof value === 'boolean')
   checkOption('disturb.bandwidth', 'bytes per second, 1 or more', bandwidth, isAtLeast(1))
@@ -57,6 +64,6 @@ export function disturbRequest(workload: string, options: DisturbOptions): Bridg
     mirror: false,
     fromPod: [],
     ports: ports && Object.fromEntries(ports.map((port) => [String(port), 1])),
-    side: { kind: 'disturbance', disturbance: { delay, status, hang, resetAfter, bandwidth } },
+    side: { kind: 'disturbance', env: { from: false }, disturbance: { delay, status, hang, resetAfter, bandwidth } },
   }
 }

@@ -97,7 +97,7 @@ describe.each(protocols)('$name', ({ ask, server }) => {
   test('what hangs is reset when the disturbance ends, and what waits goes on', async () => {
     const junction = await junctionOf(server())
     const hanging = disturbing({ hang: true }, [{ path: '/hang' }])
-    const waiting = disturbing({ delay: 60_000 }, [{ path: '/wait' }])
+    const waiting = disturbing({ delay: 60_000, resetAfter: 0 }, [{ path: '/wait' }])
     junction.add({ ...hanging.route, id: 'hang' })
     junction.add({ ...waiting.route, id: 'wait' })
     const answers = Promise.all([ask(junction.port, '/hang'), ask(junction.port, '/wait')])

@@ -38,8 +38,10 @@ export async function holdUp(disturbance: Disturbance | undefined, caller: Waiti
   if (!disturbance || disturbance.ended.aborted) return undefined
   const { delay, status, hang, resetAfter, ended } = disturbance
   if (delay > 0 || hang) await until(hang ? undefined : delay, ended, caller)
-  if (hang || resetAfter === 0) return { kind: 'reset' }
-  return status === undefined || ended.aborted ? undefined : { kind: 'status', status }
+  if (hang || caller.destroyed) return { kind: 'reset' }
+  if (ended.aborted) return undefined
+  if (resetAfter === 0) return { kind: 'reset' }
+  return status === undefined ? undefined : { kind: 'status', status }
 }
 
 async function until(delay: number | undefined, ended: AbortSignal, caller: Waiting): Promise<void> {
@@ -80,13 +82,12 @@ async function passSlice(bytes: Buffer, disturbance: Disturbance | undefined, gi
 
 /** All that is to come of a connection, as far as it may. */
 export async function pourPaced(source: Source, to: Socket, pace: Pace): Promise<void> {
-  for (let bytes = await next(source); bytes; bytes = await next(source))
-    if (!(await pace(bytes, (some) => write(to, some)))) return breakOff(source.socket, to)
+  for (let bytes = await next(source); bytes; bytes = await next(source)) {
+    if (await pace(bytes, (some) => write(to, some))) continue
+    for (const each of [source.socket, to]) reset(each)
+    return
+  }
   passEnd(source, to)
-}
-
-export function breakOff(...sockets: readonly Socket[]): void {
-  for (const socket of sockets) reset(socket)
 }
 
 /** An answer of HTTP/1 that nobody gave but the disturbance. */

@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net'
 
 import type { Endpoint } from '../rules/endpoint.ts'
-import { type Pace, breakOff, createPace, holdUp, pourPaced, statusAnswer } from './disturbance.ts'
+import { type Pace, createPace, holdUp, pourPaced, statusAnswer } from './disturbance.ts'
 import { readAnswer } from './http1-answer.ts'
 import type { BodyReader } from './http1-body.ts'
 import { type Copies, startCopies } from './http1-copies.ts'
@@ -94,8 +94,8 @@ async function exchange(parts: JunctionParts, caller: Caller, { head, request }:
     close(socket)
     return discard(source)
   }
-  if (instead || socket.destroyed) {
-    breakOff(socket)
+  if (instead) {
+    reset(socket)
     return false
   }
   const endpoint = answers?.endpoint ?? (await originalOf(parts, socket))
@@ -154,7 +154,7 @@ async function giveBack(parts: JunctionParts, socket: Socket, side: Side, decide
       return write(socket, bytes)
     },
     async give(bytes) {
-      if (!(await pace(bytes, (some) => write(socket, some)))) breakOff(socket, side.socket)
+      if (!(await pace(bytes, (some) => write(socket, some)))) for (const each of [socket, side.socket]) reset(each)
     },
   })
   if (read.end === 'complete') return read.isLast ? 'last' : 'next'

@@ -1,7 +1,7 @@
 import { type Socket, connect } from 'node:net'
 
 import { ClusterTestError } from '../../support/errors.ts'
-import { breakOff, createPace, holdUp } from './disturbance.ts'
+import { createPace, holdUp } from './disturbance.ts'
 import { drain } from './drain.ts'
 import { createHttp1Junction } from './junction-http1.ts'
 import { createHttp2Junction } from './junction-http2.ts'
@@ -52,8 +52,7 @@ export async function startJunction({ workload, addresses, original, onProblem }
     if (source.isBroken) return undefined
     const { answers, copies, disturbance } = decide(routes.values(), ({ match }) => !match)
     // There is no status but that of a request.
-    if ((await holdUp(disturbance, socket))?.kind === 'reset') return breakOff(socket)
-    if (source.isBroken) return undefined
+    if ((await holdUp(disturbance, socket))?.kind === 'reset') return reset(socket)
     const other = createSource(connect({ ...(answers?.endpoint ?? (await original(socket))), allowHalfOpen: true, noDelay: true }))
     if (kind === 'silent') {
       // A protocol in which the server speaks first, or a client that takes its time.
