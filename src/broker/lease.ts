@@ -20,6 +20,8 @@ export interface Lease {
   readonly namespace: string
   /** Whether other suites are in the cluster too. */
   readonly isShared: boolean
+  /** Whether it is a stack that was up before: functions among its seeds have run. */
+  readonly isUp: boolean
   readonly kubeconfigPath: string
   /** Where the addresses of its Services are at every moment. */
   readonly addressesFile: string

@@ -119,6 +119,7 @@ function createSuite(events: string[]): RunningSuite {
     cluster: { name: 'vk-orders', kubeconfigPath: '/tmp/kubeconfig' },
     namespace: 'default',
     isShared: false,
+    isUp: false,
     addressesFile: '/tmp/addresses.json',
     get bundle() {
       return bundle

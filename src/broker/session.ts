@@ -81,6 +81,6 @@ function createRunning() {
   }
 }
 
-function leaseOf({ cluster: { name, kubeconfigPath }, namespace, isShared, addressesFile, bundle, setup }: RunningSuite): Lease {
-  return { name, kubeconfigPath, namespace, isShared, addressesFile, bundle, setup }
+function leaseOf({ cluster: { name, kubeconfigPath }, namespace, isShared, isUp, addressesFile, bundle, setup }: RunningSuite): Lease {
+  return { name, kubeconfigPath, namespace, isShared, isUp, addressesFile, bundle, setup }
 }

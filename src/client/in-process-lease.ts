@@ -15,7 +15,7 @@ interface LeasedParts {
 export function inProcessLease({ cluster: { name, kubeconfigPath }, namespace, bridges, apply = refuseApply }: LeasedParts): HeldLease {
   const ended = new AbortController()
   return {
-    lease: { name, namespace, kubeconfigPath, isShared: false, addressesFile: '', bundle: undefined, setup: '' },
+    lease: { name, namespace, kubeconfigPath, isShared: false, isUp: false, addressesFile: '', bundle: undefined, setup: '' },
     signal: ended.signal,
     bridges,
     apply,

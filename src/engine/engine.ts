@@ -11,6 +11,7 @@ import { createPool } from './pool.ts'
 import type { LeaseRequest } from './request.ts'
 import type { Settings } from './settings.ts'
 import { type RunningSuite, startSuite } from './start-suite.ts'
+import { createUpStacks } from './up-stacks.ts'
 
 /** In watch mode nothing is forked. */
 export interface EngineOptions extends Settings {
@@ -59,6 +60,7 @@ export async function startEngine({
   const pool = cleanup.use(
     createPool({ parts, maxClusters, isMemoryMeasured: isMeasured, isWatch, idleTimeout, progress, onKept: () => lifeline.stay() }),
   )
+  const upStacks = createUpStacks(parts)
   const owned = cleanup.move()
 
   return {
@@ -85,15 +87,18 @@ export async function startEngine({
     held: AsyncDisposableStack,
     signal: AbortSignal,
   ): Promise<RunningSuite> {
-    const plan = await planSuite(request, folder, signal)
-    if (request.up) await refuseBusyPorts(plan.ports)
     const toTerminal = progress(request.suite)
     const report: Progress = (event) => {
       toTerminal(event)
       recorder.progress(event)
     }
+    const planned = await planSuite(request, folder, signal)
+    if (request.up) await refuseBusyPorts(planned.ports)
     await using failed = new AsyncDisposableStack()
-    const reservation = failed.use(await pool.reserve(request, report, signal))
+    const up = request.options.cluster === 'up' ? await upStacks.take(request, report, signal) : undefined
+    const reservation = failed.use(up ?? (await pool.reserve(request, report, signal)))
+    // What is up has no stand-ins.
+    const plan = up ? await planSuite({ ...request, bridged: [] }, folder, signal) : planned
     // The clock runs from here: waiting for a slot is nobody's fault.
     const deadline = {
       limit: request.options.setupTimeout ?? defaultSetupTimeout,

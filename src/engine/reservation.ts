@@ -1,4 +1,5 @@
 import { withNodeLogs } from '../cluster/node-logs.ts'
+import type { UpCluster } from '../cluster/ownership/kept-clusters.ts'
 import type { Template } from '../cluster/template/template.ts'
 import type { Docker } from '../docker/docker.ts'
 import { whileWaiting } from '../support/deadline.ts'
@@ -20,6 +21,8 @@ export interface Reservation extends AsyncDisposable {
   readonly isKept: boolean
   /** Takes what the suite leaves in a cluster that stays, until a suite uses it again. */
   leave(part: AsyncDisposable): void
+  /** The stack that is up, where the suite uses one. */
+  readonly up: UpCluster | undefined
 }
 
 /** @param owned what its disposal ends */
@@ -34,6 +37,7 @@ export function createReservation(
   let hasEntered = false
   const isKept = () => (up ? !hasFailed : keep === 'always' || (keep === 'on-failure' && hasFailed))
   return {
+    up: undefined,
     async enter(signal, template) {
       const started = await whileWaiting(life.start(template), signal)
       hasEntered = true

@@ -6,6 +6,7 @@ import { planStandIns } from '../bridge/stand-in.ts'
 import type { Cluster } from '../cluster/cluster.ts'
 import { exposeServices } from '../cluster/network/exposed-services.ts'
 import { findFreePort } from '../cluster/network/free-port.ts'
+import { listAddresses } from '../cluster/ownership/inventory.ts'
 import type { KubeObject } from '../kube/object.ts'
 import { secretValues } from '../kube/secrets.ts'
 import { startDiagnosis } from '../report/diagnosis.ts'
@@ -14,23 +15,26 @@ import type { RequestRecord } from '../report/model.ts'
 import { type RecordedBridges, recordBridges } from '../report/record-bridges.ts'
 import type { SuiteRecorder } from '../report/recorder.ts'
 import { formatTimes } from '../report/timings.ts'
-import { resettable, saveStores } from '../seed/reset.ts'
+import { resetStores, resettable, saveStores } from '../seed/reset.ts'
 import { prepareImages } from '../stack/images/images.ts'
 import { addMounts } from '../stack/images/mounts.ts'
 import { loadManifests } from '../stack/manifests/manifests.ts'
 import { waitForChecks } from '../stack/ready/ready-checks.ts'
 import { messageOf } from '../support/errors.ts'
+import { formatList } from '../support/format.ts'
 import { randomId } from '../support/identity.ts'
-import type { Progress } from '../support/progress.ts'
+import { type Progress, runStep } from '../support/progress.ts'
 import { together } from '../support/together.ts'
+import { adoptServices } from './adopt-services.ts'
 import { createBringUp } from './bring-up.ts'
+import { claimWorkload } from './claims.ts'
 import { portChoice, portInUse } from './fixed-ports.ts'
 import { localImages } from './local-images.ts'
 import type { EngineParts } from './parts.ts'
 import { type SuitePlan, checkManifests, keysOf, notesOf } from './plan-suite.ts'
 import type { Reservation } from './reservation.ts'
 import { shareCluster } from './share-cluster.ts'
-import { wholeCluster } from './suite-space.ts'
+import { guestSpace, wholeCluster } from './suite-space.ts'
 import { createSuiteTemplates } from './templates.ts'
 
 /** A cluster with its stack running and its data in it. */
@@ -39,6 +43,8 @@ export interface RunningSuite extends AsyncDisposable {
   readonly namespace: string
   /** Whether other suites are in the cluster too. */
   readonly isShared: boolean
+  /** Whether it is a stack that was up before. */
+  readonly isUp: boolean
   /** Where the addresses of its Services are at every moment. */
   readonly addressesFile: string
   readonly bridges: BridgeFunctions
@@ -56,6 +62,9 @@ export interface RunningSuite extends AsyncDisposable {
 }
 
 type ManifestSources = string | KubeObject | readonly (string | KubeObject)[]
+
+/** Milliseconds to undo what a suite has applied to a stack that is up. */
+const undoTimeout = 60_000
 
 /** The whole life of a suite in its cluster, top to bottom. Whatever fails takes everything with it, unless the cluster is kept. */
 export async function startSuite(
@@ -76,7 +85,7 @@ export async function startSuite(
     prepareImages({ ...parts, plan: plan.images, manifests: plan.manifests, keepLog, progress, signal: abort })
   const prepared = Promise.withResolvers<Awaited<ReturnType<typeof prepare>>>()
   const [started, stack] = await together(signal, [
-    async (abort) => reservation.enter(abort, await templates.find(prepared.promise)),
+    async (abort) => reservation.enter(abort, reservation.up ? undefined : await templates.find(prepared.promise)),
     async (abort) => {
       prepared.resolve(prepare(abort))
       return prepared.promise
@@ -85,7 +94,10 @@ export async function startSuite(
   const { cluster, importOnce } = started
   const { kube } = cluster
   const isShared = request.options.cluster === 'shared'
-  const space = isShared ? await shareCluster(started, plan, reservation, { cleanup, progress }, signal) : wholeCluster(namespace)
+  const { up } = reservation
+  const guest = up && guestSpace(cluster, namespace)
+  const space =
+    guest ?? (isShared ? await shareCluster(started, plan, reservation, { cleanup, progress }, signal) : wholeCluster(namespace))
   const written: KubeObject[] = []
   let recorded: RecordedBridges | undefined
   const outputs = async () => (await recorded?.outputs()) ?? []
@@ -97,42 +109,73 @@ export async function startSuite(
   }
   const file = join(parts.folder, `addresses-${randomId(4)}.json`)
   const chosen = portChoice(plan.ports)
-  const services = exposeServices(docker, cluster, {
-    isOwn: (service) => space.isOwn(service),
-    file,
-    // Docker's own choice is another one each time that a container starts, as after a reboot.
-    portOf: async (target) => chosen(target) ?? (request.up && findFreePort()),
-    onPortTaken(port) {
-      const fixed = plan.ports.find(({ hostPort }) => hostPort === port)
-      if (fixed && request.up) throw portInUse(port, fixed.service)
-      progress({ kind: 'note', step: 'services', text: `port ${port} is in use: Service "${fixed?.service ?? ''}" gets another one` })
-    },
-    onProblem,
-  })
+  const expose = () =>
+    exposeServices(docker, cluster, {
+      isOwn: (service) => space.isOwn(service),
+      file,
+      // Docker's own choice is another one each time that a container starts, as after a reboot.
+      portOf: async (target) => chosen(target) ?? (request.up && findFreePort()),
+      onPortTaken(port) {
+        const fixed = plan.ports.find(({ hostPort }) => hostPort === port)
+        if (fixed && request.up) throw portInUse(port, fixed.service)
+        progress({ kind: 'note', step: 'services', text: `port ${port} is in use: Service "${fixed?.service ?? ''}" gets another one` })
+      },
+      onProblem,
+    })
+  const services = up
+    ? await adoptServices(docker, cluster, { addresses: await listAddresses(docker, up.name), chosen, file, onProblem, progress, signal })
+    : expose()
   cleanup.defer(async () => {
     if (!reservation.isKept) return services[Symbol.asyncDispose]()
-    return request.up ? services.leave() : reservation.leave(await services.release())
+    return request.up || up ? services.leave() : reservation.leave(await services.release())
   })
   const addresses = () => services.addresses
 
   const bringUp = createBringUp({ parts, plan, started, space, services, progress, onApply: note })
-  await bringUp({ ...stack, seeds: cluster.template ? [] : plan.seeds }, signal)
+  const stores = resettable(request.options)
+  const isNew = !up && !cluster.template
+  await bringUp({ ...stack, seeds: isNew ? plan.seeds : [] }, signal)
+  if (up && stores.length > 0)
+    await runStep(progress, 'seed', `reset of ${formatList(stores)}`, () => resetStores(stores, { kube, namespace, signal }))
   await waitForChecks(request.options.ready ?? {}, { kube, namespace, addresses, progress, signal })
-  if (!cluster.template) {
-    await saveStores(resettable(request.options), { kube, namespace, signal })
+  if (isNew) {
+    await saveStores(stores, { kube, namespace, signal })
     await templates.save(cluster, stack, signal)
   }
+  guest?.settle()
+  if (guest)
+    cleanup.defer(() => {
+      const limit = AbortSignal.timeout(undoTimeout)
+      return guest.undo(() => bringUp(stack, limit), { suite: request.suite, signal: limit })
+    })
 
+  const claims = cleanup.use(new AsyncDisposableStack())
   // The last one in: bridges end before what they lead to.
   const prepareImage = localImages(parts, request.folder, { keepLog, progress })
-  const bridges = cleanup.use(createBridges({ ...parts, cluster, namespace, addresses, addressesFile: file, prepareImage, progress }))
-  recorded = recordBridges(bridges, recorder)
+  const bridges = cleanup.use(
+    createBridges({
+      ...{ ...parts, namespace, addresses, addressesFile: file, prepareImage, progress },
+      // What is started for one goes with this run, also where the cluster stays.
+      cluster: { ...cluster, labels: up ? parts.owner.labels : cluster.labels },
+    }),
+  )
+  recorded = recordBridges(
+    {
+      ...bridges,
+      async openBridge(wanted, abort) {
+        if (up) claims.use(await claimWorkload(parts, up.name, wanted.workload, wanted.namespace ?? namespace))
+        return bridges.openBridge(wanted, abort)
+      },
+    },
+    recorder,
+  )
   const owned = cleanup.move()
   recorder.record.ready = Date.now()
   return {
     cluster,
     namespace,
     isShared,
+    isUp: up !== undefined,
     bridges: recorded.functions,
     bundle: recorder.folder,
     setup: formatTimes(recorder.record),

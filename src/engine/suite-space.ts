@@ -1,11 +1,12 @@
 import type { Cluster } from '../cluster/cluster.ts'
+import type { KubeClient } from '../kube/client.ts'
 import type { KubeObject } from '../kube/object.ts'
 import type { Service } from '../kube/types.ts'
 import type { Manifest } from '../stack/manifests/manifests.ts'
 import { ClusterTestError } from '../support/errors.ts'
 import { poll } from '../support/poll.ts'
 import type { ObjectOwner, ObjectOwners } from './object-owners.ts'
-import { type ObjectName, removeObjects } from './remove-objects.ts'
+import { type ObjectName, type RemoveOptions, removeObjects } from './remove-objects.ts'
 
 /** What of a cluster is a suite's. */
 export interface SuiteSpace {
@@ -23,6 +24,39 @@ export interface SuiteSpace {
 /** A cluster of the suite's own. */
 export function wholeCluster(namespace: string): SuiteSpace {
   return { namespace, namespaces: undefined, isOwn: () => true, claim: async () => {}, record: () => {} }
+}
+
+/** A stack that is up. */
+export interface GuestSpace extends SuiteSpace {
+  /** Says that all manifests so far are the stack's own. */
+  settle(): void
+  /** Removes what has come since, and lets `restore` bring back what was changed; nothing when nothing was applied. */
+  undo(restore: () => Promise<void>, options: RemoveOptions): Promise<void>
+}
+
+export function guestSpace({ kube }: Cluster, namespace: string): GuestSpace {
+  const own = new Set<string>()
+  const claimed = new Map<string, ObjectName>()
+  return {
+    ...wholeCluster(namespace),
+    async claim(manifests, signal) {
+      for (const each of await Promise.all(manifests.map((manifest) => locate(manifest, { kube, manifests, namespace, signal }))))
+        if (each) claimed.set(keyOf(each), each)
+    },
+    settle() {
+      for (const key of claimed.keys()) own.add(key)
+      claimed.clear()
+    },
+    async undo(restore, options) {
+      if (claimed.size === 0) return
+      await removeObjects(
+        kube,
+        [...claimed].flatMap(([key, each]) => (own.has(key) ? [] : [each])),
+        options,
+      )
+      await restore()
+    },
+  }
 }
 
 /** A suite's part of a shared cluster. Both removals reject when something does not go. */
@@ -62,19 +96,14 @@ export async function createSuiteSpace(
       outside.has(keyOf({ kind: 'Service', name: metadata!.name!, namespace: metadata!.namespace })) ||
       outside.has(keyOf({ kind: 'Namespace', name: metadata!.namespace!, namespace: undefined })),
     async claim(manifests, abort) {
-      const named = (await Promise.all(manifests.map((manifest) => locate(manifest, manifests, abort)))).filter(
-        (each) => each !== undefined,
-      )
-      const added = named.filter((each) => !outside.has(keyOf(each)))
+      const named = await Promise.all(manifests.map((manifest) => locate(manifest, { kube, manifests, namespace, signal: abort })))
+      const added = named.filter((each) => each !== undefined && each.namespace !== namespace && !outside.has(keyOf(each))) as ObjectName[]
       await objectOwners.claim(added.map(keyOf), owner, { signal: abort, onWait })
       await Promise.all(added.map((each) => refuseForeign(each, abort)))
       for (const each of added) outside.set(keyOf(each), each)
     },
     record(applied) {
-      for (const { apiVersion, kind, metadata } of applied) {
-        const { name, namespace: placed } = metadata
-        if (placed !== namespace) outside.set(keyOf({ kind, name, namespace: placed }), { apiVersion, kind, name, namespace: placed })
-      }
+      for (const name of applied.map(nameOf)) if (name.namespace !== namespace) outside.set(keyOf(name), name)
     },
     async removeOutside(abort) {
       await removeObjects(
@@ -89,14 +118,6 @@ export async function createSuiteSpace(
     },
   }
 
-  /** The name of an object outside of the suite's namespace; undefined for all others. */
-  async function locate({ object }: Manifest, all: readonly Manifest[], abort: AbortSignal): Promise<ObjectName | undefined> {
-    const { apiVersion, kind, metadata } = object
-    const isNamespaced = (await kube.resource(apiVersion, kind, abort))?.namespaced ?? scopeOf(object, all) !== 'Cluster'
-    const placed = isNamespaced ? (metadata.namespace ?? namespace) : undefined
-    return metadata.name && placed !== namespace ? { apiVersion, kind, name: metadata.name, namespace: placed } : undefined
-  }
-
   /** What is there already is the cluster's own, and other suites need it as it is. */
   async function refuseForeign(each: ObjectName, abort: AbortSignal): Promise<void> {
     const resource = await kube.resource(each.apiVersion, each.kind, abort)
@@ -109,8 +130,29 @@ export async function createSuiteSpace(
   }
 }
 
+interface LocateOptions {
+  readonly kube: KubeClient
+  /** All that are applied with it. */
+  readonly manifests: readonly Manifest[]
+  /** Of objects that name none. */
+  readonly namespace: string
+  readonly signal: AbortSignal
+}
+
+/** The name that an object will have; undefined for one that gets another name each time. */
+async function locate({ object }: Manifest, { kube, manifests, namespace, signal }: LocateOptions): Promise<ObjectName | undefined> {
+  const { apiVersion, kind, metadata } = object
+  const isNamespaced = (await kube.resource(apiVersion, kind, signal))?.namespaced ?? scopeOf(object, manifests) !== 'Cluster'
+  const placed = isNamespaced ? (metadata.namespace ?? namespace) : undefined
+  return metadata.name ? { apiVersion, kind, name: metadata.name, namespace: placed } : undefined
+}
+
 function isNamespace({ kind }: Pick<ObjectName, 'kind'>): boolean {
   return kind === 'Namespace'
+}
+
+function nameOf({ apiVersion, kind, metadata: { name, namespace } }: KubeObject): ObjectName {
+  return { apiVersion, kind, name, namespace }
 }
 
 /** For people too. */

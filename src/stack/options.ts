@@ -109,9 +109,11 @@ export interface ClusterOptions {
   /**
    * `'shared'`: one cluster for all suites of the run, of whatever file, that say so and whose options of the cluster are equal.
    * Each has a namespace of its own there, which goes with the suite. Objects outside of it must not be those of another suite.
+   * `'up'`: the stack that `npx vitest-kubernetes up` has left running, where there is one with the same options: brought up to date and
+   * reset first, one suite at a time. What the suite applies is undone at its end. Otherwise, as in CI, a cluster of its own.
    * @default 'own'
    */
-  readonly cluster?: 'own' | 'shared' | undefined
+  readonly cluster?: 'own' | 'shared' | 'up' | undefined
   /** Whether the cluster stays after the suite, for you to look into; the commands are printed. `'on-failure'`: when a test or the set-up failed. @default 'never' */
   readonly keep?: 'never' | 'on-failure' | 'always' | undefined
   /** Milliseconds until a cluster that was kept is removed. @default 3_600_000 */
@@ -175,7 +177,7 @@ export function checkSpelling(options: object): void {
  */
 export function checkOptions(options: SuiteClusterOptions): void {
   checkStack(options)
-  checkOption('cluster', "'own' or 'shared'", options.cluster, (value) => value === 'own' || value === 'shared')
+  checkOption('cluster', "'own', 'shared' or 'up'", options.cluster, (value) => ['own', 'shared', 'up'].includes(value as string))
   checkOption('keep', "'never', 'on-failure' or 'always'", options.keep, (value) =>
     ['never', 'on-failure', 'always'].includes(value as string),
   )

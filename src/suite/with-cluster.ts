@@ -131,7 +131,7 @@ export function withCluster(
       const cluster = withLocatedErrors(createTestCluster({ held, kube, bridges: testBridges, addresses, stack: clusterOptions }))
       const bridges: Record<string, Bridge> = {}
       for (const [workload, { standIn: _, ...side }] of Object.entries(bridge)) bridges[workload] = await testBridges.bridge(workload, side)
-      await runSeedFunctions(clusterOptions, cluster, kube)
+      if (!held.lease.isUp) await runSeedFunctions(clusterOptions, cluster, kube)
       running = {
         cluster,
         bridges,

@@ -7,7 +7,7 @@ import { inProcessLease } from '../../client/in-process-lease.ts'
 import { runSeedFunctions } from '../../client/run-seed-functions.ts'
 import { createTestBridges } from '../../client/test-bridges.ts'
 import { listAddresses } from '../../cluster/ownership/inventory.ts'
-import { type KeptCluster, listKept, removeKept } from '../../cluster/ownership/kept-clusters.ts'
+import { type KeptCluster, type UpCluster, listUp, noteDefinition, removeKept } from '../../cluster/ownership/kept-clusters.ts'
 import { clusterLabel, ownerLabel } from '../../cluster/ownership/owner.ts'
 import { removeUnfinished } from '../../cluster/template/template.ts'
 import { type DockerEngine, connectDocker } from '../../docker/docker.ts'
@@ -17,6 +17,7 @@ import { clusterOf } from '../../engine/cluster-life.ts'
 import { type Engine, startEngine } from '../../engine/engine.ts'
 import type { LeaseRequest } from '../../engine/request.ts'
 import { readSettings } from '../../engine/settings.ts'
+import { definitionOf } from '../../engine/up-stacks.ts'
 import { updateStack } from '../../engine/update-stack.ts'
 import { createRecorder } from '../../report/recorder.ts'
 import { declaredSeeds } from '../../stack/seed-options.ts'
@@ -47,7 +48,7 @@ export async function bringUp(stack: DefinedStack, { ifUp, context }: BringUpOpt
     ...{ outputs: [], maxClusters: undefined, isWatch: false, idleTimeout: 300_000, progress, recorder },
   })
   const { docker } = engine.parts
-  await claimStack(engine.parts, stack)
+  await using _claim = await claimStack(engine.parts, stack)
   const request = requestFor(stack)
   const found = await findUp(docker, stack)
   if (found && ifUp === 'leave') return found
@@ -57,23 +58,19 @@ export async function bringUp(stack: DefinedStack, { ifUp, context }: BringUpOpt
         hint: `Make it anew, and seed it again: npx vitest-kubernetes up ${stack.name} --recreate`,
       })
     await updateStack(engine.parts, request, found, progress(stack.name), signal)
+    await noteDefinition(found, definitionOf(request))
     return found
   }
   if (found) await takeDown(docker, found, progress(stack.name))
   await start(engine, request, stack, signal)
-  return (await findUp(docker, stack))!
+  const started = (await findUp(docker, stack))!
+  await noteDefinition(started, definitionOf(request))
+  return started
 }
 
 /** The cluster of a stack that is up. */
 export async function findUp(docker: DockerEngine, { name, file }: Pick<DefinedStack, 'name' | 'file'>): Promise<UpCluster | undefined> {
   return (await listUp(docker)).find(({ stack }) => stack.name === name && stack.file === file)
-}
-
-export type UpCluster = KeptCluster & { readonly stack: NonNullable<KeptCluster['stack']> }
-
-/** Of all checkouts on this machine. */
-export async function listUp(docker: DockerEngine): Promise<readonly UpCluster[]> {
-  return (await listKept(docker)).filter((each): each is UpCluster => each.stack !== undefined)
 }
 
 export async function takeDown(docker: DockerEngine, kept: KeptCluster, progress: Progress) {

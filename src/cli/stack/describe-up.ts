@@ -1,5 +1,5 @@
 import { formatServices, publishedService } from '../../cluster/network/published-services.ts'
-import type { UpCluster } from './bring-up.ts'
+import type { UpCluster } from '../../cluster/ownership/kept-clusters.ts'
 import type { OpenedStack } from './open-stack.ts'
 
 /** A stack that is up, for people and for scripts. */

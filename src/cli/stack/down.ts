@@ -1,7 +1,8 @@
+import { listUp } from '../../cluster/ownership/kept-clusters.ts'
 import { connectDocker } from '../../docker/docker.ts'
 import { createTerminalProgress } from '../../support/terminal.ts'
 import type { RunCommand } from '../command.ts'
-import { listUp, takeDown } from './bring-up.ts'
+import { takeDown } from './bring-up.ts'
 import { findUpStack } from './open-stack.ts'
 
 export const down: RunCommand = async ({ positionals: [wanted], values }, context) => {

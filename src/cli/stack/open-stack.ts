@@ -10,6 +10,7 @@ import { createTestBridges } from '../../client/test-bridges.ts'
 import type { TestCluster } from '../../client/test-cluster.ts'
 import type { ServiceAddress } from '../../cluster/network/service-address.ts'
 import { listAddresses } from '../../cluster/ownership/inventory.ts'
+import { type UpCluster, listUp } from '../../cluster/ownership/kept-clusters.ts'
 import { connectDocker } from '../../docker/docker.ts'
 import { attachStack } from '../../engine/attach-stack.ts'
 import { claimWorkload } from '../../engine/claims.ts'
@@ -23,7 +24,6 @@ import { ClusterTestError } from '../../support/errors.ts'
 import { formatList } from '../../support/format.ts'
 import { createTerminalProgress } from '../../support/terminal.ts'
 import type { CliContext } from '../command.ts'
-import { type UpCluster, listUp } from './bring-up.ts'
 import { loadStacks, rootOf } from './find-stacks.ts'
 
 /** A stack that is up, as a command uses it. Disposal ends what the command has started, and leaves the stack. */
@@ -87,7 +87,9 @@ export async function openStack(kept: UpCluster, context: CliContext, { canBridg
   const owned = cleanup.move()
   return {
     ...{ name, options, namespace, kube, cluster, addresses, services },
-    claim: async (workload, where = namespace) => attached && claimWorkload(attached.parts, kept.name, workload, where),
+    claim: async (workload, where = namespace) => {
+      if (attached) await claimWorkload(attached.parts, kept.name, workload, where)
+    },
     parts: attached?.parts,
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   }

@@ -15,6 +15,7 @@ import { connectDocker } from '../../docker/docker.ts'
 import { execInContainer } from '../../docker/exec.ts'
 import { listByLabel } from '../../docker/remove.ts'
 import { echoApp } from '../../testing/echo-app.ts'
+import { runVitest } from '../../testing/run-vitest.ts'
 import { type TempProject, createTempProject } from '../../testing/temp-project.ts'
 import { runCli } from '../run-cli.ts'
 
@@ -82,6 +83,7 @@ const upCluster = async () => {
 const fromPod = async () => (await cli('exec', 'pod/caller', '--', 'timeout', '5', 'wget', '-qO-', 'http://web')).trim()
 const rows = async () =>
   (await cli('exec', 'db', '--', 'psql', '-U', 'app', 'shop', '-Atc', 'select string_agg(n::text, $$,$$ order by n) from t')).trim()
+const kubectlIn = (node: string, ...args: readonly string[]) => execInContainer(docker, node, ['kubectl', ...args], { timeout: 30_000 })
 /** What bridges leave in a node. */
 async function rulesIn(node: string): Promise<string> {
   const look =
@@ -144,7 +146,7 @@ test('up brings a stack up once, and prints how to reach it', { timeout: 300_000
   const first = start('up', 'shop', '--json')
   // Before its cluster is there: the claim comes first.
   await first.prints(/✓ shop cluster/)
-  expect((await run('up')).err).toMatch(new RegExp(`^Stack "shop" is being brought up by process ${first.child.pid} on `, 'm'))
+  expect((await run('up')).err).toMatch(new RegExp(`^Stack "shop" is in use by process ${first.child.pid} on `, 'm'))
   expect(await first.exited).toBe(0)
   const { services, kubeconfig, ...state } = JSON.parse(first.printed().slice(first.printed().indexOf('\n{'))) as {
     services: { name: string; port: number; url: string }[]
@@ -228,6 +230,79 @@ test('up again brings changes in, and leaves data and addresses as they are', { 
   expect(other.printed()).toMatch(/Stack "shop" is up in a cluster that was made of other options\.\nHint: .*up shop --recreate/)
   await project.write('shop.stack.ts', stackFile({ text: 'changed', options: `ports: { web: ${port} }` }))
 })
+
+/** A test file whose suite uses what is up. */
+const suiteFile = (name: string, { body, options = '...shop' }: { readonly body: string; readonly options?: string }) => `
+import { setTimeout as sleep } from 'node:timers/promises'
+import { createServer } from 'node:http'
+import { describe, expect } from 'vitest-kubernetes'
+import { echoApp } from '${root}src/testing/echo-app.ts'
+import { shop } from './shop.stack.ts'
+
+describe.withCluster('${name}', { ${options}, cluster: 'up' }, (test) => {
+  test('finds what was seeded', async ({ cluster, request }) => {
+    expect(await cluster.sql('db', 'select n from t order by n')).toEqual([{ n: 1 }, { n: 2 }, { n: 3 }])
+    await cluster.sql('db', 'insert into t values (9)')
+    ${body}
+  })
+})
+`
+const claims = async () =>
+  ((await docker.engine.listVolumes()).Volumes ?? []).map(({ Name }) => Name).filter((name) => name.startsWith('vitest-kubernetes-claim-'))
+
+test('suites use what is up, one after the other, and undo what they apply', { timeout: 240_000 }, async () => {
+  const { name } = (await upCluster())!
+  const url = await cli('url')
+  await cli('exec', 'db', '--', 'psql', '-U', 'app', 'shop', '-c', 'insert into t values (7)')
+  const changes = `
+    await cluster.apply([...echoApp('web', { text: 'from a test' }), ...echoApp('extra', { text: 'one more' })])
+    await expect.poll(async () => (await request('web').get('/')).text).toBe('from a test')
+    await request('extra').get('/').expect('one more')
+    const server = createServer((_, response) => response.end('bridged'))
+    await using bridge = await cluster.bridge('deployment/web', { server })
+    expect(await cluster.exec('pod/caller', ['wget', '-qO-', 'http://web'])).toMatchObject({ stdout: 'bridged' })`
+  await project.write('a.test.ts', suiteFile('a', { body: changes }))
+  await project.write('b.test.ts', suiteFile('b', { body: `expect((await request('web').get('/')).text).toBe('changed')` }))
+  const { exitCode, output } = await runVitest('', { folder: project.folder }).ended
+  expect(output).toContain('a cluster  stack "shop", which is up')
+  expect(output).toContain('b cluster  stack "shop", which is up')
+  expect(output).not.toContain('k3d cluster')
+  expect(exitCode, output).toBe(0)
+  expect((await upCluster())!.name).toBe(name)
+  expect(await cli('url')).toBe(url)
+  expect(await fromPod()).toBe('changed')
+  expect(await kubectlIn(`k3d-${name}-server-0`, 'get', 'deployments,services', '--output=name')).not.toContain('extra')
+  expect(await claims()).toEqual([])
+})
+
+test(
+  'a suite gets a cluster of its own beside what another process uses, or was defined in another way',
+  { timeout: 240_000 },
+  async () => {
+    await project.write('a.test.ts', suiteFile('a', { body: `console.log('has it'); await sleep(60_000)` }))
+    await project.write('b.test.ts', suiteFile('b', { body: '' }))
+    const first = runVitest('a', { folder: project.folder })
+    onTestFinished(() => void first.child.kill('SIGKILL'))
+    await first.prints('has it')
+    expect((await run('up')).err).toMatch(new RegExp(`^Stack "shop" is in use by process ${first.child.pid} on `, 'm'))
+    const second = runVitest('b', { folder: project.folder })
+    await second.prints(`stack "shop" is in use by process ${first.child.pid} on `)
+    second.child.kill('SIGINT')
+    expect((await second.ended).output).toMatch(/the suite gets a cluster of its own/)
+
+    // However the first one ends, the next one may have it.
+    first.child.kill('SIGKILL')
+    await expect.poll(claims, { timeout: 30_000 }).toEqual([])
+    await project.write('b.test.ts', suiteFile('b', { body: '', options: `...shop, images: ['busybox:1.37', 'busybox:1.37']` }))
+    const other = runVitest('b', { folder: project.folder })
+    await other.prints('stack "shop" is up, but this suite asks for something else, or its file has changed since')
+    other.child.kill('SIGINT')
+    await other.ended
+    expect(await start('up').exited).toBe(0)
+    expect(await fromPod()).toBe('changed')
+    await cli('reset')
+  },
+)
 
 test.each(['SIGINT', 'SIGKILL'] as const)(
   'a bridge that is ended by %s leaves the pods as they were',

@@ -1,5 +1,7 @@
 import { relative } from 'node:path'
 
+import type { UpCluster } from '../../cluster/ownership/kept-clusters.ts'
+import { claimStack } from '../../engine/claims.ts'
 import type { EngineParts } from '../../engine/parts.ts'
 import { type SuitePlan, planSuite } from '../../engine/plan-suite.ts'
 import { updateStack } from '../../engine/update-stack.ts'
@@ -10,7 +12,7 @@ import { messageOf } from '../../support/errors.ts'
 import { formatList } from '../../support/format.ts'
 import { createTerminalProgress } from '../../support/terminal.ts'
 import type { CliContext } from '../command.ts'
-import { type UpCluster, requestFor } from './bring-up.ts'
+import { requestFor } from './bring-up.ts'
 import type { DefinedStack } from './find-stacks.ts'
 import { watchStack } from './watch-stack.ts'
 
@@ -41,6 +43,7 @@ export async function updateOnChange(
         progress({ kind: 'note', step: 'seed', text: `not loaded again: npx vitest-kubernetes up ${stack.name} --recreate` })
       if (seeds.length === files.length) return
       try {
+        await using _claim = await claimStack(parts, stack)
         await updateStack(parts, request, kept, progress, signal)
       } catch (error) {
         if (!signal.aborted) note(messageOf(error))

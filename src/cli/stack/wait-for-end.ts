@@ -1,6 +1,6 @@
+import { type UpCluster, listUp } from '../../cluster/ownership/kept-clusters.ts'
 import { connectDocker } from '../../docker/docker.ts'
 import { ClusterTestError } from '../../support/errors.ts'
-import { type UpCluster, listUp } from './bring-up.ts'
 
 export interface EndWait extends Disposable {
   /** Resolves when somebody ends the command. Rejects when the stack is not up any more. */

@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readFile, readdir, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
@@ -44,6 +44,20 @@ const folderPrefix = (name: string) => `vitest-kubernetes-kept-${name}-`
 /** A stack outlives a reboot, which empties the folder for temporary files. */
 const stackFolder = (name: string) => cacheFolder('up', name)
 
+const definitionFile = (name: string) => join(stackFolder(name), 'definition')
+
+/** Writes down what a stack that is up was made of; labels of a volume cannot change. */
+export async function noteDefinition({ name }: Pick<KeptCluster, 'name'>, definition: string): Promise<void> {
+  await writeFile(definitionFile(name), definition)
+}
+
+export function readDefinition({ name }: Pick<KeptCluster, 'name'>): Promise<string | undefined> {
+  return readFile(definitionFile(name), 'utf8').catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return undefined
+    throw error
+  })
+}
+
 /** Writes down, where Docker keeps its objects, that a cluster stays until then. */
 export async function markKept(docker: DockerEngine, { name, labels, kubeconfig, expires, stack }: KeepOptions): Promise<KeptCluster> {
   const folder = stack ? stackFolder(name) : await mkdtemp(join(tmpdir(), folderPrefix(name)))
@@ -56,6 +70,13 @@ export async function markKept(docker: DockerEngine, { name, labels, kubeconfig,
     Labels: { ...labels, ...ofStack, [expiresLabel]: String(expires), [kubeconfigLabel]: kubeconfigPath },
   })
   return { name, run: labels[runLabel] ?? '', expires, kubeconfigPath, stack, labels }
+}
+
+export type UpCluster = KeptCluster & { readonly stack: UpStack }
+
+/** Those that stay until they are taken down, of all checkouts on this machine. */
+export async function listUp(docker: DockerEngine): Promise<readonly UpCluster[]> {
+  return (await listKept(docker)).filter((each): each is UpCluster => each.stack !== undefined)
 }
 
 /** All clusters that are kept, those whose time is over included. */
