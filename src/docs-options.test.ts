@@ -21,8 +21,14 @@ const sections: Readonly<Record<string, readonly (readonly [file: string, type: 
   RabbitMQ: [['src/stack/services/rabbitmq.ts', 'RabbitmqOptions']],
   Redis: [['src/stack/services/redis.ts', 'RedisOptions']],
   'Any other service': [['src/stack/services/service.ts', 'GeneralServiceOptions']],
-  'A seed that is a command': [['src/stack/seed-options.ts', 'SeedExec']],
-  'A seed that is a request': [['src/stack/seed-options.ts', 'SeedHttp']],
+  'A seed that is a command': [
+    ['src/stack/seed-options.ts', 'SeedExec'],
+    ['src/stack/seed-options.ts', 'Durable'],
+  ],
+  'A seed that is a request': [
+    ['src/stack/seed-options.ts', 'SeedHttp'],
+    ['src/stack/seed-options.ts', 'Durable'],
+  ],
   'A seed that is a Job': [['src/stack/seed-options.ts', 'SeedJob']],
   'A check of readiness': [
     ['src/stack/ready-options.ts', 'HttpCheck'],

@@ -10,7 +10,7 @@ export const shop = defineStack({
   services: { db: postgres({ database: 'shop', storage: 'persistent' }), cache: redis(), queue: rabbitmq() },
   seed: [
     { db: './seed/schema.sql', cache: './seed/accounts.redis' },
-    { 'deployment/products': { exec: ['node', 'src/products/import.ts'] } }, // 171,075 products
+    { 'deployment/products': { exec: ['node', 'src/products/import.ts'], durable: true } }, // 171,075 products
   ],
   // One field of each subgraph: the gateway has composed them.
   ready: { 'service/gateway': ['Product', 'Order', 'Subscription'].map((type) => ({ graphql: '/graphql', type })) },

@@ -31,7 +31,9 @@ export interface Releases {
 }
 
 export function planReleases({ charts, manifests, cluster, trackChild, progress }: ReleasesOptions): Releases {
-  const unfinished = new Set(charts)
+  // A fork has those of its template.
+  const missing = cluster.template ? [] : charts
+  const unfinished = new Set(missing)
   const partOf = ({ release }: ChartPlan) => manifests.filter(({ chart }) => chart?.release === release)
   const objectsOf = (list: readonly Manifest[]) =>
     list.map(({ object }) => object).filter((object) => (isWorkload(object) || kindOf(object) === 'Service') && !isHook(object))
@@ -41,7 +43,7 @@ export function planReleases({ charts, manifests, cluster, trackChild, progress 
     async install(signal) {
       await together(
         signal,
-        charts.map((chart) => async (abort: AbortSignal) => {
+        missing.map((chart) => async (abort: AbortSignal) => {
           const onNote = (text: string) => progress({ kind: 'note', step: 'chart', text })
           const postRender = compareRendered(chart.namespace, partOf(chart))
           const options = { ...cluster, postRender, onNote, onChild: trackChild, signal: abort }

@@ -1,5 +1,7 @@
 import { createHash } from 'node:crypto'
 import { createReadStream, readFileSync } from 'node:fs'
+import { readdir, stat } from 'node:fs/promises'
+import { join, relative } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
 
@@ -13,6 +15,7 @@ import { inspectImage, readImageVolumes } from '../docker/images.ts'
 import { describeObject } from '../kube/kinds.ts'
 import type { KubeList, Pod } from '../kube/types.ts'
 import { isPodReady } from '../kube/workload.ts'
+import type { PlannedStep } from '../seed/plan-seeds.ts'
 import { resettable } from '../seed/reset.ts'
 import { isUnused, settleStore } from '../seed/settle-store.ts'
 import { findStore } from '../seed/store.ts'
@@ -91,11 +94,14 @@ export function createSuiteTemplates(parts: EngineParts, plan: SuitePlan, progre
 }
 
 /** What of a suite cannot be in a template, as far as it can be told without a cluster. */
-function whyNot({ charts, seeds, manifests, mounts }: SuitePlan): string | undefined {
-  if (charts.length > 0) return 'it has Helm releases'
+function whyNot({ seeds, manifests, mounts }: SuitePlan): string | undefined {
   if (mounts.length > 0) return 'it mounts folders of this machine, which may change'
   for (const { workload, steps } of seeds.flat())
-    for (const { kind } of steps) if (kind !== 'file') return `the seed of ${workload} is no file, and may do more than can be seen`
+    for (const step of steps) {
+      if (step.kind === 'job') return `the seed of ${workload} is a Job, and may do more than can be seen`
+      if (step.kind !== 'file' && !step.durable)
+        return `the seed of ${workload} is no file, and does not say that all it brings is \`durable\``
+    }
   for (const { object } of manifests) {
     if ('generateName' in object.metadata) return `${describeObject(object)} has another name each time`
   }
@@ -147,11 +153,11 @@ function isWithin(path: string, folder: string): boolean {
 }
 
 /** Of what is in a template: another number leaves those of before alone. */
-const format = 2
+const format = 3
 
 /** Equal for what comes out the same. Of images the content counts, not the names. */
 async function templateKey({ docker, k3d, nodeImage }: EngineParts, plan: SuitePlan, { images, manifests }: StackPart): Promise<string> {
-  const { request, namespace, seeds } = plan
+  const { request, namespace, seeds, charts } = plan
   const { image = nodeImage ?? k3d.defaultImage, ...cluster } = clusterOf(request)
   const node = (await inspectImage(docker, image))?.id ?? image
   const files = await Promise.all(
@@ -159,14 +165,34 @@ async function templateKey({ docker, k3d, nodeImage }: EngineParts, plan: SuiteP
       Promise.all(
         stage.map(async ({ workload, steps }) => ({
           workload,
-          steps: await Promise.all(steps.flatMap((step) => (step.kind === 'file' ? [hashFile(step.file.path)] : []))),
+          steps: await Promise.all(steps.map(stepKey)),
         })),
       ),
     ),
   )
+  const releases = await Promise.all(
+    charts.map(async ({ release, path, values, options }) => ({ release, chart: await hashAll(path), values: values.json, options })),
+  )
   const objects = manifests.map(({ object }) => object)
-  const content = { format, version, k3d: k3d.version, node, cluster, namespace, images, objects, files }
+  const content = { format, version, k3d: k3d.version, node, cluster, namespace, images, objects, files, releases }
   return createHash('sha256').update(JSON.stringify(content)).digest('hex').slice(0, 24)
+}
+
+/** Of files the content counts. */
+async function stepKey(step: PlannedStep): Promise<object> {
+  if (step.kind === 'job') return step
+  const file = step.kind === 'exec' ? step.input : step.file
+  return { ...step, input: undefined, file: file && (await hashFile(file.path)) }
+}
+
+/** A file, or a folder with all that is in it. */
+async function hashAll(path: string): Promise<unknown> {
+  if ((await stat(path)).isFile()) return hashFile(path)
+  const files = (await readdir(path, { recursive: true, withFileTypes: true }))
+    .filter((entry) => !entry.isDirectory())
+    .map(({ parentPath, name }) => relative(path, join(parentPath, name)))
+    .toSorted()
+  return Promise.all(files.map(async (file) => [file, await hashFile(join(path, file))]))
 }
 
 async function hashFile(path: string): Promise<string> {

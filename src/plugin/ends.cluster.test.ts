@@ -57,7 +57,7 @@ test.for([
 })
 
 test('SIGINT during the set-up ends the run and leaves nothing', async () => {
-  const run = startVitest('waits')
+  const run = startVitest('waits', { env: { VITEST_KUBERNETES_TEMPLATES: 'false' } })
   await expect.poll(() => findCreating(run.child.pid!), { timeout: 60_000, interval: 50 }).toMatch(/^vk-/)
   const name = await findCreating(run.child.pid!)
   process.kill(-run.child.pid!, 'SIGINT')

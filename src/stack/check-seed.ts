@@ -39,12 +39,13 @@ function checkStep(option: string, step: unknown): void {
   checkOption(`${option}.status`, 'an HTTP status', step['status'], Number.isInteger)
   checkOption(`${option}.port`, 'a number or a name', step['port'], (port) => isText(port) || Number.isInteger(port))
   checkOption(`${option}.job`, 'the path of a manifest, or a Job', step['job'], (job) => isText(job) || isRecord(job))
+  checkOption(`${option}.durable`, 'true or false', step['durable'], (durable) => typeof durable === 'boolean')
   if ('json' in step && 'file' in step)
     throw new ClusterTestError('ERR_OPTIONS_INVALID', `Option \`${option}\` has both "json" and "file": a request has one body.`)
 }
 
 const stepKeys = {
-  exec: allKeys<SeedExec>({ exec: true, input: true, container: true }),
-  http: allKeys<SeedHttp>({ http: true, method: true, headers: true, json: true, file: true, status: true, port: true }),
+  exec: allKeys<SeedExec>({ exec: true, input: true, container: true, durable: true }),
+  http: allKeys<SeedHttp>({ http: true, method: true, headers: true, json: true, file: true, status: true, port: true, durable: true }),
   job: allKeys<SeedJob>({ job: true }),
 }

@@ -1,7 +1,16 @@
 import type { KubeObject } from '../kube/object.ts'
 
+/** What is said of steps whose work cannot be seen. */
+interface Durable {
+  /**
+   * Whether all that it brings is in databases, or on volumes, and nothing of it in the memory or the files of a container: then a
+   * cluster with it can be forked. @default false
+   */
+  readonly durable?: boolean | undefined
+}
+
 /** A command in the first ready pod of the seed's workload. */
-export interface SeedExec {
+export interface SeedExec extends Durable {
   readonly exec: readonly string[]
   /** File for its standard input. */
   readonly input?: string | undefined
@@ -10,7 +19,7 @@ export interface SeedExec {
 }
 
 /** A request to the Service of the seed's workload. */
-export interface SeedHttp {
+export interface SeedHttp extends Durable {
   /** Path, with query: `/admin/import?mode=full`. */
   readonly http: string
   /** @default 'POST' */

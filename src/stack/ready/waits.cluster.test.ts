@@ -1,8 +1,14 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+
 import { expect } from 'vitest'
 
 import { removeObjects } from '../../engine/remove-objects.ts'
 import { describe } from '../../suite/describe.ts'
+import { shellPod } from '../../testing/echo-app.ts'
 import { kubeOf } from '../../testing/nodes.ts'
+import { describeReadiness } from './explain-failure.ts'
+import type { Readiness } from './verdict.ts'
+import { waitForReady } from './wait.ts'
 
 const fixture = (name: string) => `../../../fixtures/cases/${name}.yaml`
 
@@ -16,6 +22,17 @@ describe.concurrent.withCluster('what ends a wait', { images: ['busybox:1.37', '
   ]
   test.for(succeed)('waits for %s', async ([, file], { cluster }) => {
     await cluster.apply(fixture(file), { timeout: 120_000 })
+  })
+
+  test('finds what has run for a while ready at once, without a probe too', async ({ cluster }) => {
+    const pod = shellPod('old', 'sleep 1000000')
+    await cluster.apply(pod)
+    await sleep(2_000)
+    const pending: string[] = []
+    const onChange = (all: readonly Readiness[]) => void pending.push(...all.map(describeReadiness))
+    const object = { ...pod, metadata: { ...pod.metadata, namespace: cluster.namespace } }
+    await waitForReady(await kubeOf(cluster), [object], { signal: AbortSignal.timeout(20_000), onChange })
+    expect(pending).toEqual([])
   })
 
   const fail: readonly (readonly [what: string, file: string, seconds: number, message: RegExp])[] = [

@@ -26,15 +26,20 @@ export async function watchState(
     Promise.all(kinds.map(async (kind) => ({ kind, list: await watch<KubeObject>(apiPath(kind)) }))),
   ])
   const runningSince = new Map<string, number>()
+  let isFirst = true
   const owned = stack.move()
   return {
     read() {
       const now = performance.now()
       for (const { status } of pods.items) {
         for (const { containerID, state } of status?.containerStatuses ?? []) {
-          if (containerID && state?.running && !runningSince.has(containerID)) runningSince.set(containerID, now)
+          if (!containerID || !state?.running || runningSince.has(containerID)) continue
+          // Of what ran before there is kubelet's word, in whole seconds.
+          const before = isFirst ? Math.max(0, Date.now() - new Date(state.running.startedAt ?? Number.NaN).getTime() - 1_000) || 0 : 0
+          runningSince.set(containerID, now - before)
         }
       }
+      isFirst = false
       const all = (of: 'items' | 'deleted') => [
         ...workloads.flatMap(({ kind, list }) => list[of].map((item) => typed(kind, item))),
         ...pods[of].map((pod) => typed('Pod', pod)),
