@@ -73,8 +73,9 @@ export function createSuiteTemplates(parts: EngineParts, plan: SuitePlan, progre
           makeTemplate(docker, cluster, templateVolume, { key: wanted, name: request.suite, images, signal }),
         )
         const removed = await limitTemplates(docker, parts.templateLimit)
+        if (removed.length === 0) return
         const names = formatList(removed.map(({ name }) => name))
-        if (names) progress({ kind: 'note', step: 'template', text: `removed the templates that were used longest ago: ${names}` })
+        progress({ kind: 'note', step: 'template', text: `removed the templates that were used longest ago: ${names}` })
       } catch (error) {
         // The suite has all that it needs.
         signal.throwIfAborted()
