@@ -19,7 +19,12 @@ const fileName = 'vitest-kubernetes-seeded'
  */
 export async function saveSnapshot(store: Store, signal: AbortSignal): Promise<void> {
   const { folder, save } = snapshotScripts[store.type]
-  await run(store, 'saved', `umask 077\npath="${folder}/${fileName}"\n${save('"$path.part"', store)}\nmv "$path.part" "$path"`, signal)
+  await run(
+    store,
+    'saved',
+    `umask 077\npath="${folder}/${fileName}"\nrm -rf "$path.part"\n${save('"$path.part"', store)}\nrm -rf "$path"\nmv "$path.part" "$path"`,
+    signal,
+  )
 }
 
 /**
@@ -28,7 +33,7 @@ export async function saveSnapshot(store: Store, signal: AbortSignal): Promise<v
  */
 export async function restoreSnapshot(store: Store, signal: AbortSignal): Promise<void> {
   const { folder, restore } = snapshotScripts[store.type]
-  const check = `[ -f "$path" ] || { echo "There is no snapshot: was the pod replaced?" >&2; exit 1; }`
+  const check = `[ -e "$path" ] || { echo "There is no snapshot: was the pod replaced?" >&2; exit 1; }`
   await run(store, 'restored', `path="${folder}/${fileName}"\n${check}\n${restore('"$path"', store)}`, signal)
 }
 
