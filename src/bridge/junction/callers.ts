@@ -2,6 +2,7 @@ import type { Socket } from 'node:net'
 import { networkInterfaces } from 'node:os'
 
 import { overlaps, parseRange } from '../../support/ip-range.ts'
+import { reset } from '../../support/reset-socket.ts'
 
 /**
  * Lets those call who may, at an address that this machine listens on: on the gateway of a cluster's Docker network whoever is in
@@ -12,7 +13,7 @@ export function admitCallers(listening: string): (socket: Socket, accept: () => 
   return (socket, accept) => {
     if (mayCall(socket.remoteAddress)) return accept()
     socket.on('error', () => socket.destroy())
-    socket.resetAndDestroy()
+    reset(socket)
   }
 }
 

@@ -2,7 +2,8 @@ import { STATUS_CODES } from 'node:http'
 import type { Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 
-import { type Source, next, passEnd, reset, write } from './source.ts'
+import { reset } from '../../support/reset-socket.ts'
+import { type Source, next, passEnd, write } from './source.ts'
 
 /** What becomes of requests, or of the connections of other protocols, instead of what should. */
 export interface Disturbance {

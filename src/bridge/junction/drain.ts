@@ -1,6 +1,8 @@
 import type { Socket } from 'node:net'
 import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises'
 
+import { reset } from '../../support/reset-socket.ts'
+
 /** That answers under way get to finish when what serves them ends: about a second, and longer where the machine is so busy that they take longer. */
 const steps = 200
 
@@ -16,5 +18,5 @@ export async function drain(
     await sleep(5)
   }
   // Half of an answer is not to look like all of it.
-  for (const socket of sockets.keys()) socket.resetAndDestroy()
+  for (const socket of sockets.keys()) reset(socket)
 }

@@ -1,8 +1,9 @@
 import { connect } from 'node:net'
 
+import { reset } from '../../support/reset-socket.ts'
 import type { Endpoint } from '../rules/endpoint.ts'
 import { readAnswer } from './http1-answer.ts'
-import { type Source, createSource, next, reset } from './source.ts'
+import { type Source, createSource, next } from './source.ts'
 import { offer } from './splice.ts'
 
 /** Copies of one request, under way. */

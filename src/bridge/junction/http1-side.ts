@@ -1,8 +1,9 @@
 import { type Socket, connect } from 'node:net'
 
+import { reset } from '../../support/reset-socket.ts'
 import type { Endpoint } from '../rules/endpoint.ts'
 import { type ReadHead, readHead } from './http1-head.ts'
-import { type Source, createSource, reset, write } from './source.ts'
+import { type Source, createSource, write } from './source.ts'
 
 /** A connection of a caller, and the ones opened for it: one for each side, so that what callers see of keep-alive is what they would see without a bridge. */
 export interface Caller {

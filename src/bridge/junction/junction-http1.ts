@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net'
 
+import { reset } from '../../support/reset-socket.ts'
 import type { Endpoint } from '../rules/endpoint.ts'
 import { type Pace, createPace, holdUp, pourPaced, statusAnswer } from './disturbance.ts'
 import { readAnswer } from './http1-answer.ts'
@@ -9,7 +10,7 @@ import { type Http1Request, parseRequest, withoutH2c } from './http1-head.ts'
 import { type Caller, type Side, nextRequest, sideFor } from './http1-side.ts'
 import { peekHttp1Body } from './peek-body.ts'
 import { type JunctionParts, type ProtocolJunction, type Route, cannotReach } from './route.ts'
-import { type Source, breakWith, gather, next, passEnd, pour, reset, write } from './source.ts'
+import { type Source, breakWith, gather, next, passEnd, pour, write } from './source.ts'
 
 /** Milliseconds that a caller has to read why its connection is closed. */
 const farewell = 2_000

@@ -1,6 +1,7 @@
 import { type Socket, connect } from 'node:net'
 
 import { ClusterTestError } from '../../support/errors.ts'
+import { reset } from '../../support/reset-socket.ts'
 import { createPace, holdUp } from './disturbance.ts'
 import { drain } from './drain.ts'
 import { createHttp1Junction } from './junction-http1.ts'
@@ -9,7 +10,7 @@ import { type Listeners, listenOn } from './listen.ts'
 import { type RequestHead, type RequestMatch, matchesHead, matchesText } from './match.ts'
 import { recognise } from './recognise.ts'
 import type { Route, Decision, JunctionParts, ProtocolJunction } from './route.ts'
-import { type Source, createSource, reset } from './source.ts'
+import { type Source, createSource } from './source.ts'
 import { splice } from './splice.ts'
 
 export interface Junction extends AsyncDisposable {

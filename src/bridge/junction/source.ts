@@ -1,5 +1,7 @@
 import type { Socket } from 'node:net'
 
+import { reset } from '../../support/reset-socket.ts'
+
 /** What a connection brings, read when it is wanted, and never lost: its order is bytes, then how it ended. */
 export interface Source {
   readonly socket: Socket
@@ -120,13 +122,6 @@ export async function pour(source: Source, to: Socket, look?: (bytes: Buffer) =>
 export function passEnd({ isBroken }: Source, to: Socket): void {
   if (isBroken) reset(to)
   else to.end()
-}
-
-/** Breaks a connection so that the other end sees it, after what was written before. */
-export function reset(socket: Socket): void {
-  if (socket.destroyed) return
-  if (socket.writableLength > 0 && socket.writable) socket.write('', () => socket.resetAndDestroy())
-  else socket.resetAndDestroy()
 }
 
 /** When a caller's connection breaks, also after it has said all, those that were opened for it break too. */

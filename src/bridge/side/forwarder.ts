@@ -1,7 +1,8 @@
 import { type AddressInfo, type LookupFunction, type Socket, connect, createServer } from 'node:net'
 
+import { reset } from '../../support/reset-socket.ts'
 import { admitCallers } from '../junction/callers.ts'
-import { type Source, createSource, reset } from '../junction/source.ts'
+import { type Source, createSource } from '../junction/source.ts'
 import { splice } from '../junction/splice.ts'
 import type { Endpoint } from '../rules/endpoint.ts'
 

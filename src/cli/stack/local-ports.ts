@@ -5,6 +5,7 @@ import type { TestCluster } from '../../client/test-cluster.ts'
 import { podTemplate } from '../../kube/pod-template.ts'
 import type { Pod } from '../../kube/types.ts'
 import { ClusterTestError } from '../../support/errors.ts'
+import { reset } from '../../support/reset-socket.ts'
 
 /** `http:3000`: a port of the pods, by name or number, and the one that listens on this machine. */
 export interface LocalPort {
@@ -57,7 +58,7 @@ function forwarder(port: number): TcpServer {
   return createServer({ allowHalfOpen: true }, (incoming) => {
     const outgoing = connect({ host: 'localhost', port, allowHalfOpen: true, noDelay: true })
     const end = (one: Socket, other: Socket) => {
-      one.on('error', () => other.resetAndDestroy())
+      one.on('error', () => reset(other))
       one.on('close', (hadError) => !hadError && other.destroySoon())
     }
     end(incoming, outgoing)
