@@ -1,6 +1,7 @@
 import type { Cluster } from '../cluster/cluster.ts'
 import { type ExposedServices, exposeServices } from '../cluster/network/exposed-services.ts'
 import { findFreePort } from '../cluster/network/free-port.ts'
+import { leaveRunning } from '../cluster/network/gateway.ts'
 import { type ServiceAddress, writeAddresses } from '../cluster/network/service-address.ts'
 import { type ServiceTarget, listServices, listTargets } from '../cluster/network/service-targets.ts'
 import { listGateways } from '../cluster/ownership/inventory.ts'
@@ -63,5 +64,10 @@ export async function adoptServices(
       return isReplaced ? services.addresses : addresses
     },
     update,
+    async leave() {
+      await services.leave()
+      // Those of a process that was killed too.
+      for (const { Id } of await listGateways(docker, cluster.name)) await leaveRunning(docker, Id)
+    },
   }
 }

@@ -36,6 +36,7 @@ import type { Reservation } from './reservation.ts'
 import { shareCluster } from './share-cluster.ts'
 import { guestSpace, wholeCluster } from './suite-space.ts'
 import { createSuiteTemplates } from './templates.ts'
+import { updateStack } from './update-stack.ts'
 
 /** A cluster with its stack running and its data in it. */
 export interface RunningSuite extends AsyncDisposable {
@@ -127,7 +128,13 @@ export async function startSuite(
     : expose()
   cleanup.defer(async () => {
     if (!reservation.isKept) return services[Symbol.asyncDispose]()
-    return request.up || up ? services.leave() : reservation.leave(await services.release())
+    if (!guest) return request.up ? services.leave() : reservation.leave(await services.release())
+    const limit = AbortSignal.timeout(undoTimeout)
+    await using ends = new AsyncDisposableStack()
+    ends.defer(() => services.leave())
+    if (!(await guest.undo({ suite: request.suite, signal: limit }))) return undefined
+    await ends.disposeAsync()
+    return updateStack(parts, request, up, progress, limit)
   })
   const addresses = () => services.addresses
 
@@ -143,11 +150,6 @@ export async function startSuite(
     await templates.save(cluster, stack, signal)
   }
   guest?.settle()
-  if (guest)
-    cleanup.defer(() => {
-      const limit = AbortSignal.timeout(undoTimeout)
-      return guest.undo(() => bringUp(stack, limit), { suite: request.suite, signal: limit })
-    })
 
   const claims = cleanup.use(new AsyncDisposableStack())
   // The last one in: bridges end before what they lead to.

@@ -30,12 +30,12 @@ export function wholeCluster(namespace: string): SuiteSpace {
 export interface GuestSpace extends SuiteSpace {
   /** Says that all manifests so far are the stack's own. */
   settle(): void
-  /** Removes what has come since, and lets `restore` bring back what was changed; nothing when nothing was applied. */
-  undo(restore: () => Promise<void>, options: RemoveOptions): Promise<void>
+  /** Removes what has come since. Resolves to whether anything has been applied, which may have changed what was there. */
+  undo(options: RemoveOptions): Promise<boolean>
 }
 
 export function guestSpace({ kube }: Cluster, namespace: string): GuestSpace {
-  const own = new Set<string>()
+  let own: ReadonlySet<string> | undefined
   const claimed = new Map<string, ObjectName>()
   return {
     ...wholeCluster(namespace),
@@ -44,17 +44,15 @@ export function guestSpace({ kube }: Cluster, namespace: string): GuestSpace {
         if (each) claimed.set(keyOf(each), each)
     },
     settle() {
-      for (const key of claimed.keys()) own.add(key)
+      own = new Set(claimed.keys())
       claimed.clear()
     },
-    async undo(restore, options) {
-      if (claimed.size === 0) return
-      await removeObjects(
-        kube,
-        [...claimed].flatMap(([key, each]) => (own.has(key) ? [] : [each])),
-        options,
-      )
-      await restore()
+    async undo(options) {
+      // Until then all of it is the stack's.
+      if (!own) return false
+      const added = [...claimed].flatMap(([key, each]) => (own!.has(key) ? [] : [each]))
+      await removeObjects(kube, added, options)
+      return claimed.size > 0
     },
   }
 }

@@ -300,7 +300,8 @@ test(
     await other.ended
     expect(await start('up').exited).toBe(0)
     expect(await fromPod()).toBe('changed')
-    await cli('reset')
+    expect(await rows()).toBe('1,2,3,9')
+    await cli('exec', 'db', '--', 'psql', '-U', 'app', 'shop', '-c', 'update t set n = 4 where n = 9')
   },
 )
 

@@ -92,6 +92,11 @@ export async function startGateway(docker: Docker, cluster: Cluster, options: Ga
   }
 }
 
+/** Lets Docker start a gateway again whenever Docker itself starts. */
+export async function leaveRunning({ engine }: Docker, id: string): Promise<void> {
+  await engine.getContainer(id).update({ RestartPolicy: { Name: 'unless-stopped' } })
+}
+
 type RunOptions = Pick<GatewayOptions, 'hosts' | 'leads' | 'labels' | 'ports' | 'signal'>
 
 interface GatewayContainer extends AsyncDisposable {
@@ -148,7 +153,7 @@ async function runContainer(
     watch: (onEnded) => void watching.use(watchContainer(docker, container.id, onEnded)),
     async leave() {
       await watching.disposeAsync()
-      await container.update({ RestartPolicy: { Name: 'unless-stopped' } })
+      await leaveRunning(docker, container.id)
     },
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   }
