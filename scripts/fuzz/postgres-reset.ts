@@ -39,7 +39,10 @@ insert into "select" values (6);
 create unlogged table fast (i int);
 insert into fast values (1);
 create table plain (i int);
-create table empty (i int);`
+create table empty (i int);
+create table none ();
+create table computed (a int, twice int generated always as (a * 2) stored, "Ü, (b)" int);
+insert into computed (a) values (1), (2);`
 const tables = [
   'a',
   'b',
@@ -68,6 +71,7 @@ const statements: readonly (() => string)[] = [
   () => `insert into self values (${1000 + id()}, 1) on conflict do nothing`,
   () => `insert into child values (1, 1)`,
   () => 'delete from only parent',
+  () => `update computed set a = ${id()}`,
   () => `truncate ${random.pick(tables)} cascade`,
   () => `delete from ${random.pick(tables)}`,
   () => `vacuum ${random.pick(['', 'full', 'freeze'])} ${random.pick(tables)}`,

@@ -8,7 +8,8 @@ const oldest = 'txid_snapshot_xmin(txid_current_snapshot()) % 4294967296'
 
 /**
  * Splits a dump: the rows of each table into a file of their own, by number, and all else into `rest`. `marks` says of each number which
- * table it is, how many rows it has, and which transaction was the oldest when the dump began. Without awk all of it is `rest`.
+ * table with which columns it is, how many rows it has, and which transaction was the oldest when the dump began. Without awk all of it
+ * is `rest`.
  */
 const split = String.raw`
 if command -v awk > /dev/null; then
@@ -22,10 +23,9 @@ if command -v awk > /dev/null; then
       next
     }
     /^COPY .* FROM stdin;$/ {
-      name = ""
-      if (match($0, /^COPY ("([^"]|"")*"|[^" .(]+)[.]("([^"]|"")*"|[^" .(]+) /)) name = substr($0, 6, RLENGTH - 6)
-      # As COPY would have to be told of it: rare enough.
-      if (name ~ /\\/) name = ""
+      # With its columns. A name that COPY itself would have to be told in another way is rare enough.
+      name = substr($0, 6, length($0) - 17)
+      if (name ~ /[\\\t]/) name = ""
       file = folder "/" ++number
       print > file
       rows = 0
@@ -43,7 +43,11 @@ touch "$folder/rest" "$folder/marks"`
 const before = String.raw`set session_replication_role = replica;
 set local lock_timeout = '10s';
 create temp table vk_tables on commit drop as
-  select c.oid, c.oid::regclass::text as shown, quote_ident(n.nspname) || '.' || quote_ident(c.relname) as name, false as is_same, false as is_empty
+  select c.oid, c.oid::regclass::text as shown, false as is_same, false as is_empty,
+    concat(quote_ident(n.nspname), '.', quote_ident(c.relname), ' ', (
+      select '(' || string_agg(quote_ident(attname), ', ' order by attnum) || ')' from pg_attribute a
+      where attrelid = c.oid and attnum > 0 and not attisdropped and coalesce(to_jsonb(a) ->> 'attgenerated', '') = ''
+    )) as name
   from pg_class c join pg_namespace n on n.oid = c.relnamespace
   where c.relkind = 'r' and n.nspname <> 'information_schema' and n.nspname not like 'pg\_%'
     and not exists (select from pg_depend where classid = 'pg_class'::regclass and objid = c.oid and deptype = 'e');
@@ -51,8 +55,8 @@ create temp table vk_marks (number int, name text, rows bigint, oldest text, own
 copy vk_marks from stdin;`
 
 /**
- * Empties what has changed, and writes down which files bring the rows back. A table is the same when it has its number of rows, and none
- * of a transaction that ended later. Nobody writes meanwhile. Of a table that an extension has made, such as PostGIS' spatial_ref_sys, a
+ * Empties what has changed, and writes down which files bring the rows back. A table is the same when it has its columns and its number
+ * of rows, and none of a transaction that ended later. Nobody writes meanwhile. Of a table that an extension has made, such as PostGIS' spatial_ref_sys, a
  * dump has the rows that the extension says are the user's.
  */
 const empty = String.raw`do $$
