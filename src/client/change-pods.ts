@@ -17,7 +17,7 @@ interface ChangeOptions extends Context {
   readonly workload: string
   /** Milliseconds. */
   readonly timeout: number
-  /** Finds the addresses of Services anew: one without a cluster IP has those of its pods. */
+  /** Finds the addresses of Services anew (one without a cluster IP has those of its pods), and waits until no node forwards to pods that are gone. */
   readonly update: () => Promise<void>
 }
 
@@ -112,5 +112,7 @@ async function untilServicesFollow(workload: KubeObject, context: ChangeOptions,
     const pods = await list<Pod>('Pod')
     return (await Promise.all(own.map((service) => follows(service, pods)))).every(Boolean) || undefined
   }
+  // Where others are behind a Service too, it answers before that.
+  await update()
   await poll(follow, { interval: 50, signal })
 }

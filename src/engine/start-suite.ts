@@ -6,6 +6,7 @@ import { planStandIns } from '../bridge/stand-in.ts'
 import type { Cluster } from '../cluster/cluster.ts'
 import { exposeServices } from '../cluster/network/exposed-services.ts'
 import { findFreePort } from '../cluster/network/free-port.ts'
+import { waitForGonePods } from '../cluster/network/service-rules.ts'
 import { listAddresses } from '../cluster/ownership/inventory.ts'
 import type { KubeObject } from '../kube/object.ts'
 import { secretValues } from '../kube/secrets.ts'
@@ -184,7 +185,10 @@ export async function startSuite(
     addressesFile: file,
     async apply(sources, abort) {
       const loaded = await loadManifests(sources, request.folder, keysOf(request, abort))
-      if (loaded.length === 0) return services.update(abort)
+      if (loaded.length === 0) {
+        await services.update(abort)
+        return waitForGonePods(docker, cluster, abort)
+      }
       const { bridged } = request
       const planned = planStandIns(addMounts(loaded, plan.mounts), { bridged, images: plan.images, namespace })
       checkManifests(planned.manifests, plan)

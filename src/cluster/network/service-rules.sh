@@ -1,5 +1,5 @@
 # shellcheck shell=sh
-# Prints the rules that lead to Services.
+# Prints the rules that lead to Services, and from there to pods.
 # $families: of 4 and 6.
 : "${families?}"
 for family in $families; do
@@ -7,4 +7,4 @@ for family in $families; do
     6) ip6tables-save -t nat ;;
     *) iptables-save -t nat ;;
   esac
-done | grep -e '^-A KUBE-SERVICES ' || :
+done | grep -e '^-A KUBE-SERVICES ' -e '^-A KUBE-SEP-.* -j DNAT ' || :

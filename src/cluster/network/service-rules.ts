@@ -1,6 +1,6 @@
 import type { Docker } from '../../docker/docker.ts'
 import { execInContainer } from '../../docker/exec.ts'
-import type { Service } from '../../kube/types.ts'
+import { type EndpointSlice, type KubeList, type Pod, type Service, slicesPath } from '../../kube/types.ts'
 import { isIPv6 } from '../../support/ip-range.ts'
 import { poll } from '../../support/poll.ts'
 import { shellScript } from '../../support/shell-script.ts'
@@ -48,5 +48,34 @@ export async function waitForServiceRules(
         { interval: 50, signal },
       )
     }),
+  )
+}
+
+/**
+ * Waits until no node forwards to a pod that is gone: a connection to it would hang. Endpoints follow pods, and kube-proxy follows
+ * endpoints, up to a second later.
+ */
+export async function waitForGonePods(docker: Docker, { kube, nodes }: Cluster, signal: AbortSignal): Promise<void> {
+  await Promise.all(
+    nodes.map(({ container }) =>
+      poll(
+        async () => {
+          const rules = await execInContainer(docker, container, serviceRules({ families: '4 6' }), { timeout: 30_000, signal })
+          // Read after the rules: a pod that comes meanwhile is none that is gone. Endpoints are late themselves: those of pods do not count.
+          const [pods, slices] = await Promise.all([
+            kube.request<KubeList<Pod>>('GET', '/api/v1/pods', { signal }),
+            kube.request<KubeList<EndpointSlice>>('GET', slicesPath, { signal }),
+          ])
+          const others = slices.items.flatMap(({ endpoints }) => (endpoints ?? []).filter(({ targetRef }) => targetRef?.kind !== 'Pod'))
+          const known = new Set([
+            ...pods.items.flatMap(({ status }) => (status?.podIPs ?? []).map(({ ip }) => ip)),
+            ...others.flatMap(({ addresses }) => addresses),
+          ])
+          const targets = [...rules.matchAll(/ -j DNAT --to-destination \[?([0-9a-f.:]+?)\]?:\d+$/gm)].map(([, address]) => address!)
+          return targets.every((address) => known.has(address)) || undefined
+        },
+        { interval: 50, signal },
+      ),
+    ),
   )
 }
