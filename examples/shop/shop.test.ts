@@ -94,7 +94,9 @@ describe.withCluster('shop', shop, (test) => {
         await using _bridge = await cluster.bridge('deployment/accounts', { server: subgraph(broken, resolvers(ann)) })
         await expect.poll(status).toBe(503)
         expect((await request('gateway').get('/supergraph')).body.error).toContain('Product.cents')
-        expect(await ask(request, query)).toEqual({ data: { account: { email: 'ann@local' }, product: { cents: expect.any(Number) } } })
+        // The first request on a connection that the gateway had open to the pods is reset.
+        const answer = { data: { account: { email: 'ann@local' }, product: { cents: expect.any(Number) as number } } }
+        await expect.poll(() => ask(request, query)).toEqual(answer)
       }
       await expect.poll(status).toBe(200)
     })
