@@ -17,7 +17,10 @@ interface ChangeOptions extends Context {
   readonly workload: string
   /** Milliseconds. */
   readonly timeout: number
-  /** Finds the addresses of Services anew (one without a cluster IP has those of its pods), and waits until no node forwards to pods that are gone. */
+  /**
+   * Finds the addresses of Services anew (one without a cluster IP has those of its pods), and waits until no node forwards to pods that
+   * are gone.
+   */
   readonly update: () => Promise<void>
 }
 

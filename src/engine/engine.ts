@@ -98,7 +98,7 @@ export async function startEngine({
     const up = request.options.cluster === 'up' ? await upStacks.take(request, report, signal) : undefined
     const reservation = failed.use(up ?? (await pool.reserve(request, report, signal)))
     // What is up has no stand-ins.
-    const plan = up ? await planSuite({ ...request, bridged: [] }, folder, signal) : planned
+    const plan = up && request.bridged.length > 0 ? await planSuite({ ...request, bridged: [] }, folder, signal) : planned
     // The clock runs from here: waiting for a slot is nobody's fault.
     const deadline = {
       limit: request.options.setupTimeout ?? defaultSetupTimeout,

@@ -131,11 +131,8 @@ export async function startSuite(
     if (!reservation.isKept) return services[Symbol.asyncDispose]()
     if (!guest) return request.up ? services.leave() : reservation.leave(await services.release())
     const limit = AbortSignal.timeout(undoTimeout)
-    await using ends = new AsyncDisposableStack()
-    ends.defer(() => services.leave())
-    if (!(await guest.undo({ suite: request.suite, signal: limit }))) return undefined
-    await ends.disposeAsync()
-    return updateStack(parts, request, up, progress, limit)
+    const hasApplied = await guest.undo({ suite: request.suite, signal: limit }).finally(() => services.leave())
+    if (hasApplied) await updateStack(parts, request, up, progress, limit)
   })
   const addresses = () => services.addresses
 

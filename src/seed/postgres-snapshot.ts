@@ -56,8 +56,8 @@ copy vk_marks from stdin;`
 
 /**
  * Empties what has changed, and writes down which files bring the rows back. A table is the same when it has its columns and its number
- * of rows, and none of a transaction that ended later. Nobody writes meanwhile. Of a table that an extension has made, such as PostGIS' spatial_ref_sys, a
- * dump has the rows that the extension says are the user's.
+ * of rows, and none of a transaction that ended later. Nobody writes meanwhile. Of a table that an extension has made, such as PostGIS'
+ * spatial_ref_sys, a dump has the rows that the extension says are the user's.
  */
 const empty = String.raw`do $$
 declare

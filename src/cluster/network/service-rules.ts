@@ -56,26 +56,23 @@ export async function waitForServiceRules(
  * endpoints, up to a second later.
  */
 export async function waitForGonePods(docker: Docker, { kube, nodes }: Cluster, signal: AbortSignal): Promise<void> {
-  await Promise.all(
-    nodes.map(({ container }) =>
-      poll(
-        async () => {
-          const rules = await execInContainer(docker, container, serviceRules({ families: '4 6' }), { timeout: 30_000, signal })
-          // Read after the rules: a pod that comes meanwhile is none that is gone. Endpoints are late themselves: those of pods do not count.
-          const [pods, slices] = await Promise.all([
-            kube.request<KubeList<Pod>>('GET', '/api/v1/pods', { signal }),
-            kube.request<KubeList<EndpointSlice>>('GET', slicesPath, { signal }),
-          ])
-          const others = slices.items.flatMap(({ endpoints }) => (endpoints ?? []).filter(({ targetRef }) => targetRef?.kind !== 'Pod'))
-          const known = new Set([
-            ...pods.items.flatMap(({ status }) => (status?.podIPs ?? []).map(({ ip }) => ip)),
-            ...others.flatMap(({ addresses }) => addresses),
-          ])
-          const targets = [...rules.matchAll(/ -j DNAT --to-destination \[?([0-9a-f.:]+?)\]?:\d+$/gm)].map(([, address]) => address!)
-          return targets.every((address) => known.has(address)) || undefined
-        },
-        { interval: 50, signal },
-      ),
-    ),
+  const script = serviceRules({ families: '4 6' })
+  await poll(
+    async () => {
+      const rules = await Promise.all(nodes.map(({ container }) => execInContainer(docker, container, script, { timeout: 30_000, signal })))
+      // Read after the rules: a pod that comes meanwhile is none that is gone. Endpoints are late themselves: those of pods do not count.
+      const [pods, slices] = await Promise.all([
+        kube.request<KubeList<Pod>>('GET', '/api/v1/pods', { signal }),
+        kube.request<KubeList<EndpointSlice>>('GET', slicesPath, { signal }),
+      ])
+      const others = slices.items.flatMap(({ endpoints }) => (endpoints ?? []).filter(({ targetRef }) => targetRef?.kind !== 'Pod'))
+      const known = new Set([
+        ...pods.items.flatMap(({ status }) => (status?.podIPs ?? []).map(({ ip }) => ip)),
+        ...others.flatMap(({ addresses }) => addresses),
+      ])
+      const targets = rules.join('\n').matchAll(/ -j DNAT --to-destination \[?([0-9a-f.:]+?)\]?:\d+$/gm)
+      return targets.every(([, address]) => known.has(address!)) || undefined
+    },
+    { interval: 50, signal },
   )
 }
