@@ -51,6 +51,10 @@ test.for([
     { seed: { 'sts/postgres': 5 } },
     'Expected option `seed["sts/postgres"]` to be the path of a file, { exec }, { http } or { job }, got 5 (number).',
   ],
+  [
+    { seed: { 'sts/postgres': { exec: ['import'], durable: 'yes' } } },
+    'Expected option `seed["sts/postgres"].durable` to be true or false, got "yes" (string).',
+  ],
   [{ cluster: 'mine' }, `Expected option \`cluster\` to be 'own', 'shared' or 'up', got "mine" (string).`],
   [{ keep: true }, "Expected option `keep` to be 'never', 'on-failure' or 'always', got true (boolean)."],
   [{ keepFor: 0 }, 'Expected option `keepFor` to be a positive number of milliseconds, got 0 (number).'],
