@@ -21,7 +21,7 @@ import { prepareImages } from '../stack/images/images.ts'
 import { addMounts } from '../stack/images/mounts.ts'
 import { loadManifests } from '../stack/manifests/manifests.ts'
 import { waitForChecks } from '../stack/ready/ready-checks.ts'
-import { messageOf } from '../support/errors.ts'
+import { ClusterTestError, messageOf } from '../support/errors.ts'
 import { formatList } from '../support/format.ts'
 import { randomId } from '../support/identity.ts'
 import { type Progress, runStep } from '../support/progress.ts'
@@ -141,7 +141,13 @@ export async function startSuite(
   const isNew = !up && !cluster.template
   await bringUp({ ...stack, seeds: isNew ? plan.seeds : [] }, signal)
   if (up && stores.length > 0)
-    await runStep(progress, 'seed', `reset of ${formatList(stores)}`, () => resetStores(stores, { kube, namespace, signal }))
+    await runStep(progress, 'seed', `reset of ${formatList(stores)}`, () =>
+      resetStores(stores, { kube, namespace, signal }).catch((cause: unknown) => {
+        if (!(cause instanceof ClusterTestError) || cause.code !== 'ERR_SEED_RESET_FAILED') throw cause
+        const hint = `A test has changed the schema, or the pod was replaced. Make the stack anew: npx vitest-kubernetes up ${up.stack.name} --recreate`
+        throw new ClusterTestError(cause.code, cause.message, { cause, hint })
+      }),
+    )
   await waitForChecks(request.options.ready ?? {}, { kube, namespace, addresses, progress, signal })
   if (isNew) {
     await saveStores(stores, { kube, namespace, signal })

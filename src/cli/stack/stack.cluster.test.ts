@@ -273,6 +273,13 @@ test('suites use what is up, one after the other, and undo what they apply', { t
   expect(await fromPod()).toBe('changed')
   expect(await kubectlIn(`k3d-${name}-server-0`, 'get', 'deployments,services', '--output=name')).not.toContain('extra')
   expect(await claims()).toEqual([])
+
+  const psql = (statement: string) => cli('exec', 'db', '--', 'psql', '-U', 'app', 'shop', '-c', statement)
+  await psql('alter table t rename to other')
+  expect((await runVitest('b', { folder: project.folder }).ended).output).toMatch(
+    /could not be restored: .*relation "public\.t" does not exist\nHint: .*npx vitest-kubernetes up shop --recreate/,
+  )
+  await psql('alter table other rename to t')
 })
 
 test(
