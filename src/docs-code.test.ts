@@ -55,9 +55,11 @@ declare const sentMails: () => readonly object[]
 
 function asModule(block: string): string {
   const code = block.replaceAll('{ … }', '{}')
+  const suite = (body: string) => `${prelude}describe.withCluster('suite', { services: { db: postgres() } }, (test) => {\n${body}\n})`
   if (/^import /m.test(code)) return code
+  if (code.startsWith('match:')) return suite(`test('', ({ cluster }) => cluster.disturb('deployment/orders', {\n${code}\n}))`)
+  if (code.startsWith('bridge:')) return `${prelude}describe.withCluster('suite', {\n${code}\n}, () => {})`
   if (/^[\w'-]+:/.test(code)) return `${prelude}defineStack({\n${code}\n})`
   if (code.includes('describe.withCluster(')) return prelude + code
-  const suite = (body: string) => `${prelude}describe.withCluster('suite', { services: { db: postgres() } }, (test) => {\n${body}\n})`
   return suite(/^test\b/m.test(code) ? code : `test('', async ({ cluster, request }) => {\n${code}\n})`)
 }

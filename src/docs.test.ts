@@ -25,15 +25,10 @@ test('the docs have every error code, and no other', async () => {
   expect(documented.toSorted()).toEqual([...new Set(declared)].toSorted())
 })
 
-test('docs/cli.md has every command and its options, and no other option', async () => {
-  const page = await read('docs/cli.md')
-  for (const [name, { options = {} }] of Object.entries(commands)) {
-    expect(page, name).toMatch(new RegExp(`^\\|.*\`${name}\\b`, 'm'))
-    for (const flag of longFlags(Object.keys(options).join(' '))) expect(page, name).toMatch(new RegExp(`${flag}\\b`))
-  }
+test('docs/cli.md names no option that no command has', async () => {
   const known = ['--json', '--help', ...Object.values(commands).flatMap(({ options = {} }) => longFlags(Object.keys(options).join(' ')))]
   // Those of other programs.
-  const own = page.split('\n').filter((line) => !/kubelet-arg|npm install/.test(line))
+  const own = (await read('docs/cli.md')).split('\n').filter((line) => !/kubelet-arg|npm install/.test(line))
   expect(longFlags(own.join('\n')).filter((flag) => !known.includes(flag))).toEqual([])
 })
 

@@ -16,7 +16,7 @@ export type LocalServer = TcpServer | UdpSocket
 export type TcpServer = HttpServer | Http2Server | Http2SecureServer | NetServer | RequestListener
 
 interface TargetOptions {
-  /** @default the suite's */
+  /** Namespace of the workload. @default the suite's */
   readonly namespace?: string | undefined
   /** Container of the pods to replace. @default the annotated one, the only one, or the only one with ports */
   readonly containerName?: string | undefined
@@ -35,7 +35,7 @@ interface TargetOptions {
   readonly match?: RequestMatch | readonly RequestMatch[] | undefined
   /** The local side gets copies of what comes, and its answers go nowhere: the original answers. TCP ports only. @default false */
   readonly mirror?: boolean | undefined
-  /** Milliseconds that the local side has to listen. @default 30_000 */
+  /** Milliseconds within which the local side has to listen. @default 30_000 */
   readonly timeout?: number | undefined
 }
 
@@ -59,13 +59,15 @@ export interface LocalContainerOptions {
   readonly dockerfile?: string | undefined
   /** Stage of the Dockerfile to stop at. @default the last one */
   readonly target?: string | undefined
+  /** Values for the Dockerfile's ARGs. */
   readonly buildArgs?: Readonly<Record<string, string>> | undefined
-  /** @default the image's */
+  /** Arguments, in place of the image's `CMD`. @default the image's */
   readonly command?: readonly string[] | undefined
-  /** @default the image's */
+  /** Program, in place of the image's `ENTRYPOINT`. @default the image's */
   readonly entrypoint?: readonly string[] | undefined
   /** Folders on this machine, relative to the test file, to paths in the container: `{ './src': '/app/src' }`. @default {} */
   readonly mount?: Readonly<Record<string, string>> | undefined
+  /** Which variables of the replaced container it gets. */
   readonly env?: EnvOptions | undefined
   /** Whether to copy what is mounted into the replaced container: ConfigMaps, Secrets, tokens (these three also when they change), and volumes as they are at the start, of which large ones (more than 100 MB) only with `'all'`. @default true */
   readonly files?: boolean | 'all' | undefined
@@ -83,6 +85,7 @@ export interface ContainerBridgeOptions extends TargetOptions, PortOptions, From
 
 /** The code under test runs in a container that somebody else started: its id, its name, or testcontainers' object. */
 export interface RunningContainerBridgeOptions extends TargetOptions, PortOptions {
+  /** A container that somebody else started: its id, its name, or testcontainers' object. */
   readonly container: string | Pick<StartedTestContainer, 'getId'>
   readonly fromPod?: never
   /** What `bridge.env()` has; the container keeps its own. */
@@ -115,6 +118,7 @@ export interface CommandBridgeOptions extends TargetOptions, PortOptions, FromPo
   readonly command: readonly string[]
   /** Relative to the test file. @default the test file's folder */
   readonly cwd?: string | undefined
+  /** Which variables of the replaced container it gets. */
   readonly env?: EnvOptions | undefined
   /**
    * Whether to copy what is mounted into the replaced container to a folder on this machine, which the variable
@@ -192,7 +196,7 @@ export interface Bridge extends AsyncDisposable {
 
 /** What `cluster.disturb` does to requests of HTTP/1 and HTTP/2, gRPC included, and to connections of other TCP protocols. */
 export interface DisturbOptions {
-  /** @default the suite's */
+  /** Namespace of the workload. @default the suite's */
   readonly namespace?: string | undefined
   /** Container of the pods that answers. @default the annotated one, the only one, or the only one with ports */
   readonly containerName?: string | undefined
@@ -237,6 +241,10 @@ export interface Member extends AsyncDisposable {
 
 /** Bridges that are set up with the suite, by workload, and end with it. */
 export interface SuiteBridges {
-  /** @default {} */
+  /**
+   * Bridges that last as long as the suite, by workload.
+   * @default {}
+   * @example bridge: { 'deployment/orders': { build: './orders' } }
+   */
   readonly bridge?: Readonly<Record<string, SuiteBridgeOptions>> | undefined
 }

@@ -30,6 +30,38 @@ export const commands: Readonly<Record<string, CommandDefinition>> = {
     examples: { down: 'the only stack of this repository that is up', 'down --all': 'all stacks, of all repositories' },
     load: async () => (await import('./stack/down.ts')).down,
   },
+  dev: {
+    summary: 'Bring a stack up unless it is, and run a command beside it',
+    args: { '[stack]': 'its name, or its file; not needed if there is only one' },
+    options: {
+      '-b, --bridge <workload=port...>': 'answer the traffic of workloads by what listens on ports of this machine',
+      '-l, --logs <workloads...>': 'show their logs',
+      '-w, --watch': 'build and apply what changes on disk',
+    },
+    examples: {
+      'dev shop -- npm run dev': 'with ORDERS_URL, DB_URL, … in its environment',
+      'dev -b deployment/web=5173 -- vite': "the cluster's own URL shows what the dev server has",
+    },
+    load: async () => (await import('./stack/dev.ts')).dev,
+  },
+  bridge: {
+    summary: 'Answer the traffic of a workload on this machine',
+    args: { '<workload>': 'kind/name, also service/name' },
+    options: {
+      ...ofStack,
+      '-p, --port <ports>': 'where the program listens: 3000, or with ports of the pods http:3000,9090:3001',
+      '--header <name=value>': 'only requests with this header',
+      '--path <pattern>': 'only requests for this path, such as /api/*',
+      '--mirror': 'copies only: the pods answer',
+      '-n, --namespace <name>': 'namespace of the workload (default: "default")',
+      '-c, --container <name>': 'which container it replaces (default: the annotated one, or the only one with ports)',
+    },
+    examples: {
+      'bridge deployment/orders --port 3000': 'to what listens already, such as a program in a debugger',
+      'bridge deployment/orders -p 3000 -- node --watch server.ts': 'to a command, with the environment and files of its container',
+    },
+    load: async () => (await import('./stack/bridge.ts')).bridge,
+  },
   url: {
     summary: 'Print the URL of a Service of a stack',
     args: { '[service]': 'name, or name.namespace (default: all)', '[port]': "the Service's port, by number or name" },
@@ -53,7 +85,11 @@ export const commands: Readonly<Record<string, CommandDefinition>> = {
       '-c, --container <name>': 'which container (default: the annotated one, or the first)',
       '-i, --stdin': 'give it what comes on standard input',
     },
-    examples: { 'exec db -- psql -c "select 1"': 'in a service', 'exec deployment/orders -- env': 'in a workload' },
+    examples: {
+      'exec db -- psql -c "select 1"': 'in a service',
+      'exec deployment/orders -- env': 'in a workload',
+      'exec db -i -- psql -U app shop < more.sql': 'with a file as its standard input',
+    },
     load: async () => (await import('./stack/exec.ts')).exec,
   },
   reset: {
@@ -62,38 +98,6 @@ export const commands: Readonly<Record<string, CommandDefinition>> = {
     options: { ...ofStack },
     examples: { reset: 'all databases and caches', 'reset db': 'one of them' },
     load: async () => (await import('./stack/reset.ts')).reset,
-  },
-  bridge: {
-    summary: 'Answer the traffic of a workload on this machine',
-    args: { '<workload>': 'kind/name, also service/name' },
-    options: {
-      ...ofStack,
-      '-p, --port <ports>': 'where it listens: 3000, or with ports of the pods http:3000,9090:3001',
-      '--header <name=value>': 'only requests with this header',
-      '--path <pattern>': 'only requests for this path, such as /api/*',
-      '--mirror': 'copies only: the pods answer',
-      '-n, --namespace <name>': 'namespace of the workload (default: "default")',
-      '-c, --container <name>': 'which container it replaces (default: the annotated one, or the only one with ports)',
-    },
-    examples: {
-      'bridge deployment/orders --port 3000': 'to what listens already, such as a program in a debugger',
-      'bridge deployment/orders -p 3000 -- node --watch server.ts': 'to a command, with the environment and files of its container',
-    },
-    load: async () => (await import('./stack/bridge.ts')).bridge,
-  },
-  dev: {
-    summary: 'Bring a stack up unless it is, and run a command beside it',
-    args: { '[stack]': 'its name, or its file; not needed if there is only one' },
-    options: {
-      '-b, --bridge <workload=port...>': 'answer the traffic of workloads by what listens on ports of this machine',
-      '-l, --logs <workloads...>': 'show their logs',
-      '-w, --watch': 'build and apply what changes on disk',
-    },
-    examples: {
-      'dev shop -- npm run dev': 'with ORDERS_URL, DB_URL, … in its environment',
-      'dev -b deployment/web=5173 -- vite': "the cluster's own URL shows what the dev server has",
-    },
-    load: async () => (await import('./stack/dev.ts')).dev,
   },
   list: {
     summary: 'List the clusters of all runs on this machine',
@@ -108,9 +112,9 @@ export const commands: Readonly<Record<string, CommandDefinition>> = {
     },
     options: {
       '-n, --namespace <name>': 'namespace of the workloads (default: "default"; for all pods, all but kube-system)',
-      '-c, --container <name>': 'one container (default: all)',
+      '-c, --container <name>': 'one container (default: all, init containers included)',
       '--tail <lines>': 'last lines of each log, or "all" (default: 50)',
-      '-f, --follow': 'go on with what is printed from now on',
+      '-f, --follow': 'go on until interrupted; pods that start later are not followed',
       '-p, --previous': 'logs from before the last restart',
       '--nodes': 'logs of all nodes',
     },
@@ -118,6 +122,7 @@ export const commands: Readonly<Record<string, CommandDefinition>> = {
       'logs checkout': 'all pods in the cluster of suite "checkout"',
       'logs checkout deployment/orders -f': 'one workload, followed',
       'logs 81e9 node/server-0 --tail all': "part of a cluster's name; one node, from the start",
+      'logs pod/worker --previous': "the only cluster; the container's previous run",
     },
     load: async () => (await import('./logs.ts')).logs,
   },

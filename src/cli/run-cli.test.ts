@@ -38,13 +38,13 @@ test('shows help, and the version', async () => {
       up [options] [stack]                     Bring a stack up, or up to date; it stays until you take
                                                it down
       down [options] [stack]                   Take a stack down, with its data
+      dev [options] [stack]                    Bring a stack up unless it is, and run a command beside
+                                               it
+      bridge [options] <workload>              Answer the traffic of a workload on this machine
       url [options] [service] [port]           Print the URL of a Service of a stack
       env [options] [workload]                 Print the addresses and logins of a stack as variables
       exec [options] <workload>                Run a command in a pod of a stack
       reset [options] [stores...]              Put the data of a stack back to what was seeded
-      bridge [options] <workload>              Answer the traffic of a workload on this machine
-      dev [options] [stack]                    Bring a stack up unless it is, and run a command beside
-                                               it
       list [options]                           List the clusters of all runs on this machine
       logs [options] [cluster] [workloads...]  Show the logs of workloads and nodes of a cluster
       report [options] [folder]                Open the report of the last run in a browser

@@ -11,23 +11,23 @@ export type Known<Names extends string> = Names | (string & {})
 
 /** Which namespace a workload is in. */
 export interface InNamespace {
-  /** @default the suite's, `default` */
+  /** Namespace of the workload. @default the suite's, `default` */
   readonly namespace?: string
 }
 
 export interface ExecOptions extends InNamespace {
-  /** @default the annotated one, or the first */
+  /** The container that runs the command. @default the annotated one, or the first */
   readonly container?: string
   /** Written to the command's standard input. */
   readonly input?: string
   /** Whether an exit code other than 0 rejects. @default true */
   readonly reject?: boolean
-  /** Milliseconds. @default 60_000 */
+  /** Milliseconds until the command has to end. @default 60_000 */
   readonly timeout?: number
 }
 
 export interface ClusterLogOptions extends InNamespace {
-  /** @default the annotated one, or the first */
+  /** Whose log. @default the annotated one, or the first */
   readonly container?: string
   /** Last lines only, of each pod. @default all */
   readonly tail?: number
@@ -36,12 +36,12 @@ export interface ClusterLogOptions extends InNamespace {
 }
 
 export interface ChangePodsOptions extends InNamespace {
-  /** Milliseconds. @default 120_000 */
+  /** Milliseconds until the pods have to be ready, and others gone. @default 120_000 */
   readonly timeout?: number
 }
 
 export interface ClusterEnvOptions extends InNamespace, Omit<EnvOptions, 'from'> {
-  /** @default the annotated one, the only one, or the only one with ports */
+  /** Container whose environment is read. @default the annotated one, the only one, or the only one with ports */
   readonly containerName?: string
 }
 

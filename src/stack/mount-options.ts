@@ -2,8 +2,8 @@
 export interface MountTarget {
   /** Absolute path in the container. */
   readonly path: string
-  /** @default all containers of the pod, but for init containers */
+  /** The container that gets it. @default all containers of the pod, but for init containers */
   readonly container?: string | undefined
-  /** @default false */
+  /** Whether the container cannot write to it. @default false */
   readonly readOnly?: boolean | undefined
 }

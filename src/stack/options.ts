@@ -57,9 +57,14 @@ export interface StackOptions<Cluster = never, Services = ServiceDefinitions, Se
    * As an object the keys are the names in the manifests: `{ orders: { build: './services/orders', target: 'dev' } }`.
    * Images of the manifests that Docker has are brought along in any case.
    * @default []
+   * @example images: ['./orders', 'postgres:17']
    */
   readonly images?: readonly string[] | Readonly<Record<string, string | ImageBuild>> | undefined
-  /** YAML or JSON files, folders of such, globs, or objects. Applied by server-side apply, Namespaces and CustomResourceDefinitions first. @default [] */
+  /**
+   * YAML or JSON files, folders of such, globs, or objects. Applied by server-side apply, Namespaces and CustomResourceDefinitions first.
+   * @default []
+   * @example manifests: ['./k8s', './crds/*.yaml']
+   */
   readonly manifests?: string | KubeObject | readonly (string | KubeObject)[] | undefined
   /**
    * Databases, caches, queues and the like by the name of their Service, as `postgres()`, `redis()` … and `service()` define
@@ -94,8 +99,9 @@ export interface StackOptions<Cluster = never, Services = ServiceDefinitions, Se
   readonly ready?: ReadyOption | undefined
   /**
    * Folders of this machine in the pods of workloads of the manifests, for live reload: what changes here changes there, on every node.
-   * By workload, from folder to path in the container: `{ 'deployment/orders': { './orders/src': '/app/src' } }`.
+   * By workload, from folder to path in the container.
    * @default {}
+   * @example mount: { 'deployment/orders': { './orders/src': '/app/src' } }
    */
   readonly mount?: Readonly<Record<string, Readonly<Record<string, string | MountTarget>>>> | undefined
 }
@@ -118,7 +124,11 @@ export interface ClusterOptions {
   readonly keep?: 'never' | 'on-failure' | 'always' | undefined
   /** Milliseconds until a cluster that was kept is removed. @default 3_600_000 */
   readonly keepFor?: number | undefined
-  /** k3s agents besides the one server. @default 0 */
+  /**
+   * k3s agents besides the one server.
+   * @default 0
+   * @example agents: 1
+   */
   readonly agents?: number | undefined
   /** Node image, such as `rancher/k3s:v1.36.3-k3s1`. @default the plugin's, or else k3d's own */
   readonly nodeImage?: string | undefined

@@ -26,7 +26,7 @@ export interface GraphqlCheck {
 export interface ConditionCheck {
   /** Such as `Available`, `Ready` or `Established`. */
   readonly condition: string
-  /** @default 'True' */
+  /** The condition's status. @default 'True' */
   readonly status?: string | undefined
 }
 
@@ -34,6 +34,7 @@ export interface ConditionCheck {
 export interface FieldCheck {
   /** Names with dots between them: `status.phase`. */
   readonly field: string
+  /** What the field has to be. */
   readonly equals: string | number | boolean
 }
 
@@ -41,7 +42,7 @@ export interface FieldCheck {
 export type ReadyCheck = (HttpCheck | TcpCheck | GraphqlCheck | ConditionCheck | FieldCheck) & {
   /** Number or name of the Service's port, for `http` and `graphql`. @default the only one, or the one named `http` */
   readonly port?: number | string | undefined
-  /** Milliseconds. @default what is left of `setupTimeout` */
+  /** Milliseconds until the check has to hold. @default what is left of `setupTimeout` */
   readonly timeout?: number | undefined
 }
 

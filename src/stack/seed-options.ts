@@ -11,10 +11,11 @@ interface Durable {
 
 /** A command in the first ready pod of the seed's workload. */
 export interface SeedExec extends Durable {
+  /** Program and arguments, no shell: `['node', 'import.js']`. */
   readonly exec: readonly string[]
   /** File for its standard input. */
   readonly input?: string | undefined
-  /** @default the annotated one, or the first */
+  /** The container that runs it. @default the annotated one, or the first */
   readonly container?: string | undefined
 }
 
@@ -22,8 +23,9 @@ export interface SeedExec extends Durable {
 export interface SeedHttp extends Durable {
   /** Path, with query: `/admin/import?mode=full`. */
   readonly http: string
-  /** @default 'POST' */
+  /** Method of the request. @default 'POST' */
   readonly method?: string | undefined
+  /** Headers of the request. */
   readonly headers?: Readonly<Record<string, string>> | undefined
   /** Sent as JSON. */
   readonly json?: unknown
@@ -37,6 +39,7 @@ export interface SeedHttp extends Durable {
 
 /** A Job that has to complete: a manifest as the option `manifests` takes it. */
 export interface SeedJob {
+  /** File with the Job, or the object itself. */
   readonly job: string | KubeObject
 }
 

@@ -5,10 +5,11 @@ export type TextMatch = string | RegExp
 
 /** A request to look for: what is left out may be anything. */
 export interface ExpectedRequest {
+  /** In any case: `'POST'`. */
   readonly method?: string | undefined
-  /** Path without query. */
+  /** Path without query: exact, with a trailing `*` for any end, or a pattern. */
   readonly path?: TextMatch | undefined
-  /** By name, in any case. */
+  /** Values by name, in any case; as `path`. */
   readonly headers?: Readonly<Record<string, TextMatch>> | undefined
 }
 

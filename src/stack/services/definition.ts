@@ -61,7 +61,7 @@ export interface CommonServiceOptions {
   readonly env?: Readonly<Record<string, string>> | undefined
   /** More arguments for the server. @default [] */
   readonly args?: readonly string[] | undefined
-  /** @default 'throwaway' */
+  /** Where the data is: `'throwaway'` in the pod, and gone with it, `'persistent'` on a volume that outlives it. @default 'throwaway' */
   readonly storage?: ServiceStorage | undefined
   /** Size of the volume of persistent storage. @default '1Gi' */
   readonly size?: string | undefined
@@ -69,9 +69,9 @@ export interface CommonServiceOptions {
 
 /** Options of databases, which have a user. */
 export interface DatabaseOptions extends CommonServiceOptions {
-  /** @default 'app' */
+  /** The database that is created. @default 'app' */
   readonly database?: string | undefined
-  /** @default 'app' */
+  /** Who owns the database. @default 'app' */
   readonly user?: string | undefined
   /** It protects nothing: the database can be reached from this machine and the cluster only. @default 'app' */
   readonly password?: string | undefined

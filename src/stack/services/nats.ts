@@ -2,9 +2,9 @@ import { type CommonServiceOptions, type ServiceDefinition, defineService } from
 
 /** Options of `nats()`. */
 export interface NatsOptions extends CommonServiceOptions {
-  /** @default none: every client is let in */
+  /** The only user that is let in. @default none: every client is let in */
   readonly user?: string | undefined
-  /** @default none */
+  /** The password of `user`. @default none */
   readonly password?: string | undefined
   /** Streams, key-value and object stores. @default true */
   readonly jetStream?: boolean | undefined

@@ -2,11 +2,11 @@ import { type CommonServiceOptions, type ServiceDefinition, defineService } from
 
 /** Options of `rabbitmq()`. */
 export interface RabbitmqOptions extends CommonServiceOptions {
-  /** @default 'app' */
+  /** An administrator. @default 'app' */
   readonly user?: string | undefined
-  /** @default 'app' */
+  /** The password of `user`. @default 'app' */
   readonly password?: string | undefined
-  /** @default '/' */
+  /** The virtual host that is created. @default '/' */
   readonly vhost?: string | undefined
 }
 

@@ -2,7 +2,7 @@ import { type CommonServiceOptions, type ServiceDefinition, defineService } from
 
 /** Options of `redis()`. */
 export interface RedisOptions extends CommonServiceOptions {
-  /** @default none: every client is let in */
+  /** What clients have to send. @default none: every client is let in */
   readonly password?: string | undefined
 }
 

@@ -2,6 +2,7 @@ import { type CommonServiceOptions, type ServiceDefinition, type ServiceProbe, d
 
 /** Options of `service()`. */
 export interface GeneralServiceOptions extends Omit<CommonServiceOptions, 'version' | 'image'> {
+  /** Name of the image, with its tag. */
   readonly image: string
   /** What the container listens on, and the Service's port. */
   readonly port: number
