@@ -62,8 +62,36 @@ test('an editor shows what each option and method is', { timeout: 60_000 }, asyn
   expect(silent).toEqual([])
 })
 
-test('an editor completes names of services and workloads that are seeded', { timeout: 60_000 }, async () => {
+test('an editor completes the names of services, and of workloads that the options name', { timeout: 60_000 }, async () => {
   await using server = await startLanguageServer(root)
-  expect(await server.complete(file, text, placeOf(`'', 'select`) + 1)).toEqual(expect.arrayContaining(['db', 'cache']))
-  expect(await server.complete(file, text, placeOf('db.url') + 0)).toEqual(expect.arrayContaining(['db', 'cache']))
+  const example = join(root, 'src/completion-example.ts')
+  const code = `import { describe, postgres, redis } from 'vitest-kubernetes'
+
+describe.withCluster(
+  'x',
+  {
+    services: { db: postgres(), cache: redis() },
+    seed: { 'deployment/orders': { http: '/import', json: {} }, /*seed*/ },
+    bridge: { 'deployment/web': { server: () => {} } },
+  },
+  (test) => {
+    test('x', async ({ cluster, request, bridges }) => {
+      await cluster.sql('/*sql*/', 'select 1')
+      await cluster.bridge('/*bridge*/', { server: () => {} })
+      await cluster.restart('/*restart*/')
+      request('/*request*/')
+      bridges['/*bridges*/']
+      cluster.services./*services*/
+    })
+  },
+)
+`
+  const completed = async (mark: string) => server.complete(example, code, code.indexOf(`/*${mark}*/`))
+  // The question mark is the editor's, for a key that may be left out.
+  expect(await completed('seed')).toEqual(expect.arrayContaining(['db?', 'cache?']))
+  expect(await completed('services')).toEqual(expect.arrayContaining(['db', 'cache']))
+  for (const mark of ['sql', 'bridge', 'restart'])
+    expect(await completed(mark), mark).toEqual(expect.arrayContaining(['db', 'cache', 'deployment/orders', 'deployment/web']))
+  expect(await completed('request')).toEqual(expect.arrayContaining(['db', 'cache']))
+  expect(await completed('bridges')).toEqual(['deployment/web'])
 })

@@ -93,7 +93,8 @@ function membersOf(declaration: TSInterfaceDeclaration | TSTypeAliasDeclaration)
 /** Types whose names say nothing to readers. */
 const spelledOut: Readonly<Record<string, string>> = {
   Services: 'Record<string, ServiceDefinition>',
-  'SeedOption<Cluster> & Seed': 'SeedOption',
+  'SeedOption<Cluster, Extract<keyof Services, string>> & Seed': 'SeedOption',
+  'Record<Bridged, SuiteBridgeOptions>': 'Record<string, SuiteBridgeOptions>',
   IpFamily: "'ipv4' | 'dual'",
   ServiceStorage: "'throwaway' | 'persistent'",
   TextMatch: 'string | RegExp',

@@ -240,11 +240,11 @@ export interface Member extends AsyncDisposable {
 }
 
 /** Bridges that are set up with the suite, by workload, and end with it. */
-export interface SuiteBridges {
+export interface SuiteBridges<Bridged extends string = string> {
   /**
    * Bridges that last as long as the suite, by workload.
    * @default {}
    * @example bridge: { 'deployment/orders': { build: './orders' } }
    */
-  readonly bridge?: Readonly<Record<string, SuiteBridgeOptions>> | undefined
+  readonly bridge?: Readonly<Record<Bridged, SuiteBridgeOptions>> | undefined
 }

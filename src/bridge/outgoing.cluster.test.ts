@@ -151,7 +151,7 @@ describe.withCluster('outgoing', suite, (test) => {
     const ask = () => runInCluster(cluster, script('http://closing/'))
     // kube-proxy refuses from a moment after the last pod has gone.
     await expect.poll(ask, { timeout: 60_000 }).toEqual(refused)
-    expect(await runInLocal(bridges['deployment/shop']!.container!, script('http://closing/'))).toEqual(refused)
+    expect(await runInLocal(bridges['deployment/shop'].container!, script('http://closing/'))).toEqual(refused)
     // Docker takes the connection before it asks the Service.
     const onHost = await runCommand(process.execPath, [
       '--input-type=module',
@@ -187,7 +187,7 @@ describe.withCluster('outgoing', suite, (test) => {
       await ask('TXT', () => dns.resolveTxt('dns-version.cluster.local'))
       return results`
     const inPod = await runInCluster<Record<string, unknown>>(cluster, script)
-    const here = await runInLocal<Record<string, unknown>>(bridges['deployment/shop']!.container!, script)
+    const here = await runInLocal<Record<string, unknown>>(bridges['deployment/shop'].container!, script)
     expect(here).toEqual(inPod)
     const pods = (await podsOf(cluster, 'set')).map(({ status }) => JSON.stringify(status!.podIP)).toSorted()
     expect(here).toMatchObject({
@@ -207,7 +207,7 @@ describe.withCluster('outgoing', suite, (test) => {
 
   test('a name outside of the cluster comes to the same as in a pod', async ({ cluster, bridges }) => {
     const script = `return await (await import('node:dns')).promises.lookup('example.com').then(() => 'resolved', (error) => error.code)`
-    expect(await runInLocal(bridges['deployment/shop']!.container!, script)).toBe(await runInCluster(cluster, script))
+    expect(await runInLocal(bridges['deployment/shop'].container!, script)).toBe(await runInCluster(cluster, script))
   })
 
   test('resolvers: busybox’s own, glibc by busybox’s wget', async ({ cluster }) => {
@@ -229,7 +229,7 @@ describe.withCluster('outgoing', suite, (test) => {
 
   test('UDP to a Service, by a connected socket and by one that is not', async ({ bridges }) => {
     const answers = await runInLocal(
-      bridges['deployment/shop']!.container!,
+      bridges['deployment/shop'].container!,
       `const dgram = await import('node:dgram'), { once } = await import('node:events')
       const plain = dgram.createSocket('udp4'), connected = dgram.createSocket('udp4'), big = 'x'.repeat(25_000)
       const hear = async (socket) => String((await once(socket, 'message', { signal: AbortSignal.timeout(10_000) }))[0])
@@ -246,7 +246,7 @@ describe.withCluster('outgoing', suite, (test) => {
 
   test('2,000 connections to a Service at the same time, and 500 names a second for 4 s: no error', async ({ bridges }) => {
     const result = await runInLocal(
-      bridges['deployment/shop']!.container!,
+      bridges['deployment/shop'].container!,
       `const net = await import('node:net'), { promises: dns } = await import('node:dns'), { once } = await import('node:events')
       const sockets = [], result = { open: 0, answers: 0, names: 0, errors: {} }
       const note = (error) => { result.errors[error.code ?? error] = (result.errors[error.code ?? error] ?? 0) + 1 }
@@ -297,7 +297,7 @@ describe.withCluster('outgoing', suite, (test) => {
   test('a local container reaches ten hosts outside', async ({ bridges }) => {
     await using outside = await listenOutside(10)
     const ask = `return await Promise.all(${JSON.stringify(outside.urls)}.map(async (url) => (await fetch(url)).text()))`
-    const answers = await runInLocal<string[]>(bridges['deployment/shop']!.container!, ask)
+    const answers = await runInLocal<string[]>(bridges['deployment/shop'].container!, ask)
     expect(answers).toEqual(outside.urls.map((_, index) => `outside ${index}`))
   })
 
@@ -317,7 +317,7 @@ describe.withCluster('outgoing', suite, (test) => {
     const network = (await connectDocker()).engine.getNetwork(cluster.name)
     await network.connect({ Container: container.getId(), EndpointConfig: { Aliases: ['peer'] } })
     const ask = `return await (await fetch('http://peer/')).text()`
-    expect(await runInLocal(bridges['deployment/shop']!.container!, ask)).toBe('peer')
+    expect(await runInLocal(bridges['deployment/shop'].container!, ask)).toBe('peer')
   })
 
   test('of two containers with different files at the same path each is replaced by its own, one after the other', async ({ cluster }) => {

@@ -90,7 +90,7 @@ describe.withCluster('stand-in', suite, (test) => {
       expect(JSON.parse(env[0]!), name).toMatchObject({ NAME: name, GREETING: 'hello', CM_GREETING: 'hello', PASSWORD: 'p=a$s\nline' })
       expect(file, name).toEqual(['{"color":"blue"}'])
     }
-    expect(await bridges['deployment/orders']!.env()).toMatchObject({ NAME: 'orders', PASSWORD: 'p=a$s\nline' })
+    expect(await bridges['deployment/orders'].env()).toMatchObject({ NAME: 'orders', PASSWORD: 'p=a$s\nline' })
     expect(await cluster.env('deployment/billing', { include: ['NAME'] })).toEqual({ NAME: 'billing' })
   })
 
@@ -118,7 +118,7 @@ describe.withCluster('stand-in', suite, (test) => {
   })
 
   test('without its bridge nobody answers; a bridge that comes later is too late for a stand-in', async ({ cluster, bridges }) => {
-    await bridges['deployment/billing']![Symbol.asyncDispose]()
+    await bridges['deployment/billing'][Symbol.asyncDispose]()
     await expect(fetchInCluster(cluster, 'http://billing/')).rejects.toThrow('ECONNREFUSED')
     await expect(cluster.bridge('deployment/billing', { server, standIn: true } as never)).rejects.toMatchObject({
       code: 'ERR_OPTIONS_INVALID',

@@ -45,8 +45,13 @@ export interface ClusterEnvOptions extends InNamespace, Omit<EnvOptions, 'from'>
   readonly containerName?: string
 }
 
+/** Workloads that the options of a suite name, and its services, for editors to complete. */
+type WorkloadOf<Named extends string, Services> = Known<Named | Extract<keyof Services, string>>
+
+type ServiceOf<Services> = Known<Extract<keyof Services, string>>
+
 /** The cluster of a suite, as its tests see it. */
-export interface TestCluster<Seeded extends string = never, Services extends object = object> {
+export interface TestCluster<Named extends string = never, Services extends object = object> {
   /** k3d's name of the cluster. */
   readonly name: string
   /** Where objects live that name no namespace. */
@@ -64,15 +69,15 @@ export interface TestCluster<Seeded extends string = never, Services extends obj
    * @param port number or name of the Service's port; may be left out if it has one only, or one named `http`
    * @throws ClusterTestError `ERR_SERVICE_NOT_FOUND` with the ones that exist
    */
-  url(service: string, port?: number | string): string
+  url(service: ServiceOf<Services>, port?: number | string): string
   /** Host and port of a Service from this machine, for anything that is not HTTP. Takes and throws what `url` does. */
-  address(service: string, port?: number | string): { readonly host: string; readonly port: number }
+  address(service: ServiceOf<Services>, port?: number | string): { readonly host: string; readonly port: number }
   /**
    * Runs one SQL statement on a PostgreSQL service or workload, as the user and on the database that its env names.
    * @example await cluster.sql('statefulset/postgres', 'select quantity from stock where sku = $1', ['A-1'])
    */
   sql<Row extends object = Record<string, unknown>>(
-    workload: Known<Seeded | Extract<keyof Services, string>>,
+    workload: WorkloadOf<Named, Services>,
     statement: string,
     values?: readonly unknown[],
     options?: InNamespace,
@@ -84,17 +89,17 @@ export interface TestCluster<Seeded extends string = never, Services extends obj
    * @throws ClusterTestError `ERR_SEED_RESET_FAILED`, and then nothing has changed
    * @example test.beforeEach(({ cluster }) => cluster.reset('db'))
    */
-  reset(store?: Known<Seeded | Extract<keyof Services, string>>, options?: { readonly timeout?: number }): Promise<void>
+  reset(store?: WorkloadOf<Named, Services>, options?: { readonly timeout?: number }): Promise<void>
   /**
    * Runs a command in the first ready pod of a workload.
    * @throws ClusterTestError `ERR_KUBE_EXEC_FAILED` for an exit code other than 0, unless `reject` is false
    * @example const { stdout } = await cluster.exec('deployment/redis', ['redis-cli', 'dbsize'])
    */
-  exec(workload: string, command: readonly string[], options?: ExecOptions): Promise<ExecResult>
+  exec(workload: WorkloadOf<Named, Services>, command: readonly string[], options?: ExecOptions): Promise<ExecResult>
   /** The log of all pods of a workload, one after the other. */
-  logs(workload: string, options?: ClusterLogOptions): Promise<string>
+  logs(workload: WorkloadOf<Named, Services>, options?: ClusterLogOptions): Promise<string>
   /** Reads a workload as it is now. */
-  get<T extends object = KubeObject>(workload: string, options?: InNamespace): Promise<T>
+  get<T extends object = KubeObject>(workload: WorkloadOf<Named, Services>, options?: InNamespace): Promise<T>
   /** Applies more manifests (as the suite's option takes them) and resolves when they are ready. `timeout` in milliseconds. @default { timeout: 120_000 } */
   apply(manifests: string | KubeObject | readonly (string | KubeObject)[], options?: { readonly timeout?: number }): Promise<void>
   /**
@@ -104,7 +109,7 @@ export interface TestCluster<Seeded extends string = never, Services extends obj
    * @throws ClusterTestError `ERR_WORKLOAD_NOT_READY` after `timeout` milliseconds, `ERR_KUBE_NOT_FOUND` with the workloads that exist
    * @example await cluster.restart('deployment/orders')
    */
-  restart(workload: Known<Extract<keyof Services, string>>, options?: ChangePodsOptions): Promise<void>
+  restart(workload: WorkloadOf<Named, Services>, options?: ChangePodsOptions): Promise<void>
   /**
    * Changes how many pods a workload has, and resolves when they are ready and all others are gone. Disposal brings back as
    * many as there were.
@@ -112,7 +117,7 @@ export interface TestCluster<Seeded extends string = never, Services extends obj
    * @throws ClusterTestError as `restart` does
    * @example await using down = await cluster.scale('deployment/inventory', 0)
    */
-  scale(workload: Known<Extract<keyof Services, string>>, replicas: number, options?: ChangePodsOptions): Promise<AsyncDisposable>
+  scale(workload: WorkloadOf<Named, Services>, replicas: number, options?: ChangePodsOptions): Promise<AsyncDisposable>
   /**
    * Answers the traffic of a workload by the code under test: a local container, a process on this machine, or a server in
    * this process. When it resolves the next request goes there, when its disposal resolves the next one goes to the pods.
@@ -121,14 +126,14 @@ export interface TestCluster<Seeded extends string = never, Services extends obj
    * @throws ClusterTestError `ERR_BRIDGE_…`, `ERR_KUBE_NOT_FOUND` with the workloads that exist
    * @example await using bridge = await cluster.bridge('deployment/orders', { server: app })
    */
-  bridge(workload: string, options: BridgeOptions): Promise<Bridge>
+  bridge(workload: WorkloadOf<Named, Services>, options: BridgeOptions): Promise<Bridge>
   /**
    * Reads the environment of a workload's container, byte for byte: for a server that takes its settings from it, before it
    * is built. What `include`, `exclude` and `set` do they do for bridges too.
    * @throws ClusterTestError `ERR_BRIDGE_NO_PODS` when none of its pods runs, `ERR_KUBE_NOT_FOUND` with the workloads that exist
    * @example const { DATABASE_URL } = await cluster.env('deployment/orders')
    */
-  env(workload: string, options?: ClusterEnvOptions): Promise<Readonly<Record<string, string>>>
+  env(workload: WorkloadOf<Named, Services>, options?: ClusterEnvOptions): Promise<Readonly<Record<string, string>>>
   /**
    * Starts a local container that is a member of the cluster and replaces nothing: Services and pods can be reached from it by name and address.
    * @example await using shell = await cluster.run({ image: 'postgres:17', env: { from: 'deployment/orders' } })
@@ -142,8 +147,8 @@ export interface TestCluster<Seeded extends string = never, Services extends obj
    * @throws ClusterTestError `ERR_OPTIONS_INVALID`, `ERR_BRIDGE_…`, `ERR_KUBE_NOT_FOUND` with the workloads that exist
    * @example await using slow = await cluster.disturb('deployment/inventory', { match: { path: '/stock/*' }, delay: 3_000 })
    */
-  disturb(workload: string, options: DisturbOptions): Promise<DisturbedWorkload>
+  disturb(workload: WorkloadOf<Named, Services>, options: DisturbOptions): Promise<DisturbedWorkload>
 }
 
 /** supertest against a Service: `request('orders').get('/healthz')`. Takes and throws what `cluster.url` does. */
-export type RequestService = (service: string, port?: number | string) => Agent
+export type RequestService<Services extends object = object> = (service: ServiceOf<Services>, port?: number | string) => Agent

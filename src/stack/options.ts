@@ -89,7 +89,7 @@ export interface StackOptions<Cluster = never, Services = ServiceDefinitions, Se
    * @default {}
    * @example seed: { db: ['./schema.sql', './rows.dump'], 'deployment/orders': { http: '/admin/import', file: './orders.json' } }
    */
-  readonly seed?: (SeedOption<Cluster> & Seed) | undefined
+  readonly seed?: (SeedOption<Cluster, Extract<keyof Services, string>> & Seed) | undefined
   /**
    * What else has to hold before the first test, once all workloads are ready and the declared seeds are done: answers of HTTP and
    * GraphQL, ports, conditions and fields of objects.

@@ -47,13 +47,19 @@ export interface SeedJob {
 export type SeedStep = string | SeedExec | SeedHttp | SeedJob
 
 /** Seeds by service or workload, which run at the same time; the steps of one run in order. */
-export type DeclaredSeed = Readonly<Record<string, SeedStep | readonly SeedStep[]>>
+export type DeclaredSeed<Service extends string = never> = Readonly<Record<string, SeedStep | readonly SeedStep[]>> & {
+  // For editors to complete.
+  readonly [Name in Service]?: SeedStep | readonly SeedStep[]
+}
 
 /** Code that seeds. It runs in the worker, before the first test. */
 export type SeedFunction<Cluster> = (context: { readonly cluster: Cluster }) => unknown
 
 /** Seeds in order: first what is declared, then functions. */
-export type SeedOption<Cluster> = DeclaredSeed | SeedFunction<Cluster> | readonly (DeclaredSeed | SeedFunction<Cluster>)[]
+export type SeedOption<Cluster, Service extends string = never> =
+  | DeclaredSeed<Service>
+  | SeedFunction<Cluster>
+  | readonly (DeclaredSeed<Service> | SeedFunction<Cluster>)[]
 
 /** What the engine can do: the option without functions, one stage after the other. */
 export function declaredSeeds(seed: SeedOption<never> | undefined): readonly DeclaredSeed[] {

@@ -83,8 +83,8 @@ plain('what a bridge can be', () => {
     { bridge: { 'deployment/a': { build: '.', standIn: true }, 'deployment/b': { server, files: true } } },
     (test) => {
       test('x', async ({ cluster, bridges }) => {
-        expectTypeOf(bridges['deployment/a']!.env).toEqualTypeOf<() => Promise<Readonly<Record<string, string>>>>()
-        expectTypeOf(bridges['deployment/b']!.root).toEqualTypeOf<string | undefined>()
+        expectTypeOf(bridges['deployment/a'].env).toEqualTypeOf<() => Promise<Readonly<Record<string, string>>>>()
+        expectTypeOf(bridges['deployment/b'].root).toEqualTypeOf<string | undefined>()
         expectTypeOf(cluster.env('deployment/a', { include: ['A_*'] })).resolves.toEqualTypeOf<Readonly<Record<string, string>>>()
         await cluster.bridge('deployment/a', { command: ['node'], files: false, env: { exclude: ['A'] } })
         // @ts-expect-error a stand-in is for the suite's own bridges: the workload runs already

@@ -43,11 +43,11 @@ import { createFailureReport } from './failure-report.ts'
 import { withSuiteHooks } from './suite-hooks.ts'
 
 /** What the tests of a suite receive besides vitest's own context. */
-export interface ClusterTestContext<Seeded extends string = never, Services extends object = object> {
-  readonly cluster: TestCluster<Seeded, Services>
-  readonly request: RequestService
+export interface ClusterTestContext<Named extends string = never, Services extends object = object, Bridged extends string = string> {
+  readonly cluster: TestCluster<Named, Services>
+  readonly request: RequestService<Services>
   /** Those of the suite's option `bridge`, by workload. */
-  readonly bridges: Readonly<Record<string, Bridge>>
+  readonly bridges: Readonly<Record<Bridged, Bridge>>
 }
 
 /** Names of services and workloads that have a seed. */
@@ -67,10 +67,10 @@ export interface WithCluster {
    *   })
    * })
    */
-  withCluster<Seed, const Services extends ServiceDefinitions = Record<string, never>>(
+  withCluster<Seed, const Services extends ServiceDefinitions = Record<string, never>, Bridged extends string = never>(
     name: string,
-    options: SuiteOptions & ClusterOptions & Inferring<Services, Seed> & SuiteBridges,
-    fn: (test: TestAPI<ClusterTestContext<SeededBy<Seed>, ServicesOf<Services>>>) => void,
+    options: SuiteOptions & ClusterOptions & Inferring<Services, Seed> & SuiteBridges<Bridged>,
+    fn: (test: TestAPI<ClusterTestContext<SeededBy<Seed> | Bridged, ServicesOf<Services>, Bridged>>) => void,
   ): void
 }
 
