@@ -21,7 +21,7 @@ describe.withCluster(
 
       expect(await cluster.sql('statefulset/postgres', 'select quantity from stock where sku = $1', ['A-1'])).toEqual([{ quantity: 8 }])
       expect((await cluster.exec('deployment/redis', ['redis-cli', 'exists', `order:${body.id}`])).stdout.trim()).toBe('1')
-      const { output } = await bridges['deployment/orders']!.container!.exec(['node', '-p', 'process.env.NODE_ENV + process.env.REDIS_URL'])
+      const { output } = await bridges['deployment/orders'].container!.exec(['node', '-p', 'process.env.NODE_ENV + process.env.REDIS_URL'])
       expect(output.trim()).toBe('testredis://redis:6379')
     })
   },
