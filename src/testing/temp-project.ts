@@ -1,6 +1,6 @@
-import { mkdtemp, rm, symlink, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 
 import type { KubernetesPluginOptions } from '../plugin/plugin.ts'
 
@@ -17,7 +17,10 @@ export async function createTempProject(
   { test = {}, plugin = {} }: { test?: Readonly<Record<string, unknown>>; plugin?: KubernetesPluginOptions } = {},
 ): Promise<TempProject> {
   const folder = await mkdtemp(join(tmpdir(), 'project-'))
-  const write = (file: string, text: string) => writeFile(join(folder, file), text)
+  const write = async (file: string, text: string) => {
+    await mkdir(dirname(join(folder, file)), { recursive: true })
+    await writeFile(join(folder, file), text)
+  }
   await symlink(join(root, 'node_modules'), join(folder, 'node_modules'))
   await write('package.json', '{ "type": "module" }')
   await write(

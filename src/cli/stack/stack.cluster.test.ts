@@ -36,6 +36,7 @@ export const shop = defineStack({
   images: ['busybox:1.37'],
   manifests: [...echoApp('web', { text: '${text}' }), shellPod('caller', 'sleep 1000000', { restartPolicy: 'Always' })],
   services: { db: postgres({ database: 'shop' }) },
+  mount: { 'deployment/web': { './k8s/public': '/public' } },
   seed: [{ db: './rows.sql' }, async ({ cluster }) => void (await cluster.sql('db', "insert into t values (3)"))],
   ${options}
 })
@@ -99,7 +100,10 @@ async function objectsOf({ pid }: ChildProcess) {
 }
 
 beforeAll(async () => {
-  project = await createTempProject({ 'shop.stack.ts': stackFile(), 'rows.sql': 'create table t (n int); insert into t values (1), (2);' })
+  project = await createTempProject({
+    ...{ 'shop.stack.ts': stackFile(), 'k8s/public/page.txt': 'as it was' },
+    'rows.sql': 'create table t (n int); insert into t values (1), (2);',
+  })
 }, 0)
 
 afterAll(async () => {
@@ -247,9 +251,6 @@ describe.withCluster('${name}', { ${options}, cluster: 'up' }, (test) => {
   })
 })
 `
-const claims = async () =>
-  ((await docker.engine.listVolumes()).Volumes ?? []).map(({ Name }) => Name).filter((name) => name.startsWith('vitest-kubernetes-claim-'))
-
 test('suites use what is up, one after the other, and undo what they apply', { timeout: 240_000 }, async () => {
   const { name } = (await upCluster())!
   const url = await cli('url')
@@ -263,7 +264,8 @@ test('suites use what is up, one after the other, and undo what they apply', { t
     expect(await cluster.exec('pod/caller', ['wget', '-qO-', 'http://web'])).toMatchObject({ stdout: 'bridged' })`
   await project.write('a.test.ts', suiteFile('a', { body: changes }))
   await project.write('b.test.ts', suiteFile('b', { body: `expect((await request('web').get('/')).text).toBe('changed')` }))
-  const { exitCode, output } = await runVitest('', { folder: project.folder }).ended
+  const suites = runVitest('', { folder: project.folder })
+  const { exitCode, output } = await suites.ended
   expect(output).toContain('a cluster  stack "shop", which is up')
   expect(output).toContain('b cluster  stack "shop", which is up')
   expect(output).not.toContain('k3d cluster')
@@ -272,7 +274,7 @@ test('suites use what is up, one after the other, and undo what they apply', { t
   expect(await cli('url')).toBe(url)
   expect(await fromPod()).toBe('changed')
   expect(await kubectlIn(`k3d-${name}-server-0`, 'get', 'deployments,services', '--output=name')).not.toContain('extra')
-  expect(await claims()).toEqual([])
+  expect(await objectsOf(suites.child)).toEqual([])
 
   const psql = (statement: string) => cli('exec', 'db', '--', 'psql', '-U', 'app', 'shop', '-c', statement)
   await psql('alter table t rename to other')
@@ -299,7 +301,7 @@ test(
 
     // However the first one ends, the next one may have it.
     first.child.kill('SIGKILL')
-    await expect.poll(claims, { timeout: 30_000 }).toEqual([])
+    await expect.poll(() => objectsOf(first.child), { timeout: 30_000 }).toEqual([])
     await project.write('b.test.ts', suiteFile('b', { body: '', options: `...shop, images: ['busybox:1.37', 'busybox:1.37']` }))
     const other = runVitest('b', { folder: project.folder })
     await other.prints('stack "shop" is up, but this suite asks for something else, or its file has changed since')
@@ -390,19 +392,24 @@ test('dev --watch brings in what is saved, says what fails, and breaks no connec
   const gateways = async () => (await listGateways(docker, (await upCluster())!.name)).map(({ Id }) => Id)
   const before = await gateways()
   const app = (text: string) => JSON.stringify({ apiVersion: 'v1', kind: 'List', items: echoApp('web', { text }) })
-  await project.write('web.json', app('changed'))
+  await project.write('k8s/web.json', app('changed'))
   const { port } = new URL((await cli('url', 'web')).trim())
-  await project.write('shop.stack.ts', stackFile({ options: `ports: { web: ${port} }` }).replace(/\.\.\.echoApp\(.*?\}\)/, "'./web.json'"))
+  await project.write('shop.stack.ts', stackFile({ options: `ports: { web: ${port} }` }).replace(/\.\.\.echoApp\(.*?\}\)/, "'./k8s'"))
   const dev = start('dev', '--watch')
   await dev.prints('Ctrl-C ends this')
-  await project.write('web.json', app('saved'))
-  await dev.prints(/changed +"web\.json"/)
+  await project.write('k8s/public/page.txt', 'as it is now')
+  const page = async () => cli('exec', 'deployment/web', '--', 'cat', '/public/page.txt')
+  await expect.poll(page, { timeout: 30_000 }).toBe('as it is now')
+  await project.write('k8s/web.json', app('saved'))
+  await dev.prints(/changed +"k8s\/web\.json"/)
+  // What is mounted needs nothing: neither was it told of.
+  expect(dev.printed()).not.toContain('page.txt')
   await dev.prints(/✓ shop wait/)
   await expect.poll(fromPod, { timeout: 30_000 }).toBe('saved')
-  await project.write('web.json', '{ "kind": 1')
+  await project.write('k8s/web.json', '{ "kind": 1')
   await dev.prints(/web\.json/)
   await expect.poll(dev.printed, { timeout: 30_000 }).toMatch(/web\.json.*(?:line 1|:1)/)
-  await project.write('web.json', app('changed'))
+  await project.write('k8s/web.json', app('changed'))
   await expect.poll(fromPod, { timeout: 60_000 }).toBe('changed')
   await project.write('rows.sql', 'create table t (n int);')
   await dev.prints('not loaded again: npx vitest-kubernetes up shop --recreate')

@@ -34,7 +34,8 @@ export async function updateOnChange(
   const request = requestFor(stack)
   const plan = await planSuite(request, parts.folder, signal)
   return watchStack(request, {
-    except: buildsOf(workloads, plan),
+    // What is mounted is in the pods already.
+    except: [...buildsOf(workloads, plan), ...plan.mounts.map(({ source }) => source)],
     async onChange(files) {
       if (signal.aborted) return
       progress({ kind: 'note', step: 'changed', text: formatList(files.map((file) => relative(cwd, file))) })
