@@ -1,7 +1,6 @@
-import { HttpMethod, IsomorphicFetchHttpLibrary, KubeConfig, RequestContext } from '@kubernetes/client-node'
-
 import { whileWaiting } from '../support/deadline.ts'
 import { ClusterTestError, messageOf } from '../support/errors.ts'
+import { HttpMethod, IsomorphicFetchHttpLibrary, KubeConfig, RequestContext } from './client-node.ts'
 
 export interface KubeRequest {
   readonly query?: Readonly<Record<string, string | number | boolean | readonly string[] | undefined>>

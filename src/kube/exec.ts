@@ -1,9 +1,10 @@
 import { Writable, Readable } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
 
-import { Exec, type KubeConfig, type V1Status } from '@kubernetes/client-node'
+import type { V1Status } from '@kubernetes/client-node'
 
 import { ClusterTestError, messageOf } from '../support/errors.ts'
+import { Exec, type KubeConfig } from './client-node.ts'
 import type { KubeClient } from './client.ts'
 import type { ExecResult } from './exec-result.ts'
 
@@ -38,7 +39,7 @@ export async function execInPod(
   const fail = (why: string, cause?: unknown) => new ClusterTestError('ERR_KUBE_EXEC_FAILED', `${what} ${why}`, { cause })
 
   options.signal.throwIfAborted()
-  let socket: Awaited<ReturnType<Exec['exec']>> | undefined
+  let socket: Awaited<ReturnType<InstanceType<typeof Exec>['exec']>> | undefined
   const stdin =
     options.input === undefined
       ? null

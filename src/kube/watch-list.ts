@@ -1,7 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 
-import { Watch } from '@kubernetes/client-node'
-
+import { Watch } from './client-node.ts'
 import { type KubeClient, KubeStatusError } from './client.ts'
 import type { KubeList } from './types.ts'
 

@@ -3,7 +3,7 @@ import { type IncomingMessage, type ServerResponse, createServer } from 'node:ht
 import { Agent, request as httpsRequest } from 'node:https'
 import { type AddressInfo, type Server, type Socket, connect, createServer as createTcpServer } from 'node:net'
 
-import { KubeConfig } from '@kubernetes/client-node'
+import { KubeConfig } from '../kube/client-node.ts'
 
 /** A way to the API server on which bytes can stop. */
 export interface StallingProxy extends AsyncDisposable {
