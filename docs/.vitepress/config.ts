@@ -6,8 +6,9 @@ const repository = process.env.DOCS_REPOSITORY
 /** Files outside of this folder that are pages too. */
 const included = { 'CHANGELOG.md': './changelog.md', 'CONTRIBUTING.md': './contributing.md' }
 
-/** Wide pictures scroll on a phone, as tables do: shrunk, nobody could read them. */
-const style = `@media (max-width: 640px) {
+/** Pictures follow the switch of the site, not the system. Wide ones scroll on a phone, as tables do: shrunk, nobody could read them. */
+const style = `html:not(.dark) { color-scheme: light }
+@media (max-width: 640px) {
   .vp-doc p:has(> img) { overflow-x: auto }
   .vp-doc p > img:is([src*='speed'], [src*='report']) { max-width: none; width: 720px }
 }`
