@@ -1,9 +1,9 @@
-import { glob, mkdir, readFile, stat } from 'node:fs/promises'
-import { type Server, createServer } from 'node:http'
+import { glob, readFile, stat } from 'node:fs/promises'
+import { type Server, type ServerResponse, createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { extname, join } from 'node:path'
 
-import { type Browser, chromium } from 'playwright-core'
+import { type ConsoleMessage, type Page, chromium } from 'playwright-core'
 
 import { findChromium } from '../../src/testing/find-chromium.ts'
 
@@ -16,12 +16,12 @@ const types: Readonly<Record<string, string>> = {
   ...{ '.html': 'text/html', '.js': 'text/javascript', '.css': 'text/css', '.json': 'application/json' },
   ...{ '.svg': 'image/svg+xml', '.png': 'image/png', '.woff2': 'font/woff2' },
 }
-const views = {
-  phone: { viewport: { width: 400, height: 860 }, colorScheme: 'light' },
-  'phone-dark': { viewport: { width: 400, height: 860 }, colorScheme: 'dark' },
-  light: { viewport: { width: 1280, height: 900 }, colorScheme: 'light' },
-  dark: { viewport: { width: 1280, height: 900 }, colorScheme: 'dark' },
-} as const
+const views = [
+  { name: 'phone', width: 400, colorScheme: 'light' },
+  { name: 'phone-dark', width: 400, colorScheme: 'dark' },
+  { name: 'light', width: 1280, colorScheme: 'light' },
+  { name: 'dark', width: 1280, colorScheme: 'dark' },
+] as const
 
 interface Visited {
   readonly anchors: readonly string[]
@@ -35,11 +35,16 @@ if (!executablePath) throw new Error('There is no Chromium on PATH.')
 const server = await serve()
 const origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
 const browser = await chromium.launch({ executablePath, args: ['--no-sandbox'] })
+const opened = await Promise.all(
+  views.slice(0, screenshots ? views.length : 1).map(async ({ name, width, colorScheme }) => {
+    return { name, width, page: await browser.newPage({ viewport: { width, height: 900 }, colorScheme }) }
+  }),
+)
 try {
   const files = await Array.fromAsync(glob('**/*.html', { cwd: site }))
   const pages = files.map((file) => `/${file.replace(/(^|\/)index\.html$|\.html$/, '$1')}`).toSorted()
   const visited = new Map<string, Visited>()
-  for (const page of pages) visited.set(page, await visit(browser, page))
+  for (const page of pages) visited.set(page, await visit(page))
   const problems = pages.flatMap((page) => {
     const { links, problems: own } = visited.get(page)!
     return [...own, ...links.filter((link) => !leadsSomewhere(link, visited)).map((link) => `leads nowhere: ${link}`)].map(
@@ -60,7 +65,7 @@ async function serve(): Promise<Server> {
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   return server
 
-  async function answer(url: string, response: import('node:http').ServerResponse): Promise<void> {
+  async function answer(url: string, response: ServerResponse): Promise<void> {
     const { pathname } = new URL(url, 'http://site')
     const file = pathname === '/' ? '/index.html' : extname(pathname) ? pathname : `${pathname}.html`
     const isThere = await stat(join(site, file)).then(
@@ -72,30 +77,30 @@ async function serve(): Promise<Server> {
   }
 }
 
-async function visit(browser: Browser, path: string): Promise<Visited> {
+async function visit(path: string): Promise<Visited> {
   const problems: string[] = []
   let found: Pick<Visited, 'anchors' | 'links'> = { anchors: [], links: [] }
-  for (const [view, options] of Object.entries(views)) {
-    if (view !== 'phone' && !screenshots) continue
-    const page = await browser.newPage(options)
-    page.on('console', (message) => void (message.type() === 'error' && problems.push(`console: ${message.text()}`)))
-    page.on('pageerror', (error) => problems.push(`error: ${error.message}`))
-    page.on('response', (response) => void (response.status() >= 400 && problems.push(`${response.status()}: ${response.url()}`)))
+  for (const { name, page, width } of opened) {
+    const stop = collectErrors(page, problems)
     await page.goto(origin + path, { waitUntil: 'networkidle' })
     const overflow = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth)
-    if (overflow > 0) problems.push(`${overflow} px wider than ${options.viewport.width} px`)
+    if (overflow > 0) problems.push(`${overflow} px wider than ${width} px`)
     if (!(await page.title())) problems.push('has no title')
     found = await page.evaluate(() => ({
       anchors: [...document.querySelectorAll('[id]')].map(({ id }) => id),
       links: [...document.querySelectorAll('a')].map(({ href }) => href),
     }))
-    if (screenshots) {
-      await mkdir(screenshots, { recursive: true })
-      await page.screenshot({ path: join(screenshots, `${path.slice(1) || 'index'}.${view}.png`), fullPage: true })
-    }
-    await page.close()
+    if (screenshots) await page.screenshot({ path: join(screenshots, `${path.slice(1) || 'index'}.${name}.png`), fullPage: true })
+    stop()
   }
   return { ...found, problems }
+}
+
+function collectErrors(page: Page, problems: string[]): () => void {
+  const onConsole = (message: ConsoleMessage) => void (message.type() === 'error' && problems.push(`console: ${message.text()}`))
+  const onError = (error: Error) => void problems.push(`error: ${error.message}`)
+  page.on('console', onConsole).on('pageerror', onError)
+  return () => void page.off('console', onConsole).off('pageerror', onError)
 }
 
 function leadsSomewhere(link: string, visited: ReadonlyMap<string, Visited>): boolean {
