@@ -22,6 +22,8 @@ export default defineConfig({
     ['link', { rel: 'icon', type: 'image/svg+xml', href: '/favicon.svg' }],
     ['style', {}, style],
   ],
+  // The style knows pictures by their names.
+  vite: { build: { assetsInlineLimit: 0 } },
   themeConfig: {
     logo: '/favicon.svg',
     search: {
