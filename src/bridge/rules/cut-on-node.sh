@@ -1,0 +1,11 @@
+# shellcheck shell=sh
+# What the scripts of a cut on a node have in common.
+: "${id?}"
+. ./sandboxes.sh
+
+# Each side has a folder of its own.
+use_side() {
+  dir=$state/cut-$id-$1
+  # shellcheck disable=SC2034
+  gone=$state/gone-$id-$1
+}
