@@ -293,6 +293,100 @@ describe.withCluster('neighbours', { images: ['node:24-slim'], manifests: [clien
     await cluster.restart('deployment/shop')
     await expect.poll(async () => Number((await request('shop').get('/met')).text)).toBeGreaterThan(0)
   })
+
+  test('code in place of either workload is cut off too, whichever came first, and so is what is disturbed', async ({
+    cluster,
+    request,
+  }) => {
+    const server = (_: unknown, response: ServerResponse) => void response.end('local')
+    const fromShop = () => reach(cluster, 'deployment/shop', ['http://stock', 'http://stock-pods:3000'], 1_500)
+    {
+      await using _bridge = await cluster.bridge(workload, { server: { http: server } })
+      await using cut = await cluster.cut('deployment/shop', workload)
+      expect(await fromShop()).toEqual(['silent', 'silent'])
+      expect((await request('stock', 'http').get('/')).text).toBe('local')
+      await cut[Symbol.asyncDispose]()
+      expect(await fromShop()).toEqual(['answered', 'answered'])
+    }
+    await using cut = await cluster.cut('deployment/shop', workload)
+    await using disturbed = await cluster.disturb(workload, { status: 418 })
+    expect(await fromShop()).toEqual(['silent', 'silent'])
+    await request('stock', 'http').get('/').expect(418)
+    await disturbed[Symbol.asyncDispose]()
+    expect(await fromShop()).toEqual(['silent', 'silent'])
+    await using bridge = await cluster.bridge('deployment/shop', { server })
+    expect(await reach(cluster, workload, ['http://shop'], 1_500)).toEqual(['silent'])
+    expect((await request('shop').get('/')).text).toBe('local')
+    expect(await bridge.problems()).toEqual([
+      expect.stringContaining('What the code on this machine sends to "deployment/stock" is not cut off'),
+    ])
+    await cut[Symbol.asyncDispose]()
+    expect(await reach(cluster, workload, ['http://shop'])).toEqual(['answered'])
+  })
+
+  test('a local container in place of a workload is cut off from the other, whichever came first', async ({ cluster, request }) => {
+    const local = { image: 'node:24-slim', command: ['node', '-e', shopScript] }
+    {
+      await using _bridge = await cluster.bridge('deployment/shop', local)
+      await request('shop').get('/').expect(200, 'stock: 200 1000')
+      await using cut = await cluster.cut('deployment/shop', workload)
+      await request('shop').get('/').expect(502, 'too slow')
+      await cut[Symbol.asyncDispose]()
+      await request('shop').get('/').expect(200, 'stock: 200 1000')
+    }
+    await using cut = await cluster.cut('deployment/shop', workload)
+    await using bridge = await cluster.bridge('deployment/shop', local)
+    await request('shop').get('/').expect(502, 'too slow')
+    await request('shop').get('/met').expect(200, '0')
+    await cut[Symbol.asyncDispose]()
+    await request('shop').get('/').expect(200, 'stock: 200 1000')
+    await bridge[Symbol.asyncDispose]()
+  })
+
+  test('cuts that share workloads hold until the last of them ends, in any order', async ({ cluster }) => {
+    const before = await takeSettledStock(cluster)
+    const seen = async () => [
+      ...(await reach(cluster, 'deployment/shop', ['http://stock'], 1_500)),
+      ...(await reach(cluster, 'deployment/client', ['http://stock', 'http://shop/healthz'], 1_500)),
+    ]
+    const [first, second, third] = await Promise.all([
+      cluster.cut('deployment/shop', workload),
+      cluster.cut('service/stock', 'deployment/shop'),
+      cluster.cut('deployment/client', 'service/stock-pods'),
+    ])
+    expect(await seen()).toEqual(['silent', 'silent', 'answered'])
+    await first[Symbol.asyncDispose]()
+    expect(await seen()).toEqual(['silent', 'silent', 'answered'])
+    await second[Symbol.asyncDispose]()
+    expect(await seen()).toEqual(['answered', 'silent', 'answered'])
+    await Promise.all([third[Symbol.asyncDispose](), third[Symbol.asyncDispose]()])
+    expect(await seen()).toEqual(['answered', 'answered', 'answered'])
+    expect(await takeSettledStock(cluster)).toEqual(before)
+  })
+
+  test('a cut that cannot be meant is refused before anything changes', async ({ cluster }) => {
+    for (const [one, other, code, message] of [
+      [
+        'deployment/stock',
+        'deployment/stock',
+        'ERR_OPTIONS_INVALID',
+        '"deployment/stock" and "deployment/stock" are the same pods, or share some.',
+      ],
+      ['deployment/stock', 'service/stock-pods', 'ERR_OPTIONS_INVALID', 'are the same pods, or share some.'],
+      ['deployment/stock', 'deploiment/shop', 'ERR_OPTIONS_INVALID', 'Expected a workload as "kind/name", got "deploiment/shop".'],
+      ['shop', 'deployment/stock', 'ERR_OPTIONS_INVALID', 'Expected a workload as "kind/name", got "shop".'],
+      ['deployment/stocks', 'deployment/shop', 'ERR_KUBE_NOT_FOUND', 'There is no Deployment "stocks" in namespace "default".'],
+    ] as const)
+      await expect(cluster.cut(one, other)).rejects.toMatchObject({ code, message: expect.stringContaining(message) })
+    const elsewhere = cluster.cut('deployment/shop', workload, { namespace: 'kube-system' })
+    await expect(elsewhere).rejects.toMatchObject({ code: 'ERR_KUBE_NOT_FOUND' })
+    const misspelt = cluster.cut('deployment/shop', workload, Object.fromEntries([['reject', true]]))
+    await expect(misspelt).rejects.toMatchObject({ code: 'ERR_OPTIONS_INVALID' })
+    await cluster.apply(
+      nodeApp('on-node', { pod: { hostNetwork: true }, ports: [{ containerPort: 39_123 }] }, 'setInterval(() => {}, 1000)')[0]!,
+    )
+    await expect(cluster.cut('deployment/on-node', workload)).rejects.toMatchObject({ code: 'ERR_BRIDGE_HOST_NETWORK' })
+  })
 })
 
 /** What a pod gets from URLs: `http:`, or `udp:` of something that echoes. */

@@ -47,7 +47,7 @@ test('a change takes what it no longer concerns from the rules, and leaves the r
 })
 
 test('a node puts the address of a pod in that it finds itself', () => {
-  const own = templateOfCut('abcd', 'A').replaceAll('OP', '-A').replaceAll('ADDRESS', a.address)
+  const own = templateOfCut('abcd', 'A').replaceAll(/^OP/gm, '-A').replaceAll('ADDRESS', a.address)
   expect(own).toBe(changedCut('abcd', [a], [], '4'))
 })
 

@@ -2,7 +2,7 @@
 # Runs on a node as long as a cut lasts, and adds each new pod of a side to its rules before its containers start. Prints
 # "pod UID ADDRESS..." for each, and "watching" once those that came before it are in.
 # $match: defines may_match and does_match. $side: A or B. $known: addresses that the rules have already.
-# $rules: for a pod, with OP for -A or -D, and ADDRESS.
+# $rules: for a pod, with OP at the start of a line for -A or -D, and ADDRESS.
 : "${match?}" "${side?}" "${known?}" "${rules?}"
 . ./cut-on-node.sh
 use_side "$side"
@@ -18,7 +18,7 @@ is_new() {
 change() {
   for address in $ip $ip6; do
     case $address in *:*) family=6 ;; *) family=4 ;; esac
-    restore_on_node "$(echo "$rules" | sed "s/OP/$1/; s/ADDRESS/$address/")" $family
+    restore_on_node "$(echo "$rules" | sed "s/^OP/$1/; s/ADDRESS/$address/")" $family
   done
 }
 
