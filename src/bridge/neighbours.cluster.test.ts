@@ -7,7 +7,7 @@ import { expect } from 'vitest'
 
 import type { TestCluster } from '../client/test-cluster.ts'
 import { describe } from '../suite/describe.ts'
-import { client, fetchInCluster, runInCluster } from '../testing/in-cluster.ts'
+import { callInCluster, client, fetchInCluster, runInCluster } from '../testing/in-cluster.ts'
 import { nodeApp } from '../testing/node-app.ts'
 import { isReady, podsOf, runOnNode } from '../testing/nodes.ts'
 import { takeSettledStock } from '../testing/take-stock.ts'
@@ -249,8 +249,8 @@ describe.withCluster('neighbours', { images: ['node:24-slim'], manifests: [clien
       `udp://${one}:3003`,
     ]
     const all = async (patience?: number) => ({
-      there: await reach(cluster, 'deployment/shop', toStock, patience),
-      back: await reach(cluster, workload, ['http://shop/healthz', `http://${own}:3000/healthz`], patience),
+      there: await callInCluster(cluster, 'deployment/shop', toStock, patience),
+      back: await callInCluster(cluster, workload, ['http://shop/healthz', `http://${own}:3000/healthz`], patience),
       ping: [await ping(cluster, own!, one!), await ping(cluster, two!, own!)],
     })
     const open = { there: toStock.map(() => 'answered'), back: ['answered', 'answered'], ping: ['answered', 'answered'] }
@@ -258,7 +258,7 @@ describe.withCluster('neighbours', { images: ['node:24-slim'], manifests: [clien
     const cut = await cluster.cut('deployment/shop', workload)
     expect(cut.workloads).toEqual(['deployment/shop', workload])
     expect(await all(1_500)).toEqual(JSON.parse(JSON.stringify(open).replaceAll('answered', 'silent')))
-    expect(await reach(cluster, 'deployment/client', [...toStock, 'http://shop/healthz'])).toEqual(Array(7).fill('answered'))
+    expect(await callInCluster(cluster, 'deployment/client', [...toStock, 'http://shop/healthz'])).toEqual(Array(7).fill('answered'))
     await request('stock', 'http').get('/').expect(200)
     await request('shop').get('/healthz').expect(200)
     await request('shop').get('/').expect(502, 'too slow')
@@ -283,7 +283,10 @@ describe.withCluster('neighbours', { images: ['node:24-slim'], manifests: [clien
       await using _down = await cluster.scale('deployment/shop', 0)
       await using _cut = await cluster.cut(workload, 'deployment/shop')
       await Promise.all([cluster.scale('deployment/shop', 3), cluster.restart(workload)])
-      expect(await reach(cluster, 'deployment/shop', ['http://stock', 'http://stock-pods:3000'], 1_500)).toEqual(['silent', 'silent'])
+      expect(await callInCluster(cluster, 'deployment/shop', ['http://stock', 'http://stock-pods:3000'], 1_500)).toEqual([
+        'silent',
+        'silent',
+      ])
       const met = (await podsOf(cluster, 'shop')).map(({ status }) => `http://${status!.podIP}:3000/met`)
       expect(
         await runInCluster(cluster, `return Promise.all(${JSON.stringify(met)}.map((url) => fetch(url).then((a) => a.text())))`),
@@ -299,7 +302,7 @@ describe.withCluster('neighbours', { images: ['node:24-slim'], manifests: [clien
     request,
   }) => {
     const server = (_: unknown, response: ServerResponse) => void response.end('local')
-    const fromShop = () => reach(cluster, 'deployment/shop', ['http://stock', 'http://stock-pods:3000'], 1_500)
+    const fromShop = () => callInCluster(cluster, 'deployment/shop', ['http://stock', 'http://stock-pods:3000'], 1_500)
     {
       await using _bridge = await cluster.bridge(workload, { server: { http: server } })
       await using cut = await cluster.cut('deployment/shop', workload)
@@ -315,13 +318,13 @@ describe.withCluster('neighbours', { images: ['node:24-slim'], manifests: [clien
     await disturbed[Symbol.asyncDispose]()
     expect(await fromShop()).toEqual(['silent', 'silent'])
     await using bridge = await cluster.bridge('deployment/shop', { server })
-    expect(await reach(cluster, workload, ['http://shop'], 1_500)).toEqual(['silent'])
+    expect(await callInCluster(cluster, workload, ['http://shop'], 1_500)).toEqual(['silent'])
     expect((await request('shop').get('/')).text).toBe('local')
     expect(await bridge.problems()).toEqual([
       expect.stringContaining('What the code on this machine sends to "deployment/stock" is not cut off'),
     ])
     await cut[Symbol.asyncDispose]()
-    expect(await reach(cluster, workload, ['http://shop'])).toEqual(['answered'])
+    expect(await callInCluster(cluster, workload, ['http://shop'])).toEqual(['answered'])
   })
 
   test('a local container in place of a workload is cut off from the other, whichever came first', async ({ cluster, request }) => {
@@ -346,8 +349,8 @@ describe.withCluster('neighbours', { images: ['node:24-slim'], manifests: [clien
   test('cuts that share workloads hold until the last of them ends, in any order', async ({ cluster }) => {
     const before = await takeSettledStock(cluster)
     const seen = async () => [
-      ...(await reach(cluster, 'deployment/shop', ['http://stock'], 1_500)),
-      ...(await reach(cluster, 'deployment/client', ['http://stock', 'http://shop/healthz'], 1_500)),
+      ...(await callInCluster(cluster, 'deployment/shop', ['http://stock'], 1_500)),
+      ...(await callInCluster(cluster, 'deployment/client', ['http://stock', 'http://shop/healthz'], 1_500)),
     ]
     const [first, second, third] = await Promise.all([
       cluster.cut('deployment/shop', workload),
@@ -388,20 +391,6 @@ describe.withCluster('neighbours', { images: ['node:24-slim'], manifests: [clien
     await expect(cluster.cut('deployment/on-node', workload)).rejects.toMatchObject({ code: 'ERR_BRIDGE_HOST_NETWORK' })
   })
 })
-
-/** What a pod gets from URLs: `http:`, or `udp:` of something that echoes. */
-function reach(cluster: TestCluster, from: string, urls: readonly string[], patience = 20_000): Promise<string[]> {
-  const script = `const { createSocket } = await import('node:dgram')
-    const http = (url) => fetch(url, { signal: AbortSignal.timeout(${patience}) }).then(async (a) => (await a.text(), 'answered')).catch((e) => (e.name === 'TimeoutError' ? 'silent' : 'broken'))
-    const udp = ({ hostname, port }) => new Promise((resolve) => {
-      const socket = createSocket('udp4').on('message', () => end('answered')).on('error', () => end('broken'))
-      const again = setInterval(() => socket.send('x', port, hostname), 200)
-      const late = setTimeout(() => end('silent'), ${patience})
-      const end = (text) => { clearInterval(again); clearTimeout(late); socket.close(); resolve(text) }
-    })
-    return Promise.all(${JSON.stringify(urls)}.map((url) => (url.startsWith('udp') ? udp(new URL(url)) : http(url))))`
-  return runInCluster(cluster, script, from)
-}
 
 /** From a pod, of which only the node has the program. */
 async function ping(cluster: TestCluster, from: string, to: string): Promise<string> {

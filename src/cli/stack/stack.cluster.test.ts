@@ -286,11 +286,16 @@ test(
   'a suite gets a cluster of its own beside what another process uses, or was defined in another way',
   { timeout: 240_000 },
   async () => {
-    await project.write('a.test.ts', suiteFile('a', { body: `console.log('has it'); await sleep(60_000)` }))
+    await project.write(
+      'a.test.ts',
+      suiteFile('a', { body: `await cluster.cut('pod/caller', 'deployment/web'); console.log('has it'); await sleep(60_000)` }),
+    )
     await project.write('b.test.ts', suiteFile('b', { body: '' }))
     const first = runVitest('a', { folder: project.folder })
     onTestFinished(() => void first.child.kill('SIGKILL'))
     await first.prints('has it')
+    const node = `k3d-${(await upCluster())!.name}-server-0`
+    expect(await rulesIn(node)).toContain('-APART')
     expect((await run('up')).err).toMatch(new RegExp(`^Stack "shop" is in use by process ${first.child.pid} on `, 'm'))
     const second = runVitest('b', { folder: project.folder })
     await second.prints(`stack "shop" is in use by process ${first.child.pid} on `)
@@ -299,6 +304,7 @@ test(
 
     // However the first one ends, the next one may have it.
     first.child.kill('SIGKILL')
+    await expect.poll(() => rulesIn(node), { timeout: 15_000 }).toBe('')
     await expect.poll(claims, { timeout: 30_000 }).toEqual([])
     await project.write('b.test.ts', suiteFile('b', { body: '', options: `...shop, images: ['busybox:1.37', 'busybox:1.37']` }))
     const other = runVitest('b', { folder: project.folder })
