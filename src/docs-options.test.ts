@@ -50,6 +50,7 @@ const sections: Readonly<Record<string, readonly (readonly [file: string, type: 
   'A local container': [['src/bridge/options.ts', 'LocalContainerOptions']],
   'A local container that replaces nothing': [['src/bridge/options.ts', 'RunOptions']],
   'A disturbance': [['src/bridge/options.ts', 'DisturbOptions']],
+  '`cluster.cut`': [['src/bridge/options.ts', 'CutOptions']],
   Environment: [['src/bridge/side/env.ts', 'EnvOptions']],
   '`cluster.exec`': [
     ['src/client/test-cluster.ts', 'InNamespace'],
