@@ -1,9 +1,9 @@
 import type { Pod } from '../kube/types.ts'
 import { ClusterTestError } from '../support/errors.ts'
 import { together } from '../support/together.ts'
-import type { LocalCaller } from './local-callers.ts'
+import type { LocalCaller, LocalCallers } from './local-callers.ts'
 import type { CutRequest } from './requests.ts'
-import type { CutAddress, CutSide } from './rules/cut-rules.ts'
+import type { CutSide } from './rules/cut-rules.ts'
 import { type WorkloadPods, findPods } from './rules/find-pods.ts'
 import { startNodeCuts } from './rules/node-cuts.ts'
 import { sharePods } from './rules/overlap.ts'
@@ -31,15 +31,16 @@ export async function openCut(parts: SharedParts, { id, request, signal }: CutOp
       hint: 'A cut is between two workloads of which each has pods of its own.',
     })
 
-  const addresses = followAddresses({ A: a, B: b }, (pods) => localCallers.of(pods))
+  const sides = { A: followAddresses(a, localCallers), B: followAddresses(b, localCallers) }
+  const addressesOf = (side: CutSide) => [...new Set(sides[side].current())].map((address) => ({ side, address }))
   const apart = cleanup.use(
     await startNodeCuts({
       id,
       what: `"${a.workload}" and "${b.workload}"`,
       nodes,
       matches: { A: a.match, B: b.match },
-      addresses: addresses.current,
-      onPod: addresses.found,
+      addresses: () => [...addressesOf('A'), ...addressesOf('B')],
+      onPod: (side, uid, addresses) => sides[side].found(uid, addresses),
       onProblem,
     }),
   )
@@ -57,28 +58,21 @@ export async function openCut(parts: SharedParts, { id, request, signal }: CutOp
   return cleanup.move()
 }
 
-/** The addresses of both sides. A node knows those of a new pod before the API does. */
-function followAddresses(sides: Readonly<Record<CutSide, WorkloadPods>>, callers: (pods: WorkloadPods) => readonly LocalCaller[]) {
-  const early = new Map<string, { readonly side: CutSide; readonly addresses: readonly string[] }>()
-  const seen = new Set<string>()
-  const ofSide = (side: CutSide): readonly CutAddress[] => {
-    const pods = sides[side].allPods()
-    for (const { metadata } of pods) seen.add(metadata!.uid!)
-    const all = [
-      ...pods
-        .filter(hasOwnAddress)
-        .flatMap(({ metadata, status }) => [
-          ...(status?.podIPs ?? []).map(({ ip }) => ip),
-          ...(early.get(metadata!.uid!)?.addresses ?? []),
-        ]),
-      ...[...early].flatMap(([uid, pod]) => (pod.side === side && !seen.has(uid) ? pod.addresses : [])),
-      ...callers(sides[side]).flatMap((caller) => caller.addresses),
-    ]
-    return [...new Set(all)].map((address) => ({ side, address }))
-  }
+/** The addresses of one side. A node knows that of a new pod before the API does, which knows whose the pod is. */
+function followAddresses(pods: WorkloadPods, callers: LocalCallers) {
+  const found = new Map<string, readonly string[]>()
+  const known = new Set<string>()
   return {
-    current: () => [...ofSide('A'), ...ofSide('B')],
-    found: (side: CutSide, uid: string, addresses: readonly string[]) => void early.set(uid, { side, addresses }),
+    current(): readonly string[] {
+      for (const { metadata } of pods.inNamespace()) known.add(metadata!.uid!)
+      const own = pods.allPods().filter(hasOwnAddress)
+      return [
+        ...own.flatMap(({ metadata, status }) => [...(status?.podIPs ?? []).map(({ ip }) => ip), ...(found.get(metadata!.uid!) ?? [])]),
+        ...[...found].flatMap(([uid, addresses]) => (known.has(uid) ? [] : addresses)),
+        ...callers.of(pods).flatMap(({ addresses }) => addresses),
+      ]
+    },
+    found: (uid: string, addresses: readonly string[]) => void found.set(uid, addresses),
   }
 }
 

@@ -39,7 +39,7 @@ describe.withCluster(
     manifests: [client, ...nodeApp('shop', { replicas: 2 }), ...nodeApp('other')],
   },
   (test) => {
-    test('a bridge uses the backend of the nodes, and leaves nothing in either', async ({ cluster }) => {
+    test('a bridge and a cut use the backend of the nodes, and leave nothing in either', async ({ cluster }) => {
       expect(await onNode(cluster, 'iptables --version')).toContain('(legacy)')
       const before = [await takeRules(cluster), await savedBy(cluster, 'nft')]
       const bridge = await cluster.bridge('deployment/shop', { server: answer('local') })
@@ -48,6 +48,11 @@ describe.withCluster(
       expect(await savedBy(cluster, 'nft')).toEqual(before[1])
       await bridge[Symbol.asyncDispose]()
       expect(await fetchInCluster(cluster, 'http://shop/', 10)).toEqual(Array(10).fill(fromShop))
+      const cut = await cluster.cut('deployment/client', 'deployment/shop')
+      expect(await callInCluster(cluster, 'deployment/client', ['http://shop/', 'http://other/'], 2_000)).toEqual(['silent', 'answered'])
+      expect(await savedBy(cluster, 'nft')).toEqual(before[1])
+      await cut[Symbol.asyncDispose]()
+      expect(await callInCluster(cluster, 'deployment/client', ['http://shop/'])).toEqual(['answered'])
       expect([await takeRules(cluster), await savedBy(cluster, 'nft')]).toEqual(before)
     })
 

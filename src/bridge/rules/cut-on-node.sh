@@ -4,8 +4,4 @@
 . ./sandboxes.sh
 
 # Each side has a folder of its own.
-use_side() {
-  dir=$state/cut-$id-$1
-  # shellcheck disable=SC2034
-  gone=$state/gone-$id-$1
-}
+use_side() { dir=$state/cut-$id-$1; }

@@ -6,8 +6,9 @@
 
 for side in A B; do
   use_side $side
-  [ ! -d "$dir" ] || end_watch
-  rm -rf "$gone"
+  [ -d "$dir" ] || continue
+  end_watch "$dir-gone"
+  rm -rf "$dir"
 done
 for family in $families; do
   save_rules "$family" mangle | grep -q ":$chain " || continue

@@ -25,6 +25,8 @@ export interface WorkloadPods extends PodChoice, Disposable {
   readonly services: readonly Service[]
   /** With those on their way out, to which requests may still come. */
   allPods(): readonly Pod[]
+  /** Those of all workloads. */
+  inNamespace(): readonly Pod[]
   /** Calls back whenever the pods of the namespace change, until it is disposed. */
   onChange(listener: () => void): Disposable
 }
@@ -75,6 +77,7 @@ export async function findPods({ cluster: { kube }, namespace, workload, signal 
     match,
     labels,
     allPods,
+    inNamespace: () => pods.items,
     pods: () => allPods().filter(({ metadata }) => !metadata.deletionTimestamp),
     onChange(listener) {
       listeners.add(listener)

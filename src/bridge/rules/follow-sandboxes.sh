@@ -4,6 +4,7 @@
 # may_match and does_match recognise the workload's pods (pod-match.ts). Of whoever includes this: is_new reads a sandbox and says
 # whether it is one to look at; apply comes first, then keep for a pod of the workload, and undo for others; on_exit when a
 # container has ended.
+: "${cni?}" "${dir?}"
 
 on_sandbox() {
   file=$(echo "$cni"/*-"$1"-eth0)

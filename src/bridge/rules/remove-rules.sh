@@ -10,5 +10,5 @@ kill_noted watch
 for mark in "$dir"/pod-*; do
   while [ -e "$mark" ] && ! has 'done' && ! has failed; do sleep 0.01; done
 done
-end_watch
+end_watch "$gone"
 in_each_pod leave

@@ -1,11 +1,9 @@
-# shellcheck shell=sh
+# shellcheck shell=sh disable=SC2034
 # The sandboxes of pods on a node, and what follows them (follow-sandboxes.sh) with files in a folder of its own.
 . ../../cluster/network/restore-on-node.sh
 
-# shellcheck disable=SC2034
 state=/run/vitest-kubernetes
 # libcni keeps there what each sandbox got: its pod's name and UID, its namespace's path, its addresses.
-# shellcheck disable=SC2034
 cni=/var/lib/cni/results
 
 read_sandbox() {
@@ -24,12 +22,12 @@ read_sandbox() {
 
 kill_noted() { { read -r number < "$dir/$1"; } 2>/dev/null && kill -9 "$number" 2>/dev/null; }
 
-# Ends what follows the sandboxes, and renames its folder $dir to $gone.
+# Ends what follows the sandboxes, and renames its folder.
 end_watch() {
   kill_noted watch
-  [ ! -e "$gone" ] || rm -rf "$gone"
-  mv "$dir" "$gone"
-  dir=$gone
+  [ ! -e "$1" ] || rm -rf "$1"
+  mv "$dir" "$1"
+  dir=$1
   # It may have come to note its number only now.
   kill_noted watch
   kill_noted ctr

@@ -18,11 +18,11 @@ is_new() {
 change() {
   for address in $ip $ip6; do
     case $address in *:*) family=6 ;; *) family=4 ;; esac
-    restore_on_node "$(echo "$rules" | sed "s/^OP/$1/; s/ADDRESS/$address/")" $family
+    restore_on_node "$(echo "$rules" | sed "s/^OP/$1/; s/ADDRESS/$address/")" $family || return
   done
 }
 
-apply() { change -A; }
+apply() { change -A || exit; }
 keep() { echo "pod $uid $ip $ip6"; }
 undo() { change -D; }
 # The rules of a pod that has gone are for whoever knows those of other nodes too.
