@@ -9,7 +9,7 @@ import { startNodeCuts } from './rules/node-cuts.ts'
 import { sharePods } from './rules/overlap.ts'
 import type { SharedParts } from './shared-parts.ts'
 
-interface CutOptions {
+interface OpenOptions {
   readonly id: string
   readonly request: CutRequest
   readonly signal: AbortSignal
@@ -19,7 +19,7 @@ interface CutOptions {
  * The whole life of a cut. Resolves when no packet goes between the pods of two workloads, nor between one's and the local containers
  * in place of the other's; its disposal when they do again.
  */
-export async function openCut(parts: SharedParts, { id, request, signal }: CutOptions): Promise<AsyncDisposable> {
+export async function openCut(parts: SharedParts, { id, request, signal }: OpenOptions): Promise<AsyncDisposable> {
   const { cluster, nodes, localCallers, onProblem } = parts
   const { workloads, namespace = parts.namespace } = request
   await using cleanup = new AsyncDisposableStack()

@@ -19,7 +19,7 @@ interface CutNode {
 
 export interface NodeCutsOptions {
   readonly id: string
-  /** Both workloads, for errors. */
+  /** Both workloads in quotes, for errors. */
   readonly what: string
   readonly nodes: readonly CutNode[]
   readonly matches: Readonly<Record<CutSide, PodMatch>>

@@ -51,7 +51,7 @@ export async function startPodRules(options: PodRulesOptions): Promise<PodRules>
       const printed = await shell.run(applyScript({ ...options, podCidrs, match: target.match }, uids), { timeout })
       printed.split('\n').forEach(onLine)
     } catch (error) {
-      throw rulesFailed(target.workload, name, error)
+      throw rulesFailed(`"${target.workload}"`, name, error)
     }
   }
   const podsOn = ({ name }: RuledNode) => target.allPods().filter((pod) => pod.spec?.nodeName === name)
@@ -70,7 +70,7 @@ export async function startPodRules(options: PodRulesOptions): Promise<PodRules>
     // A pod that comes later takes longer to get ready than the watch to start; one that is on its way may not.
     if (podsOn(node).every((pod) => pods.has(uidOf(pod)))) return
     await whileWaiting(watching, AbortSignal.timeout(timeout)).catch((error: unknown) => {
-      throw rulesFailed(target.workload, node.name, error)
+      throw rulesFailed(`"${target.workload}"`, node.name, error)
     })
   }
 
