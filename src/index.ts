@@ -14,6 +14,8 @@ export type { ServiceConnection, ServiceConnections, ServiceEndpoint } from './s
 export type {
   Bridge,
   BridgeOptions,
+  Cut,
+  CutOptions,
   DisturbOptions,
   DisturbedWorkload,
   LocalContainerOptions,

@@ -325,6 +325,14 @@ export const sections: readonly OptionSection[] = [
     },
   },
   {
+    heading: '`cluster.cut`',
+    types: ['src/bridge/options.ts#CutOptions'],
+    page: 'neighbours.md#cut',
+    uses: {
+      namespace: 'src/bridge/neighbours.cluster.test.ts',
+    },
+  },
+  {
     heading: 'Environment',
     types: ['src/bridge/side/env.ts#EnvOptions'],
     page: 'bridge.md#environment-and-files',

@@ -74,6 +74,8 @@ export async function openBridge(
   const env = readSelectedEnv(parts, request.side, source)
   env.catch(() => 'whoever asks for it is told')
   const side = await startSide(parts, { id, request, target, ports, namespace, source, env, cleanup, signal })
+  // Cut off from others before it runs.
+  if (side.addresses) cleanup.use(await parts.localCallers.add({ target, addresses: side.addresses, onProblem: parts.onProblem }))
   const watched = new AsyncDisposableStack()
   const owned = cleanup.move()
   return {

@@ -4,7 +4,9 @@ import { randomId } from '../support/identity.ts'
 import { createTurns } from '../support/turns.ts'
 import { type OpenedBridge, openBridge, openMember } from './bridge.ts'
 import { createClaims } from './conflicts.ts'
+import { openCut } from './cut.ts'
 import { createJunctions } from './junction/junctions.ts'
+import { createLocalCallers } from './local-callers.ts'
 import type { BridgeParts, BridgesOptions } from './parts.ts'
 import type { BridgeFunctions } from './requests.ts'
 import { readClusterNetwork } from './rules/cluster-network.ts'
@@ -21,6 +23,7 @@ export interface Bridges extends BridgeFunctions, AsyncDisposable {
 export function createBridges(options: BridgesOptions): Bridges {
   const owned = new AsyncDisposableStack()
   const open = new Map<string, OpenedBridge>()
+  const cuts = new Map<string, AsyncDisposable>()
   const inTurn = createTurns()
   let connected: Promise<SharedParts> | undefined
   /** Suites without bridges pay nothing; a connection that failed is tried again. */
@@ -38,9 +41,9 @@ export function createBridges(options: BridgesOptions): Bridges {
     if (found) return found
     throw new ClusterTestError('ERR_OPTIONS_INVALID', `There is no bridge "${id}": it has been closed.`)
   }
-  const close = async (id: string): Promise<void> => {
-    const opened = open.get(id)
-    open.delete(id)
+  const close = async (id: string, among: Map<string, AsyncDisposable> = open): Promise<void> => {
+    const opened = among.get(id)
+    among.delete(id)
     await opened?.[Symbol.asyncDispose]()
   }
 
@@ -54,6 +57,12 @@ export function createBridges(options: BridgesOptions): Bridges {
     setBridge: (id, side, signal) => inTurn(id, () => find(id).set(side, signal)),
     unsetBridge: (id) => inTurn(id, () => find(id).unset()),
     closeBridge: (id) => inTurn(id, () => close(id)),
+    async openCut(request, signal) {
+      const id = randomId(4)
+      cuts.set(id, await openCut(await parts(signal), { id, request, signal }))
+      return id
+    },
+    closeCut: (id) => inTurn(id, () => close(id, cuts)),
     readEnv: async (request, signal) => readEnvOf(await parts(signal), request, signal),
     replacedEnv: async (id) => find(id).env(),
     bridgedPods: async (id) => [...find(id).pods()],
@@ -62,7 +71,7 @@ export function createBridges(options: BridgesOptions): Bridges {
     bridgeProblems: async (id) => find(id).problems,
     async [Symbol.asyncDispose]() {
       await using ends = owned
-      for (const id of open.keys()) ends.defer(() => inTurn(id, () => close(id)))
+      for (const among of [open, cuts]) for (const id of among.keys()) ends.defer(() => inTurn(id, () => close(id, among)))
     },
   }
 }
@@ -80,5 +89,5 @@ async function connect(options: BridgesOptions, owned: AsyncDisposableStack, sig
     nodes: cluster.nodes.map(({ name }, index) => ({ name, shell: shells[index]!, podCidrs: network.podCidrs.get(name)! })),
     onProblem: (error: unknown) => options.progress({ kind: 'note', step: 'bridge', text: messageOf(error) }),
   }
-  return { ...parts, junctions: createJunctions(parts), claims: createClaims(), inTurn: createTurns() }
+  return { ...parts, junctions: createJunctions(parts), claims: createClaims(), localCallers: createLocalCallers(), inTurn: createTurns() }
 }

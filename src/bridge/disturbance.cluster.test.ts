@@ -9,7 +9,7 @@ import { KubeStatusError } from '../kube/client.ts'
 import { describe } from '../suite/describe.ts'
 import { messageOf } from '../support/errors.ts'
 import { runCommand } from '../support/run-command.ts'
-import { client, fetchInCluster } from '../testing/in-cluster.ts'
+import { callInCluster, client, fetchInCluster } from '../testing/in-cluster.ts'
 import { nodeApp } from '../testing/node-app.ts'
 import { isReady, kubeOf, kubectl, nodeContainer, nodeName, podsOf, runOnNode } from '../testing/nodes.ts'
 import type { LocalServer } from './options.ts'
@@ -229,6 +229,7 @@ describe.withCluster('disturbance', suite, (test) => {
     await cluster.apply(nodeApp('far', { pod }))
     const [before] = await podsOf(cluster, 'far')
     const bridge = await cluster.bridge('deployment/far', { server: answer('local') })
+    const cut = await cluster.cut('deployment/plain', 'deployment/far')
     const { engine } = await connectDocker()
     await using traffic = startTraffic(cluster.url('far'))
     await engine.getContainer(nodeContainer(cluster, 'agent-0')).restart({ t: 1 })
@@ -242,7 +243,13 @@ describe.withCluster('disturbance', suite, (test) => {
     await expect.poll(() => fetchInCluster(cluster, 'http://far/').catch(String), { timeout: 60_000 }).toEqual(['local'])
     expect(await traffic.stop({ failuresAllowed: true })).toEqual(['local'])
     await expect.poll(() => bridge.pods(), { timeout: 10_000 }).toEqual([before!.metadata!.uid])
-    expect(await bridge.problems()).toEqual([expect.stringMatching(/^Node ".*agent-0" has stopped\./)])
+    expect(await bridge.problems()).toEqual([
+      expect.stringContaining('What the code on this machine sends to "deployment/plain" is not cut off'),
+      expect.stringMatching(/^Node ".*agent-0" has stopped\./),
+    ])
+    expect(await callInCluster(cluster, 'deployment/plain', ['http://far/'], 2_000)).toEqual(['silent'])
+    await cut[Symbol.asyncDispose]()
+    expect(await callInCluster(cluster, 'deployment/plain', ['http://far/'])).toEqual(['answered'])
 
     await bridge[Symbol.asyncDispose]()
     expect(await fetchInCluster(cluster, 'http://far/')).toEqual([expect.stringMatching(/^pod far/)])
@@ -252,15 +259,18 @@ describe.withCluster('disturbance', suite, (test) => {
 
   test('a node that has stopped for good does not keep a bridge from ending', async ({ cluster }) => {
     const bridge = await cluster.bridge('deployment/plain', { server: answer('local') })
+    const cut = await cluster.cut('deployment/plain', 'deployment/client')
     const { engine } = await connectDocker()
     await engine.getContainer(nodeContainer(cluster, 'agent-0')).stop({ t: 1 })
     await bridge[Symbol.asyncDispose]()
+    await cut[Symbol.asyncDispose]()
     await engine.getContainer(nodeContainer(cluster, 'agent-0')).start()
   })
 
   test('a node that is paused does not keep bridges from ending', async ({ cluster }) => {
     const direct = await cluster.bridge('deployment/plain', { server: answer('local') })
     const shared = await cluster.bridge('deployment/guarded', { server: answer('local'), match: { path: '/local' } })
+    const cut = await cluster.cut('deployment/plain', 'deployment/client')
     const docker = await connectDocker()
     const agent = nodeContainer(cluster, 'agent-0')
     await pauseContainer(docker, agent)
@@ -268,6 +278,7 @@ describe.withCluster('disturbance', suite, (test) => {
     const started = performance.now()
     await direct[Symbol.asyncDispose]()
     await shared[Symbol.asyncDispose]()
+    await cut[Symbol.asyncDispose]()
     expect(performance.now() - started).toBeLessThan(8_000)
   })
 })

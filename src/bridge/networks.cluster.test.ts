@@ -14,7 +14,7 @@ import { parseSubstitutes, substituteImage } from '../stack/images/image-names.t
 import { describe } from '../suite/describe.ts'
 import { bracketed } from '../support/ip-range.ts'
 import { explain } from '../testing/explain.ts'
-import { client, fetchInCluster, runInCluster } from '../testing/in-cluster.ts'
+import { callInCluster, client, fetchInCluster, runInCluster } from '../testing/in-cluster.ts'
 import { nodeApp } from '../testing/node-app.ts'
 import { nodesOf, takeStock } from '../testing/take-stock.ts'
 import type { LocalServer } from './options.ts'
@@ -39,7 +39,7 @@ describe.withCluster(
     manifests: [client, ...nodeApp('shop', { replicas: 2 }), ...nodeApp('other')],
   },
   (test) => {
-    test('a bridge uses the backend of the nodes, and leaves nothing in either', async ({ cluster }) => {
+    test('a bridge and a cut use the backend of the nodes, and leave nothing in either', async ({ cluster }) => {
       expect(await onNode(cluster, 'iptables --version')).toContain('(legacy)')
       const before = [await takeRules(cluster), await savedBy(cluster, 'nft')]
       const bridge = await cluster.bridge('deployment/shop', { server: answer('local') })
@@ -48,6 +48,11 @@ describe.withCluster(
       expect(await savedBy(cluster, 'nft')).toEqual(before[1])
       await bridge[Symbol.asyncDispose]()
       expect(await fetchInCluster(cluster, 'http://shop/', 10)).toEqual(Array(10).fill(fromShop))
+      const cut = await cluster.cut('deployment/client', 'deployment/shop')
+      expect(await callInCluster(cluster, 'deployment/client', ['http://shop/', 'http://other/'], 2_000)).toEqual(['silent', 'answered'])
+      expect(await savedBy(cluster, 'nft')).toEqual(before[1])
+      await cut[Symbol.asyncDispose]()
+      expect(await callInCluster(cluster, 'deployment/client', ['http://shop/'])).toEqual(['answered'])
       expect([await takeRules(cluster), await savedBy(cluster, 'nft')]).toEqual(before)
     })
 
@@ -266,6 +271,35 @@ describe.withCluster(
       await sleep(2_000)
       await restored.disposeAsync()
       expect(await asked).toEqual(ways.map(() => [expect.stringMatching(/^pod peer-/)]))
+    })
+
+    test('a cut holds on every path of both families, from node to node, and where a policy allows the traffic', async ({ cluster }) => {
+      const name = 'everybody'
+      const policy = { metadata: { name }, spec: { podSelector: { matchLabels: { app: 'shop' } }, ingress: [{}] } }
+      await cluster.apply({ apiVersion: 'networking.k8s.io/v1', kind: 'NetworkPolicy', ...policy })
+      const kube = await kubeOf(cluster)
+      await using _without = {
+        [Symbol.asyncDispose]: async () =>
+          void (await kube.request('DELETE', `/apis/networking.k8s.io/v1/namespaces/default/networkpolicies/${name}`)),
+      }
+      const ask = async (patience?: number) => {
+        const pods = await listPods(kube, 'default', 'deployment/shop')
+        const ofPods = pods.flatMap(({ status }) => status!.podIPs!.map(({ ip }) => `${bracketed(ip)}:3000`))
+        const ways = [...(await waysTo(cluster, 'deployment/shop', ['shop', 'shop6'])), ...ofPods]
+        const urls = ways.map((way) => `http://${way}/`)
+        return new Set(await callInCluster(cluster, 'deployment/client', urls, patience))
+      }
+      const before = await takeRules(cluster)
+      expect(await ask()).toEqual(new Set(['answered']))
+      const cut = await cluster.cut('deployment/client', 'deployment/shop')
+      expect(await ask(1_500)).toEqual(new Set(['silent']))
+      await cut[Symbol.asyncDispose]()
+      expect(await ask()).toEqual(new Set(['answered']))
+      expect(await takeRules(cluster)).toEqual(before)
+
+      await using _cut = await cluster.cut('deployment/shop', 'deployment/client')
+      await using _more = await cluster.scale('deployment/shop', 5)
+      expect(await ask(1_500)).toEqual(new Set(['silent']))
     })
 
     test('a container of somebody else answers over IPv6 where it can, and is refused there at once where it cannot', async ({

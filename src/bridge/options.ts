@@ -232,6 +232,17 @@ export interface DisturbedWorkload extends AsyncDisposable {
   readonly ports: readonly number[]
 }
 
+export interface CutOptions {
+  /** Namespace of both workloads. @default the suite's */
+  readonly namespace?: string | undefined
+}
+
+/** No packet goes between two workloads as long as this lives. */
+export interface Cut extends AsyncDisposable {
+  /** `['deployment/orders', 'statefulset/db']` */
+  readonly workloads: readonly [string, string]
+}
+
 /** A local container that is a member of the cluster and replaces nothing. */
 export interface Member extends AsyncDisposable {
   readonly container: StartedTestContainer

@@ -109,6 +109,12 @@ export interface EnvRequest {
   readonly env: EnvOptions
 }
 
+/** Between two workloads of a namespace. */
+export interface CutRequest {
+  readonly workloads: readonly [string, string]
+  readonly namespace?: string | undefined
+}
+
 /**
  * What a suite asks of the owner of its cluster. A bridge is opened first, which changes nothing for the pods; it is set when
  * what answers is there. Calls run at the same time; those that open, set, unset and close one bridge in the order in which they come.
@@ -121,6 +127,10 @@ export interface BridgeFunctions {
   setBridge(id: string, side: StartedSide, signal: AbortSignal): Promise<void>
   unsetBridge(id: string): Promise<void>
   closeBridge(id: string): Promise<void>
+  /** Resolves to the id of the cut, when the next packet is cut off. */
+  openCut(request: CutRequest, signal: AbortSignal): Promise<string>
+  /** Resolves when the next packet passes. */
+  closeCut(id: string): Promise<void>
   /** The environment of a container, without a bridge. */
   readEnv(request: EnvRequest, signal: AbortSignal): Promise<Env>
   /** The environment of the container that a bridge replaces. */

@@ -122,6 +122,11 @@ export function createTestCluster<Seeded extends string>({ held, kube, bridges, 
     },
     run: (options) => bridges.run(options),
     disturb: (workload, options) => bridges.disturb(workload, options),
+    cut(workload, other, options) {
+      // A Service stands for pods here, and for no workload elsewhere.
+      const named = (text: string) => (text in services ? workloadOf(text, services) : text)
+      return bridges.cut([named(workload), named(other)], options)
+    },
   }
 }
 

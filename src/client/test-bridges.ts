@@ -1,6 +1,8 @@
 import type {
   Bridge,
   BridgeOptions,
+  Cut,
+  CutOptions,
   DisturbOptions,
   DisturbedWorkload,
   LocalContainerOptions,
@@ -12,6 +14,7 @@ import type { OpenBridge, OpenMember } from '../bridge/requests.ts'
 import { createReceived } from '../bridge/side/received.ts'
 import type { HeldLease } from '../broker/client.ts'
 import type { RequestRecord } from '../report/model.ts'
+import { allKeys, checkKeys } from '../stack/check-option.ts'
 import { ClusterTestError } from '../support/errors.ts'
 import { bridgeRequest, runRequest } from './bridge-request.ts'
 import { disturbRequest } from './disturb-request.ts'
@@ -24,6 +27,7 @@ export interface TestBridges extends AsyncDisposable {
   bridge(workload: string, options: BridgeOptions): Promise<Bridge>
   run(options: RunOptions): Promise<Member>
   disturb(workload: string, options: DisturbOptions): Promise<DisturbedWorkload>
+  cut(workloads: Cut['workloads'], options?: CutOptions): Promise<Cut>
   /** What the servers in this process have received since this was last called. The last ones only. */
   requests(): readonly RequestRecord[]
 }
@@ -97,6 +101,14 @@ export function createTestBridges({ bridges, signal }: Pick<HeldLease, 'bridges'
       await bridges.setBridge(id, {}, signal)
       const ends = own(cleanup)
       return { workload, ports: portsOf(ports), [Symbol.asyncDispose]: () => ends[Symbol.asyncDispose]() }
+    },
+    async cut(workloads, options = {}) {
+      checkKeys('cut', options, allKeys<CutOptions>({ namespace: true }))
+      await using cleanup = new AsyncDisposableStack()
+      const id = await bridges.openCut({ workloads, namespace: options.namespace }, signal)
+      cleanup.defer(() => bridges.closeCut(id))
+      const ends = own(cleanup)
+      return { workloads, [Symbol.asyncDispose]: () => ends[Symbol.asyncDispose]() }
     },
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   }

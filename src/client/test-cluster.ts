@@ -1,6 +1,6 @@
 import type { Agent } from 'supertest'
 
-import type { Bridge, BridgeOptions, DisturbOptions, DisturbedWorkload, Member, RunOptions } from '../bridge/options.ts'
+import type { Bridge, BridgeOptions, Cut, CutOptions, DisturbOptions, DisturbedWorkload, Member, RunOptions } from '../bridge/options.ts'
 import type { EnvOptions } from '../bridge/side/env.ts'
 import type { ExecResult } from '../kube/exec-result.ts'
 import type { KubeObject } from '../kube/object.ts'
@@ -148,6 +148,17 @@ export interface TestCluster<Named extends string = never, Services extends obje
    * @example await using slow = await cluster.disturb('deployment/inventory', { match: { path: '/stock/*' }, delay: 3_000 })
    */
   disturb(workload: WorkloadOf<Named, Services>, options: DisturbOptions): Promise<DisturbedWorkload>
+  /**
+   * Cuts the network between two workloads: no packet goes from the pods of one to those of the other, in either direction and of any
+   * protocol, as if a cable were pulled. Nobody is told: whoever calls waits until its own time is over. Both reach everybody else, and
+   * are reached by everybody else. When it resolves the next packet is dropped, also of open connections; when its disposal resolves
+   * the next one passes, and connections that have not given up go on.
+   * @param workload a service of the stack, or `kind/name`, also `service/name`
+   * @throws ClusterTestError `ERR_OPTIONS_INVALID` for workloads that share pods, `ERR_KUBE_NOT_FOUND` with the workloads that exist,
+   * `ERR_BRIDGE_HOST_NETWORK` for pods that have the addresses of their nodes
+   * @example await using cut = await cluster.cut('deployment/orders', 'statefulset/db')
+   */
+  cut(workload: WorkloadOf<Named, Services>, other: WorkloadOf<Named, Services>, options?: CutOptions): Promise<Cut>
 }
 
 /** supertest against a Service: `request('orders').get('/healthz')`. Takes and throws what `cluster.url` does. */

@@ -14,6 +14,7 @@ import { readSecretValues } from '../kube/secrets.ts'
 import type { KubeList, Pod } from '../kube/types.ts'
 import { describeCluster } from '../stack/ready/diagnose.ts'
 import { messageOf } from '../support/errors.ts'
+import { describeSide } from './describe-side.ts'
 import type { Bundle, BundleFile } from './model.ts'
 import type { SuiteRecorder } from './recorder.ts'
 
@@ -170,7 +171,7 @@ function recordsOf({ recorder: { record } }: BundleOptions): readonly BundleFile
   const time = (at: number) => new Date(at).toISOString()
   const events = record.events.toSorted((a, b) => a.at - b.at)
   const bridges = record.bridges.map(
-    ({ start, end, workload, side }) => `${time(start)}  ${workload} answered by ${side}${end ? ` until ${time(end)}` : ''}`,
+    ({ start, end, workload, side }) => `${time(start)}  ${workload} ${describeSide(side)}${end ? ` until ${time(end)}` : ''}`,
   )
   const requests = record.requests.map(({ at, workload, method, url }) => `${time(at)}  ${workload}  ${method} ${url}`)
   return [

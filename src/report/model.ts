@@ -62,7 +62,7 @@ export interface EventRecord {
 export interface BridgeRecord {
   readonly id: string
   readonly workload: string
-  /** `server`, `command`, `member` or `container`. */
+  /** `server`, `command`, `member` or `container`; `disturbance`; `cut`, of two workloads. */
   readonly side: string
   readonly start: number
   end: number | undefined

@@ -46,6 +46,15 @@ export function recordBridges(bridges: Bridges, recorder: SuiteRecorder): Record
         await bridges.closeBridge(id)
         end(id)
       },
+      async openCut(request, signal) {
+        const id = await bridges.openCut(request, signal)
+        recorder.bridge({ id, workload: request.workloads.join(' and '), side: 'cut' })
+        return id
+      },
+      async closeCut(id) {
+        await bridges.closeCut(id)
+        end(id)
+      },
     },
     tell: (error) => bridges.tell(error),
     outputs: () =>

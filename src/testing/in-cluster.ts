@@ -48,3 +48,17 @@ export function fetchInCluster(
     from?.container,
   )
 }
+
+/** What a pod gets from URLs: `http:`, or `udp:` of something that echoes. */
+export function callInCluster(cluster: TestCluster, from: string, urls: readonly string[], patience = 20_000): Promise<string[]> {
+  const script = `const { createSocket } = await import('node:dgram')
+    const http = (url) => fetch(url, { signal: AbortSignal.timeout(${patience}) }).then(async (a) => (await a.text(), 'answered')).catch((e) => (e.name === 'TimeoutError' ? 'silent' : 'broken'))
+    const udp = ({ hostname, port }) => new Promise((resolve) => {
+      const socket = createSocket('udp4').on('message', () => end('answered')).on('error', () => end('broken'))
+      const again = setInterval(() => socket.send('x', port, hostname), 200)
+      const late = setTimeout(() => end('silent'), ${patience})
+      const end = (text) => { clearInterval(again); clearTimeout(late); socket.close(); resolve(text) }
+    })
+    return Promise.all(${JSON.stringify(urls)}.map((url) => (url.startsWith('udp') ? udp(new URL(url)) : http(url))))`
+  return runInCluster(cluster, script, from)
+}

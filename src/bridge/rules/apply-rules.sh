@@ -6,11 +6,7 @@
 : "${enter?}" "${leave?}" "${own?}" "${forget?}"
 . ./bridge-on-node.sh
 
-mark_probes() {
-  [ -n "$2" ] || return 0
-  put "mark$1" "$2"
-  restore_on_node "$dir/mark$1" "$1"
-}
+mark_probes() { [ -z "$1" ] || restore_on_node "$1" "$2"; }
 
 mkdir -p "$dir"
 if ! [ -e "$dir/enter" ]; then
@@ -23,8 +19,8 @@ if ! [ -e "$dir/enter" ]; then
   put forget "$forget"
   put enter "$enter"
   # Before any pod: a probe without its mark would go to the local side, or be reset.
-  mark_probes 4 "$mark4" & pids=$!
-  mark_probes 6 "$mark6" & pids="$pids $!"
+  mark_probes "$mark4" 4 & pids=$!
+  mark_probes "$mark6" 6 & pids="$pids $!"
   for pid in $pids; do wait "$pid" || exit 1; done
 fi
 

@@ -1,37 +1,16 @@
 # shellcheck shell=sh
 # What the scripts of a bridge on a node have in common.
 : "${id?}"
-. ../../cluster/network/restore-on-node.sh
+. ./sandboxes.sh
 
-state=/run/vitest-kubernetes
-# shellcheck disable=SC2034
 gone=$state/gone-$id
 dir=$state/bridge-$id
-# libcni keeps there what each sandbox got: its pod's name and UID, its namespace's path, its addresses.
-# shellcheck disable=SC2034
-cni=/var/lib/cni/results
 
 # A mark for each pod holds its addresses; what has become of it is noted beside it.
 has() { [ -e "$dir/$1-${mark##*/pod-}" ]; }
 
-read_sandbox() {
-  name=${1#*'"K8S_POD_NAME","'}; name=${name%%'"'*}
-  namespace=${1#*'"K8S_POD_NAMESPACE","'}; namespace=${namespace%%'"'*}
-  uid=${1#*'"K8S_POD_UID","'}; uid=${uid%%'"'*}
-  ns=${1#*'"netns":"'}; ns=${ns%%'"'*}
-  mark=$dir/pod-${ns##*/}
-  ip=; ip6=
-  rest=${1#*'"ips":['}; rest=${rest%%']'*}
-  while :; do
-    case $rest in *'"address":"'*) rest=${rest#*'"address":"'} ;; *) break ;; esac
-    case ${rest%%/*} in *:*) ip6=${rest%%/*} ;; *) ip=${rest%%/*} ;; esac
-  done
-}
-
 # A file of the bridge. printf is a part of the shell, cat would be a process.
 put() { printf '%s' "$2" > "$dir/$1"; }
-
-kill_noted() { { read -r number < "$dir/$1"; } 2>/dev/null && kill -9 "$number" 2>/dev/null; }
 
 # Whether a network namespace has gone. What was noted of its switches has gone with it then.
 has_gone() {

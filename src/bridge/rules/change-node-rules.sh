@@ -1,11 +1,7 @@
 # shellcheck shell=sh
 # Sets or removes rules of the node itself.
-: "${rules?}"
+: "${rules4?}" "${rules6?}"
 . ../../cluster/network/restore-on-node.sh
 
-file=$(mktemp)
-printf '%s' "$rules" > "$file"
-restore_on_node "$file" 4
-code=$?
-rm -f "$file"
-exit $code
+[ -z "$rules4" ] || restore_on_node "$rules4" 4 || exit
+[ -z "$rules6" ] || restore_on_node "$rules6" 6

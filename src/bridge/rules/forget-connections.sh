@@ -32,8 +32,7 @@ done
 in_each_pod forget ${noted:+flush}
 for family in $families; do
   save_rules "$family" mangle | grep -q ":$chain " || continue
-  put unmark "$unmark"
-  restore_on_node "$dir/unmark" "$family" || exit 1
+  restore_on_node "$unmark" "$family" || exit 1
 done
 for grave in "$dir"/grave-*; do
   [ ! -e "$grave" ] || unbury "${grave##*/grave-}"

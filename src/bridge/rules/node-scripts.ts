@@ -18,7 +18,7 @@ const watchSandboxes = shellScript<'id' | 'match'>(folder, 'watch-sandboxes.sh')
 const removeRules = shellScript<'id'>(folder, 'remove-rules.sh')
 const forgetConnections = shellScript<'id' | 'families' | 'targets' | 'chain' | 'unmark'>(folder, 'forget-connections.sh')
 const resetBridge = shellScript<'id'>(folder, 'reset-bridge.sh')
-const changeNodeRules = shellScript<'rules'>(folder, 'change-node-rules.sh')
+const changeNodeRules = shellScript<'rules4' | 'rules6'>(folder, 'change-node-rules.sh')
 
 /** What the shell of a node does first. */
 export const findIptables = shellScript(folder, 'find-iptables.sh')({})
@@ -87,6 +87,6 @@ export function resetScript({ id }: RuleOptions): ShellScript {
 }
 
 /** Sets or removes rules of the node itself. */
-export function restoreScript(rules: string): ShellScript {
-  return changeNodeRules({ rules })
+export function restoreScript(rules4: string, rules6 = ''): ShellScript {
+  return changeNodeRules({ rules4, rules6 })
 }

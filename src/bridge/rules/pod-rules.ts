@@ -1,22 +1,13 @@
 import type { ContainerShell } from '../../docker/container-shell.ts'
-import { isNotRunning } from '../../docker/docker.ts'
 import type { Pod } from '../../kube/types.ts'
 import { whileWaiting } from '../../support/deadline.ts'
-import { ClusterTestError, messageOf } from '../../support/errors.ts'
-import { poll } from '../../support/poll.ts'
+import { ClusterTestError } from '../../support/errors.ts'
 import type { ShellScript } from '../../support/shell-script.ts'
-import {
-  type NodeScriptOptions,
-  applyScript,
-  containerdAnswers,
-  familiesOf,
-  forgetScript,
-  removeScript,
-  resetScript,
-  watchScript,
-} from './node-scripts.ts'
+import { type NodeScriptOptions, applyScript, familiesOf, forgetScript, removeScript, resetScript, watchScript } from './node-scripts.ts'
+import { rulesFailed } from './rules-failed.ts'
 import { runWhereActive } from './run-where-active.ts'
 import type { BridgeTarget } from './target.ts'
+import { untilBack } from './until-back.ts'
 
 interface RuledNode {
   readonly name: string
@@ -60,7 +51,7 @@ export async function startPodRules(options: PodRulesOptions): Promise<PodRules>
       const printed = await shell.run(applyScript({ ...options, podCidrs, match: target.match }, uids), { timeout })
       printed.split('\n').forEach(onLine)
     } catch (error) {
-      throw rulesFailed(target.workload, name, error)
+      throw rulesFailed(`"${target.workload}"`, name, error)
     }
   }
   const podsOn = ({ name }: RuledNode) => target.allPods().filter((pod) => pod.spec?.nodeName === name)
@@ -79,7 +70,7 @@ export async function startPodRules(options: PodRulesOptions): Promise<PodRules>
     // A pod that comes later takes longer to get ready than the watch to start; one that is on its way may not.
     if (podsOn(node).every((pod) => pods.has(uidOf(pod)))) return
     await whileWaiting(watching, AbortSignal.timeout(timeout)).catch((error: unknown) => {
-      throw rulesFailed(target.workload, node.name, error)
+      throw rulesFailed(`"${target.workload}"`, node.name, error)
     })
   }
 
@@ -89,7 +80,7 @@ export async function startPodRules(options: PodRulesOptions): Promise<PodRules>
     if (stop.signal.aborted) return
     onProblem(nodeStopped(target.workload, node.name))
     try {
-      await poll(() => isBack(node.shell), { interval: 100, signal: stop.signal })
+      await untilBack(node.shell, stop.signal)
       for (const pod of podsOn(node)) pods.delete(uidOf(pod))
       healed.clear()
       await node.shell.run(resetScript(options), { timeout })
@@ -141,30 +132,8 @@ export async function startPodRules(options: PodRulesOptions): Promise<PodRules>
   }
 }
 
-/** Whether containerd answers, without which there is no event to watch for. */
-async function isBack(shell: ContainerShell): Promise<true | undefined> {
-  try {
-    return (await shell.run(containerdAnswers, { timeout })) === 'yes' || undefined
-  } catch (error) {
-    // The container is not running yet.
-    if (isNotRunning(error) || (error instanceof ClusterTestError && error.code === 'ERR_DOCKER_REQUEST_FAILED')) return undefined
-    throw error
-  }
-}
-
 function uidOf({ metadata }: Pod): string {
   return metadata!.uid!
-}
-
-function rulesFailed(workload: string, node: string, cause: unknown): ClusterTestError {
-  return new ClusterTestError(
-    'ERR_BRIDGE_RULES_FAILED',
-    `The rules for "${workload}" could not be set on node "${node}": ${messageOf(cause)}`,
-    {
-      cause,
-      hint: 'The node image must contain sh, nsenter, iptables-restore, conntrack and ctr, as k3s images do.',
-    },
-  )
 }
 
 function nodeStopped(workload: string, node: string): ClusterTestError {

@@ -10,10 +10,5 @@ kill_noted watch
 for mark in "$dir"/pod-*; do
   while [ -e "$mark" ] && ! has 'done' && ! has failed; do sleep 0.01; done
 done
-[ ! -e "$gone" ] || rm -rf "$gone"
-mv "$dir" "$gone"
-dir=$gone
-# The watch may have come to note its number only now.
-kill_noted watch
-kill_noted ctr
+end_watch "$gone"
 in_each_pod leave

@@ -238,8 +238,8 @@ function jumps(id: string): { readonly nat: readonly string[]; readonly filter: 
 const add = (rules: readonly string[]) => rules.map((rule) => `-I ${rule}`)
 const host = (address: string) => `${address}/${isIPv6(address) ? 128 : 32}`
 const remove = (rules: readonly string[]) => rules.map((rule) => `-D ${rule}`)
-const drop = (chains: readonly string[]) => [...chains.map((chain) => `-F ${chain}`), ...chains.map((chain) => `-X ${chain}`)]
+export const drop = (chains: readonly string[]) => [...chains.map((chain) => `-F ${chain}`), ...chains.map((chain) => `-X ${chain}`)]
 
-function table(name: string, lines: readonly string[]): string {
+export function table(name: string, lines: readonly string[]): string {
   return [`*${name}`, ...lines, 'COMMIT', ''].join('\n')
 }

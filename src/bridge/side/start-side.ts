@@ -21,6 +21,8 @@ import { replaceInContainer } from './replace-in-container.ts'
 export interface Side {
   /** What a local container is to be created with. */
   readonly member?: OpenMember
+  /** Where the calls of a local container come from; none for what runs on this machine; undefined where nothing runs. */
+  readonly addresses?: readonly string[]
   /** Folder on the host with the files of the replaced container. */
   readonly root?: string | undefined
   /** Copies the files of the replaced container into a local container. */
@@ -86,6 +88,7 @@ async function startContainerSide(parts: BridgeParts, side: Kind<'member'>, opti
   await bringPorts(parts, options, holder)
   return {
     member,
+    addresses: addressesOf(member),
     bringFiles: (container, signal) => copyFiles(parts, source, side.files, putInto(docker, container), signal),
     async listen({ container = '' }, owned, signal) {
       const what = `The local container for "${request.workload}"`
@@ -107,7 +110,7 @@ async function startCommandSide(parts: BridgeParts, side: Kind<'command'>, optio
   await bringPorts(parts, options)
   const env = { ...(await options.env), ...(root !== undefined && { VITEST_KUBERNETES_ROOT: root }) }
   const process = cleanup.use(await startHostProcess(parts, { ...side, env, ports, namespace, timeout: request.timeout, signal }))
-  return { ...noContainer, root, listen: async () => process.forwards, output: () => process.output() }
+  return { ...noContainer, root, addresses: [], listen: async () => process.forwards, output: () => process.output() }
 }
 
 async function joinRunningSide(
@@ -116,13 +119,18 @@ async function joinRunningSide(
   { request, ports, cleanup, signal }: SideOptions,
 ): Promise<Side> {
   const joined = cleanup.use(await joinContainer(parts, side.id, ports, request.timeout, signal))
-  return { ...noContainer, containers: () => ({ container: side.id }), listen: async () => forwardTo(parts, joined, ports) }
+  return {
+    ...noContainer,
+    addresses: addressesOf(joined),
+    containers: () => ({ container: side.id }),
+    listen: async () => forwardTo(parts, joined, ports),
+  }
 }
 
 async function startServerSide(parts: BridgeParts, side: Kind<'server'>, options: SideOptions): Promise<Side> {
   const root = await bringHostFiles(parts, side, options)
   await bringPorts(parts, options)
-  return { ...noContainer, root, listen: async ({ forwards = [] }) => forwards }
+  return { ...noContainer, root, addresses: [], listen: async ({ forwards = [] }) => forwards }
 }
 
 async function bringHostFiles(
@@ -137,11 +145,16 @@ async function bringPorts(parts: BridgeParts, { request, target, cleanup }: Side
   if (request.fromPod.length > 0) cleanup.use(await bringFromPod(parts, { target, ports: request.fromPod, holder }))
 }
 
-function forwardTo(
-  { network }: BridgeParts,
-  { address, address6 }: { readonly address: string; readonly address6: string | undefined },
-  ports: readonly PortMapping[],
-): readonly Forward[] {
-  const addresses = address6 && network.gateway6 ? [address, address6] : [address]
+interface Addresses {
+  readonly address: string
+  readonly address6: string | undefined
+}
+
+function addressesOf({ address, address6 }: Addresses): readonly string[] {
+  return address6 ? [address, address6] : [address]
+}
+
+function forwardTo({ network }: BridgeParts, { address, address6 }: Addresses, ports: readonly PortMapping[]): readonly Forward[] {
+  const addresses = addressesOf({ address, address6: network.gateway6 && address6 })
   return addresses.flatMap((each) => ports.map(({ protocol, port, local }) => ({ protocol, port, address: each, targetPort: local })))
 }

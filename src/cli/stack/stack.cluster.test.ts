@@ -32,10 +32,10 @@ const stackFile = ({ options = '', text = 'web' }: StackParts = {}) => `
 import { defineStack, postgres } from '${root}src/index.ts'
 import { echoApp, shellPod } from '${root}src/testing/echo-app.ts'
 
-export const shop = defineStack({
+export const kiosk = defineStack({
   images: ['busybox:1.37'],
   manifests: [...echoApp('web', { text: '${text}' }), shellPod('caller', 'sleep 1000000', { restartPolicy: 'Always' })],
-  services: { db: postgres({ database: 'shop' }) },
+  services: { db: postgres({ database: 'kiosk' }) },
   mount: { 'deployment/web': { './k8s/public': '/public' } },
   seed: [{ db: './rows.sql' }, async ({ cluster }) => void (await cluster.sql('db', "insert into t values (3)"))],
   ${options}
@@ -83,7 +83,7 @@ const upCluster = async () => {
 /** As a pod in the cluster sees it. */
 const fromPod = async () => (await cli('exec', 'pod/caller', '--', 'timeout', '5', 'wget', '-qO-', 'http://web')).trim()
 const rows = async () =>
-  (await cli('exec', 'db', '--', 'psql', '-U', 'app', 'shop', '-Atc', 'select string_agg(n::text, $$,$$ order by n) from t')).trim()
+  (await cli('exec', 'db', '--', 'psql', '-U', 'app', 'kiosk', '-Atc', 'select string_agg(n::text, $$,$$ order by n) from t')).trim()
 const kubectlIn = (node: string, ...args: readonly string[]) => execInContainer(docker, node, ['kubectl', ...args], { timeout: 30_000 })
 /** What bridges leave in a node. */
 async function rulesIn(node: string): Promise<string> {
@@ -101,7 +101,7 @@ async function objectsOf({ pid }: ChildProcess) {
 
 beforeAll(async () => {
   project = await createTempProject({
-    ...{ 'shop.stack.ts': stackFile(), 'k8s/public/page.txt': 'as it was' },
+    ...{ 'kiosk.stack.ts': stackFile(), 'k8s/public/page.txt': 'as it was' },
     'rows.sql': 'create table t (n int); insert into t values (1), (2);',
   })
 }, 0)
@@ -113,9 +113,9 @@ afterAll(async () => {
 
 test('what fails while it comes up leaves nothing', { timeout: 300_000 }, async () => {
   expect((await run('url')).err).toMatch(/^No stack is up\.\nHint: .*npx vitest-kubernetes up$/m)
-  expect((await run('up', 'shp')).err).toMatch(/^There is no stack "shp"\.\nHint: There are "shop in .*shop\.stack\.ts"\./)
+  expect((await run('up', 'shp')).err).toMatch(/^There is no stack "shp"\.\nHint: There are "kiosk in .*kiosk\.stack\.ts"\./)
   await project.write(
-    'shop.stack.ts',
+    'kiosk.stack.ts',
     stackFile({ options: 'ports: { wep: 4711 }' }).replace('insert into t values (3)', 'insert into nothing values (3)'),
   )
   const first = start('up')
@@ -123,7 +123,7 @@ test('what fails while it comes up leaves nothing', { timeout: 300_000 }, async 
   expect(first.printed()).toContain('Option `ports` names "wep", but the stack has no Service "wep"')
   expect(first.printed()).not.toContain('cluster')
 
-  await project.write('shop.stack.ts', stackFile().replace('insert into t values (3)', 'insert into nothing values (3)'))
+  await project.write('kiosk.stack.ts', stackFile().replace('insert into t values (3)', 'insert into nothing values (3)'))
   const failing = start('up')
   expect(await failing.exited).toBe(1)
   expect(failing.printed()).toContain('relation "nothing" does not exist')
@@ -136,7 +136,7 @@ test.each([
   ['SIGHUP', 129],
   ['SIGKILL', null],
 ] as const)('an up that %s ends leaves nothing', { timeout: 120_000 }, async (signal, exitCode) => {
-  await project.write('shop.stack.ts', stackFile())
+  await project.write('kiosk.stack.ts', stackFile())
   const ended = start('up')
   await expect.poll(() => objectsOf(ended.child), { timeout: 60_000 }).toContainEqual(expect.stringMatching(/^k3d-.*server-0$/))
   ended.child.kill(signal)
@@ -146,22 +146,22 @@ test.each([
 })
 
 test('up brings a stack up once, and prints how to reach it', { timeout: 300_000 }, async () => {
-  await project.write('shop.stack.ts', stackFile())
-  const first = start('up', 'shop', '--json')
+  await project.write('kiosk.stack.ts', stackFile())
+  const first = start('up', 'kiosk', '--json')
   // Before its cluster is there: the claim comes first.
-  await first.prints(/✓ shop cluster/)
-  expect((await run('up')).err).toMatch(new RegExp(`^Stack "shop" is in use by process ${first.child.pid} on `, 'm'))
+  await first.prints(/✓ kiosk cluster/)
+  expect((await run('up')).err).toMatch(new RegExp(`^Stack "kiosk" is in use by process ${first.child.pid} on `, 'm'))
   expect(await first.exited).toBe(0)
   const { services, kubeconfig, ...state } = JSON.parse(first.printed().slice(first.printed().indexOf('\n{'))) as {
     services: { name: string; port: number; url: string }[]
     kubeconfig: string
   }
-  expect(state).toEqual({ stack: 'shop', file: join(project.folder, 'shop.stack.ts'), cluster: (await upCluster())!.name })
+  expect(state).toEqual({ stack: 'kiosk', file: join(project.folder, 'kiosk.stack.ts'), cluster: (await upCluster())!.name })
   expect(services.map(({ name, port }) => `${name}:${port}`)).toEqual(['db:5432', 'web:80'])
   expect(existsSync(kubeconfig)).toBe(true)
   expect(await (await fetch(services[1]!.url)).text()).toBe('web')
   expect(await cli('url', 'web')).toBe(`${services[1]!.url}\n`)
-  expect(await cli('url', 'db', '5432')).toMatch(/^postgres:\/\/app:app@127\.0\.0\.1:\d+\/shop\n$/)
+  expect(await cli('url', 'db', '5432')).toMatch(/^postgres:\/\/app:app@127\.0\.0\.1:\d+\/kiosk\n$/)
   expect((await run('url', 'nope')).err).toMatch(/^There is no Service "nope"/)
   expect(await rows()).toBe('1,2,3')
 })
@@ -170,19 +170,19 @@ test('other runs leave it alone, and list and logs know it by its name', { timeo
   const { name, run: id } = (await upCluster())!
   await pruneLeftovers(docker)
   await cli('prune', '--all')
-  expect(await cli('prune', id)).toBe('shop is up: npx vitest-kubernetes down shop\n')
-  expect(await cli('list')).toMatch(new RegExp(`^${id} +up +${name} +shop +1 running +1 running`, 'm'))
+  expect(await cli('prune', id)).toBe('kiosk is up: npx vitest-kubernetes down kiosk\n')
+  expect(await cli('list')).toMatch(new RegExp(`^${id} +up +${name} +kiosk +1 running +1 running`, 'm'))
   const { runs } = JSON.parse(await cli('list', '--json')) as { runs: { run: string; clusters: object[] }[] }
-  expect(runs.find(({ run: each }) => each === id)?.clusters).toMatchObject([{ stack: { name: 'shop' } }])
-  expect(await cli('logs', 'shop', 'statefulset/db')).toContain('database system is ready')
+  expect(runs.find(({ run: each }) => each === id)?.clusters).toMatchObject([{ stack: { name: 'kiosk' } }])
+  expect(await cli('logs', 'kiosk', 'statefulset/db')).toContain('database system is ready')
 })
 
 test('env, exec and reset', { timeout: 60_000 }, async () => {
   const variables = JSON.parse(await cli('env', '--json')) as Record<string, string>
-  expect(variables).toMatchObject({ DB_USER: 'app', DB_PASSWORD: 'app', DB_DATABASE: 'shop', DB_HOST: '127.0.0.1' })
+  expect(variables).toMatchObject({ DB_USER: 'app', DB_PASSWORD: 'app', DB_DATABASE: 'kiosk', DB_HOST: '127.0.0.1' })
   expect(variables['DB_URL']).toBe((await cli('url', 'db')).trim())
   expect(await cli('env')).toContain(`WEB_URL=${variables['WEB_URL']}\n`)
-  expect(await cli('env', 'statefulset/db')).toMatch(/^POSTGRES_DB=shop$/m)
+  expect(await cli('env', 'statefulset/db')).toMatch(/^POSTGRES_DB=kiosk$/m)
 
   expect(await run('exec', 'pod/caller', '--', 'sh', '-c', 'echo out; echo err >&2; exit 7')).toEqual({
     exitCode: 7,
@@ -197,7 +197,7 @@ test('env, exec and reset', { timeout: 60_000 }, async () => {
   expect((await run('exec', 'pod/caller')).err).toMatch(/^Expected a command after --, got none\./)
   expect((await run('exec', 'deployment/nope', '--', 'ls')).err).toMatch(/^There is no Deployment "nope"/)
 
-  await cli('exec', 'db', '--', 'psql', '-U', 'app', 'shop', '-c', 'delete from t')
+  await cli('exec', 'db', '--', 'psql', '-U', 'app', 'kiosk', '-c', 'delete from t')
   expect(await rows()).toBe('')
   expect(await cli('reset')).toMatch(/^reset 1 store in \d+ ms\n$/)
   expect(await rows()).toBe('1,2,3')
@@ -206,8 +206,8 @@ test('env, exec and reset', { timeout: 60_000 }, async () => {
 
 test('up again brings changes in, and leaves data and addresses as they are', { timeout: 120_000 }, async () => {
   const before = await cli('url')
-  await cli('exec', 'db', '--', 'psql', '-U', 'app', 'shop', '-c', 'insert into t values (4)')
-  await project.write('shop.stack.ts', stackFile({ text: 'changed' }))
+  await cli('exec', 'db', '--', 'psql', '-U', 'app', 'kiosk', '-c', 'insert into t values (4)')
+  await project.write('kiosk.stack.ts', stackFile({ text: 'changed' }))
   const again = start('up')
   expect(await again.exited).toBe(0)
   expect(await cli('url')).toBe(before)
@@ -218,7 +218,7 @@ test('up again brings changes in, and leaves data and addresses as they are', { 
   const free = createServer().listen(0, '127.0.0.1')
   await once(free, 'listening')
   const { port } = free.address() as AddressInfo
-  await project.write('shop.stack.ts', stackFile({ text: 'changed', options: `ports: { web: ${port} }` }))
+  await project.write('kiosk.stack.ts', stackFile({ text: 'changed', options: `ports: { web: ${port} }` }))
   const busy = start('up')
   expect(await busy.exited).toBe(1)
   expect(busy.printed()).toContain(`Port ${port}, which option \`ports\` gives to Service "web", is in use on this machine.`)
@@ -228,20 +228,20 @@ test('up again brings changes in, and leaves data and addresses as they are', { 
   expect(await start('up').exited).toBe(0)
   expect(await (await fetch(`http://127.0.0.1:${port}`)).text()).toBe('changed')
 
-  await project.write('shop.stack.ts', stackFile({ options: 'agents: 1' }))
+  await project.write('kiosk.stack.ts', stackFile({ options: 'agents: 1' }))
   const other = start('up')
   expect(await other.exited).toBe(1)
-  expect(other.printed()).toMatch(/Stack "shop" is up in a cluster that was made of other options\.\nHint: .*up shop --recreate/)
-  await project.write('shop.stack.ts', stackFile({ text: 'changed', options: `ports: { web: ${port} }` }))
+  expect(other.printed()).toMatch(/Stack "kiosk" is up in a cluster that was made of other options\.\nHint: .*up kiosk --recreate/)
+  await project.write('kiosk.stack.ts', stackFile({ text: 'changed', options: `ports: { web: ${port} }` }))
 })
 
 /** A test file whose suite uses what is up. */
-const suiteFile = (name: string, { body, options = '...shop' }: { readonly body: string; readonly options?: string }) => `
+const suiteFile = (name: string, { body, options = '...kiosk' }: { readonly body: string; readonly options?: string }) => `
 import { setTimeout as sleep } from 'node:timers/promises'
 import { createServer } from 'node:http'
 import { describe, expect } from 'vitest-kubernetes'
 import { echoApp } from '${root}src/testing/echo-app.ts'
-import { shop } from './shop.stack.ts'
+import { kiosk } from './kiosk.stack.ts'
 
 describe.withCluster('${name}', { ${options}, cluster: 'up' }, (test) => {
   test('finds what was seeded', async ({ cluster, request }) => {
@@ -254,7 +254,7 @@ describe.withCluster('${name}', { ${options}, cluster: 'up' }, (test) => {
 test('suites use what is up, one after the other, and undo what they apply', { timeout: 240_000 }, async () => {
   const { name } = (await upCluster())!
   const url = await cli('url')
-  await cli('exec', 'db', '--', 'psql', '-U', 'app', 'shop', '-c', 'insert into t values (7)')
+  await cli('exec', 'db', '--', 'psql', '-U', 'app', 'kiosk', '-c', 'insert into t values (7)')
   const changes = `
     await cluster.apply([...echoApp('web', { text: 'from a test' }), ...echoApp('extra', { text: 'one more' })])
     await expect.poll(async () => (await request('web').get('/')).text).toBe('from a test')
@@ -266,8 +266,8 @@ test('suites use what is up, one after the other, and undo what they apply', { t
   await project.write('b.test.ts', suiteFile('b', { body: `expect((await request('web').get('/')).text).toBe('changed')` }))
   const suites = runVitest('', { folder: project.folder })
   const { exitCode, output } = await suites.ended
-  expect(output).toContain('a cluster  stack "shop", which is up')
-  expect(output).toContain('b cluster  stack "shop", which is up')
+  expect(output).toContain('a cluster  stack "kiosk", which is up')
+  expect(output).toContain('b cluster  stack "kiosk", which is up')
   expect(output).not.toContain('k3d cluster')
   expect(exitCode, output).toBe(0)
   expect((await upCluster())!.name).toBe(name)
@@ -276,10 +276,10 @@ test('suites use what is up, one after the other, and undo what they apply', { t
   expect(await kubectlIn(`k3d-${name}-server-0`, 'get', 'deployments,services', '--output=name')).not.toContain('extra')
   expect(await objectsOf(suites.child)).toEqual([])
 
-  const psql = (statement: string) => cli('exec', 'db', '--', 'psql', '-U', 'app', 'shop', '-c', statement)
+  const psql = (statement: string) => cli('exec', 'db', '--', 'psql', '-U', 'app', 'kiosk', '-c', statement)
   await psql('alter table t rename to other')
   expect((await runVitest('b', { folder: project.folder }).ended).output).toMatch(
-    /could not be restored: .*relation "public\.t" does not exist\nHint: .*npx vitest-kubernetes up shop --recreate/,
+    /could not be restored: .*relation "public\.t" does not exist\nHint: .*npx vitest-kubernetes up kiosk --recreate/,
   )
   await psql('alter table other rename to t')
 })
@@ -288,29 +288,35 @@ test(
   'a suite gets a cluster of its own beside what another process uses, or was defined in another way',
   { timeout: 240_000 },
   async () => {
-    await project.write('a.test.ts', suiteFile('a', { body: `console.log('has it'); await sleep(60_000)` }))
+    await project.write(
+      'a.test.ts',
+      suiteFile('a', { body: `await cluster.cut('pod/caller', 'deployment/web'); console.log('has it'); await sleep(60_000)` }),
+    )
     await project.write('b.test.ts', suiteFile('b', { body: '' }))
     const first = runVitest('a', { folder: project.folder })
     onTestFinished(() => void first.child.kill('SIGKILL'))
     await first.prints('has it')
-    expect((await run('up')).err).toMatch(new RegExp(`^Stack "shop" is in use by process ${first.child.pid} on `, 'm'))
+    const node = `k3d-${(await upCluster())!.name}-server-0`
+    expect(await rulesIn(node)).toContain('-APART')
+    expect((await run('up')).err).toMatch(new RegExp(`^Stack "kiosk" is in use by process ${first.child.pid} on `, 'm'))
     const second = runVitest('b', { folder: project.folder })
-    await second.prints(`stack "shop" is in use by process ${first.child.pid} on `)
+    await second.prints(`stack "kiosk" is in use by process ${first.child.pid} on `)
     second.child.kill('SIGINT')
     expect((await second.ended).output).toMatch(/the suite gets a cluster of its own/)
 
     // However the first one ends, the next one may have it.
     first.child.kill('SIGKILL')
+    await expect.poll(() => rulesIn(node), { timeout: 15_000 }).toBe('')
     await expect.poll(() => objectsOf(first.child), { timeout: 30_000 }).toEqual([])
-    await project.write('b.test.ts', suiteFile('b', { body: '', options: `...shop, images: ['busybox:1.37', 'busybox:1.37']` }))
+    await project.write('b.test.ts', suiteFile('b', { body: '', options: `...kiosk, images: ['busybox:1.37', 'busybox:1.37']` }))
     const other = runVitest('b', { folder: project.folder })
-    await other.prints('stack "shop" is up, but this suite asks for something else, or its file has changed since')
+    await other.prints('stack "kiosk" is up, but this suite asks for something else, or its file has changed since')
     other.child.kill('SIGINT')
     await other.ended
     expect(await start('up').exited).toBe(0)
     expect(await fromPod()).toBe('changed')
     expect(await rows()).toBe('1,2,3,9')
-    await cli('exec', 'db', '--', 'psql', '-U', 'app', 'shop', '-c', 'update t set n = 4 where n = 9')
+    await cli('exec', 'db', '--', 'psql', '-U', 'app', 'kiosk', '-c', 'update t set n = 4 where n = 9')
   },
 )
 
@@ -370,10 +376,10 @@ test('only what matches comes to a bridge with --header', { timeout: 120_000 }, 
 
 test('dev runs a command beside the stack, which finds the services in its environment', { timeout: 120_000 }, async () => {
   const script = `fetch(process.env.WEB_URL).then((answer) => answer.text()).then((text) => { console.log('got ' + text, process.env.DB_URL, process.env.KUBECONFIG); process.exitCode = 4 })`
-  const dev = start('dev', 'shop', '--', process.execPath, '-e', script)
+  const dev = start('dev', 'kiosk', '--', process.execPath, '-e', script)
   expect(await dev.exited).toBe(4)
   expect(dev.printed()).toContain(`got changed ${(await cli('url', 'db')).trim()} ${(await upCluster())!.kubeconfigPath}`)
-  expect(dev.printed()).toContain('Stack "shop" stays up')
+  expect(dev.printed()).toContain('Stack "kiosk" stays up')
 
   const local = createServer((_, response) => response.end('from dev')).listen(0)
   await once(local, 'listening')
@@ -394,7 +400,7 @@ test('dev --watch brings in what is saved, says what fails, and breaks no connec
   const app = (text: string) => JSON.stringify({ apiVersion: 'v1', kind: 'List', items: echoApp('web', { text }) })
   await project.write('k8s/web.json', app('changed'))
   const { port } = new URL((await cli('url', 'web')).trim())
-  await project.write('shop.stack.ts', stackFile({ options: `ports: { web: ${port} }` }).replace(/\.\.\.echoApp\(.*?\}\)/, "'./k8s'"))
+  await project.write('kiosk.stack.ts', stackFile({ options: `ports: { web: ${port} }` }).replace(/\.\.\.echoApp\(.*?\}\)/, "'./k8s'"))
   const dev = start('dev', '--watch')
   await dev.prints('Ctrl-C ends this')
   await project.write('k8s/public/page.txt', 'as it is now')
@@ -404,7 +410,7 @@ test('dev --watch brings in what is saved, says what fails, and breaks no connec
   await dev.prints(/changed +"k8s\/web\.json"/)
   // What is mounted needs nothing: neither was it told of.
   expect(dev.printed()).not.toContain('page.txt')
-  await dev.prints(/✓ shop wait/)
+  await dev.prints(/✓ kiosk wait/)
   await expect.poll(fromPod, { timeout: 30_000 }).toBe('saved')
   await project.write('k8s/web.json', '{ "kind": 1')
   await dev.prints(/web\.json/)
@@ -412,7 +418,7 @@ test('dev --watch brings in what is saved, says what fails, and breaks no connec
   await project.write('k8s/web.json', app('changed'))
   await expect.poll(fromPod, { timeout: 60_000 }).toBe('changed')
   await project.write('rows.sql', 'create table t (n int);')
-  await dev.prints('not loaded again: npx vitest-kubernetes up shop --recreate')
+  await dev.prints('not loaded again: npx vitest-kubernetes up kiosk --recreate')
   expect(await gateways()).toEqual(before)
   dev.child.kill('SIGINT')
   expect(await dev.exited).toBe(130)
@@ -447,9 +453,9 @@ test('down takes all of it, and ends who bridges it', { timeout: 120_000 }, asyn
   await once(local, 'listening')
   const bridge = start('bridge', 'deployment/web', '--port', String((local.address() as AddressInfo).port))
   await bridge.prints('is bridged')
-  expect(JSON.parse(await cli('down', '--json'))).toEqual({ down: ['shop'] })
+  expect(JSON.parse(await cli('down', '--json'))).toEqual({ down: ['kiosk'] })
   expect(await bridge.exited).toBe(1)
-  expect(bridge.printed()).toContain('Stack "shop" was taken down.')
+  expect(bridge.printed()).toContain('Stack "kiosk" was taken down.')
   await expect.poll(() => objectsOf(bridge.child), { timeout: 30_000 }).toEqual([])
   local.close()
   const { containers, networks, volumes } = await listByLabel(docker, [`k3d.cluster=${name}`, `vitest-kubernetes.cluster=${name}`])

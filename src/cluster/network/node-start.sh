@@ -27,14 +27,13 @@ echo 0 > /proc/sys/net/ipv4/icmp_ratemask
 # through goes to the network that this machine is in, whoever has that address there, and is remembered so: all that belongs to
 # the connection follows, whatever endpoints the Service gets. Dropped before it is remembered, it is translated when it is sent
 # again, a second later.
-rules=$(mktemp)
 for range in $ranges; do
   case $range in *:*) family=6 ;; *) family=4 ;; esac
   save_rules $family mangle | grep -q -e "^-A POSTROUTING -d $range -j DROP" && continue
-  printf '*mangle\n-A POSTROUTING -d %s -j DROP\nCOMMIT\n' "$range" > "$rules"
-  restore_on_node "$rules" $family || fail "Packets for Services ($range) cannot be kept on this node."
+  restore_on_node "*mangle
+-A POSTROUTING -d $range -j DROP
+COMMIT" $family || fail "Packets for Services ($range) cannot be kept on this node."
 done
-rm -f "$rules"
 
 # k3d's entrypoint drains a server that is stopped (kubectl drain --force --delete-emptydir-data), so that bare pods and what is in
 # emptyDir volumes would be gone after a reboot or a restart of Docker. What is stopped comes back as it was instead.

@@ -1,4 +1,5 @@
 import { counted, formatDuration } from '../../support/format.ts'
+import { describeSide } from '../describe-side.ts'
 import { type BundleFile, type PodRecord, type SuiteRecord, type TestRecord, hasFailed } from '../model.ts'
 import { timingsOf } from '../timings.ts'
 import { type Html, html } from './tag.ts'
@@ -140,12 +141,12 @@ export function phaseOf(state: PodRecord['states'][number]['state']): string {
 
 function bridgeRows({ bridges, requests }: SuiteRecord, span: Span): readonly Row[] {
   return bridges.map(({ workload, side, start, end = span.end }) => ({
-    name: html`${workload} <small>answered by ${side}</small>`,
+    name: html`${workload} <small>${describeSide(side)}</small>`,
     state: '',
     start,
     duration: end - start,
     lane: [
-      bar(span, start, end, 'bridge', `${workload} answered by ${side}`),
+      bar(span, start, end, 'bridge', `${workload} ${describeSide(side)}`),
       ...requests
         .filter((request) => request.workload === workload && request.at >= start && request.at <= end)
         .map(({ at, method, url }) => tick(span, at, 'request', `${method} ${url}`)),
