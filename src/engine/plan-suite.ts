@@ -8,6 +8,8 @@ import { isHook } from '../stack/charts/post-render.ts'
 import { checkImageNames } from '../stack/images/check-image-names.ts'
 import { planImages } from '../stack/images/images.ts'
 import { type HostMount, addMounts, checkMounts, planMounts } from '../stack/images/mounts.ts'
+import { ingressController, servedIngresses } from '../stack/ingress/controller.ts'
+import { ingressNotes } from '../stack/ingress/ingress-notes.ts'
 import { checkSizes } from '../stack/manifests/check-sizes.ts'
 import { checkDuplicates, findDoubleEntries } from '../stack/manifests/duplicates.ts'
 import { renderKustomize } from '../stack/manifests/kustomize.ts'
@@ -40,7 +42,9 @@ export async function planSuite(request: LeaseRequest, runFolder: string, signal
   const rendered = charts.flatMap(({ manifests }) => manifests)
   checkNames([...ofFiles, ...rendered], ofServices, namespace)
   const loaded = [...ofServices, ...ofFiles, ...namespacesOf(options.charts, ofFiles)]
-  const everything = [...loaded, ...rendered]
+  const declared = [...loaded, ...rendered]
+  const ingress = planIngress(declared, request, namespace)
+  const everything = [...declared, ...ingress.controller]
   const mounts = await planMounts(options.mount, folder)
   checkMounts(mounts, everything)
   checkStandIns(everything, { bridged, namespace })
@@ -51,7 +55,26 @@ export async function planSuite(request: LeaseRequest, runFolder: string, signal
     everything.map(({ object }) => object),
     namespace,
   )
-  return { request, namespace, seeds, images, mounts, charts, manifests, ports, notes: [...notesOf(everything), ...notes] }
+  return {
+    request,
+    namespace,
+    seeds,
+    images,
+    mounts,
+    charts,
+    manifests,
+    ports,
+    notes: [...notesOf(everything), ...ingress.notes, ...notes],
+  }
+}
+
+/** What serves the Ingresses of a suite, and what the user has to know of them. */
+export function planIngress(declared: readonly Manifest[], { options }: Pick<LeaseRequest, 'options'>, namespace: string) {
+  const { k3sArgs, cluster } = options
+  return {
+    controller: ingressController(declared, { namespace, isShared: cluster === 'shared', k3sArgs }),
+    notes: ingressNotes(servedIngresses(declared, { k3sArgs }), declared, namespace),
+  }
 }
 
 /** @throws ClusterTestError `ERR_MANIFEST_INVALID` for what can be told without a cluster */

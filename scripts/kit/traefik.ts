@@ -1,0 +1,76 @@
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+
+import { goBuild } from './go-build.ts'
+import { CHECKOUT, type Kit } from './kit.ts'
+
+const FOLDER = 'fixtures/traefik'
+const TRAEFIK = 'github.com/traefik/traefik/v3'
+const ABSENT = 'vitest-kubernetes/traefik/absent'
+
+/** Which packages of ours take the place of others, by the file of Traefik's that imports them. */
+const REPLACED: Readonly<Record<string, Readonly<Record<string, string>>>> = {
+  'pkg/provider/acme/provider.go': { 'github.com/go-acme/lego/v5/providers/dns': 'vitest-kubernetes/traefik/dns' },
+  'pkg/config/static/static_config.go': Object.fromEntries(
+    ['docker', 'ecs', 'consulcatalog', 'nomad', 'kv/consul', 'kv/etcd', 'kv/redis', 'kv/zk'].map((provider) => [
+      `${TRAEFIK}/pkg/provider/${provider}`,
+      ABSENT,
+    ]),
+  ),
+  'pkg/config/static/experimental.go': { [`${TRAEFIK}/pkg/plugins`]: ABSENT },
+  'pkg/server/middleware/plugins.go': { [`${TRAEFIK}/pkg/plugins`]: ABSENT },
+}
+
+/** The image of the ingress controller, for stacks with Ingresses: the repository in manifests -> the kit's image. */
+export async function ensureTraefikImage(kit: Kit): Promise<Record<string, string>> {
+  const goMod = await readFile(join(CHECKOUT, FOLDER, 'go.mod'), 'utf8')
+  const version = new RegExp(`${TRAEFIK} v(\\S+)`).exec(goMod)?.[1]
+  if (version === undefined) throw new Error(`"${FOLDER}/go.mod" does not require "${TRAEFIK}".`)
+  const tag = `vitest-kubernetes/traefik:${version}-${await kit.hash([FOLDER, 'scripts/kit/traefik.ts', 'scripts/kit/go-build.ts'])}`
+  if (await kit.imageExists(tag)) return { traefik: tag }
+  const [built] = await goBuild(kit, {
+    module: FOLDER,
+    packages: ['.'],
+    ldflags: `-X ${TRAEFIK}/pkg/version.Version=${version}`,
+    prepare: (folder) => trimSource(kit, folder),
+  })
+  await kit.step(`build the image ${tag}`, () => buildImage(kit, built, tag))
+  return { traefik: tag }
+}
+
+/**
+ * Traefik's whole program has the clients of all that it can read from and of 180 providers of DNS: 2,572 packages, half of which
+ * are left when eleven imports lead elsewhere. Go replaces no files of downloaded modules, so it gets a copy.
+ */
+async function trimSource(kit: Kit, folder: string): Promise<void> {
+  const { Dir } = JSON.parse(await kit.run('go', ['mod', 'download', '-json', TRAEFIK], { cwd: folder })) as { readonly Dir: string }
+  const source = join(folder, 'source')
+  await mkdir(source)
+  await kit.run('cp', ['-R', ...['cmd', 'pkg', 'webui'].map((name) => join(Dir, name)), source])
+  // Go keeps what it has downloaded from being changed.
+  await kit.run('chmod', ['-R', 'u+w', source])
+  // Without what it requires: our own go.mod has all that is left.
+  await writeFile(join(source, 'go.mod'), `module ${TRAEFIK}\n\ngo 1.26.0\n`)
+  for (const [file, packages] of Object.entries(REPLACED)) await replaceImports(join(source, file), packages)
+  await kit.run('go', ['mod', 'edit', `-replace=${TRAEFIK}=./source`], { cwd: folder })
+}
+
+async function replaceImports(file: string, packages: Readonly<Record<string, string>>): Promise<void> {
+  let text = await readFile(file, 'utf8')
+  for (const [path, replacement] of Object.entries(packages)) {
+    if (!text.includes(`"${path}"`)) throw new Error(`"${file}" does not import "${path}" any more.`)
+    text = text.replace(`"${path}"`, `${path.split('/').at(-1)} "${replacement}"`)
+  }
+  await writeFile(file, text)
+}
+
+async function buildImage(kit: Kit, built: string, tag: string): Promise<void> {
+  const context = await kit.scratch('traefik')
+  try {
+    await kit.run('cp', [join(built, 'traefik'), context])
+    await writeFile(join(context, 'Dockerfile'), 'FROM scratch\nCOPY traefik /\nWORKDIR /tmp\nWORKDIR /\nENTRYPOINT ["/traefik"]\n')
+    await kit.run('docker', ['build', '--tag', tag, context])
+  } finally {
+    await rm(context, { recursive: true, force: true })
+  }
+}
