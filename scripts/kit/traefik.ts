@@ -8,15 +8,15 @@ const FOLDER = 'fixtures/traefik'
 const TRAEFIK = 'github.com/traefik/traefik/v3'
 const ABSENT = 'vitest-kubernetes/traefik/absent'
 
+const PROVIDERS = [
+  ...['docker', 'ecs', 'consulcatalog', 'nomad', 'kv/consul', 'kv/etcd', 'kv/redis', 'kv/zk'],
+  ...['kubernetes/crd', 'kubernetes/gateway', 'kubernetes/knative'],
+]
+
 /** Which packages of ours take the place of others, by the file of Traefik's that imports them. */
 const REPLACED: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   'pkg/provider/acme/provider.go': { 'github.com/go-acme/lego/v5/providers/dns': 'vitest-kubernetes/traefik/dns' },
-  'pkg/config/static/static_config.go': Object.fromEntries(
-    ['docker', 'ecs', 'consulcatalog', 'nomad', 'kv/consul', 'kv/etcd', 'kv/redis', 'kv/zk'].map((provider) => [
-      `${TRAEFIK}/pkg/provider/${provider}`,
-      ABSENT,
-    ]),
-  ),
+  'pkg/config/static/static_config.go': Object.fromEntries(PROVIDERS.map((provider) => [`${TRAEFIK}/pkg/provider/${provider}`, ABSENT])),
   'pkg/config/static/experimental.go': { [`${TRAEFIK}/pkg/plugins`]: ABSENT },
   'pkg/server/middleware/plugins.go': { [`${TRAEFIK}/pkg/plugins`]: ABSENT },
 }
