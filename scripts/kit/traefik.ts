@@ -21,6 +21,11 @@ const REPLACED: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   'pkg/server/middleware/plugins.go': { [`${TRAEFIK}/pkg/plugins`]: ABSENT },
 }
 
+/** Of what is left, half the time would be for clients of metrics. */
+const EMPTIED: Readonly<Record<string, string>> = {
+  'pkg/observability/metrics/influxdb2.go': 'package metrics\n\nfunc StopInfluxDB2() {}\n',
+}
+
 /** The image of the ingress controller, for stacks with Ingresses: the repository in manifests -> the kit's image. */
 export async function ensureTraefikImage(kit: Kit): Promise<Record<string, string>> {
   const goMod = await readFile(join(CHECKOUT, FOLDER, 'go.mod'), 'utf8')
@@ -52,6 +57,7 @@ async function trimSource(kit: Kit, folder: string): Promise<void> {
   // Without what it requires: our own go.mod has all that is left.
   await writeFile(join(source, 'go.mod'), `module ${TRAEFIK}\n\ngo 1.26.0\n`)
   for (const [file, packages] of Object.entries(REPLACED)) await replaceImports(join(source, file), packages)
+  for (const [file, content] of Object.entries(EMPTIED)) await writeFile(join(source, file), content)
   await kit.run('go', ['mod', 'edit', `-replace=${TRAEFIK}=./source`], { cwd: folder })
 }
 

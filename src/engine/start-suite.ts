@@ -8,7 +8,6 @@ import { exposeServices } from '../cluster/network/exposed-services.ts'
 import { findFreePort } from '../cluster/network/free-port.ts'
 import { waitForGonePods } from '../cluster/network/service-rules.ts'
 import { listAddresses } from '../cluster/ownership/inventory.ts'
-import { kindOf } from '../kube/kinds.ts'
 import type { KubeObject } from '../kube/object.ts'
 import { secretValues } from '../kube/secrets.ts'
 import { startDiagnosis } from '../report/diagnosis.ts'
@@ -197,18 +196,14 @@ export async function startSuite(
         return waitForGonePods(docker, cluster, abort)
       }
       declared.push(...loaded)
-      const hasIngress = loaded.some(({ object }) => kindOf(object) === 'Ingress')
-      const ingress = hasIngress ? planIngress(declared, request, namespace) : undefined
       const { bridged } = request
-      const planned = planStandIns(addMounts([...loaded, ...(ingress?.controller ?? [])], plan.mounts), {
-        bridged,
-        images: plan.images,
-        namespace,
-      })
-      checkManifests(planned.manifests, plan)
-      tell([...notesOf(loaded), ...(ingress?.notes ?? []), ...planned.notes])
+      const ingress = planIngress(declared, loaded, request, namespace)
+      const images = ingress.withImage(plan.images)
+      const planned = planStandIns(addMounts([...loaded, ...ingress.controller], plan.mounts), { bridged, images, namespace })
+      checkManifests(planned.manifests, { images, namespace })
+      tell([...notesOf(loaded), ...ingress.notes, ...planned.notes])
       const { imported } = importOnce
-      const more = { ...parts, plan: plan.images, manifests: planned.manifests, imported, keepLog, progress, signal: abort }
+      const more = { ...parts, plan: images, manifests: planned.manifests, imported, keepLog, progress, signal: abort }
       await bringUp(await prepareImages(more), abort)
     },
     testFailed(requests) {

@@ -12,8 +12,11 @@ export interface ControllerOptions {
   readonly k3sArgs: readonly string[] | undefined
 }
 
-/** Replaced offline, as the images of services are. */
-const image = 'traefik:v3.7'
+/**
+ * Docker pulls it once, in place of each cluster's nodes. Under a name of its own, so that no image of the user's is taken for it; offline
+ * another one is substituted for it, as for those of services.
+ */
+export const controllerImage = { name: 'vitest-kubernetes/ingress', reference: 'traefik:v3.7' } as const
 
 /** Of Traefik's own API, for its probe and for us. */
 export const adminPort = 8080
@@ -117,7 +120,7 @@ function controllerObjects(namespace: string, namespaces: readonly string[] | un
             containers: [
               {
                 name: 'traefik',
-                image,
+                image: controllerImage.name,
                 args: traefikArgs(namespace, namespaces),
                 ports: [
                   ...Object.entries(ports).map(([name, { targetPort }]) => ({ name, containerPort: targetPort })),
