@@ -42,15 +42,15 @@ export async function listRoutes(kube: KubeClient, namespace: string, signal?: A
   return ingresses.items.filter(isServed).flatMap(routesOf)
 }
 
-/** As Ingresses named their class before they had a field for it. */
-export function annotatedClass({ metadata }: Ingress): string | undefined {
-  return metadata?.annotations?.['kubernetes.io/ingress.class']
+/** Also by the annotation that named it before there was a field for it. */
+export function classOf({ metadata, spec }: Ingress): string | undefined {
+  return spec?.ingressClassName ?? metadata?.annotations?.['kubernetes.io/ingress.class']
 }
 
 /** A class that is only annotated, for which there is no IngressClass: Traefik knows its own and nginx' by that. */
 export function foreignClass(ingress: Ingress): string | undefined {
-  const annotated = ingress.spec?.ingressClassName === undefined ? annotatedClass(ingress) : undefined
-  return annotated && !['nginx', 'traefik'].includes(annotated) ? annotated : undefined
+  const name = ingress.spec?.ingressClassName === undefined ? classOf(ingress) : undefined
+  return name && !['nginx', 'traefik'].includes(name) ? name : undefined
 }
 
 export const ownClassLabels = { 'app.kubernetes.io/managed-by': 'vitest-kubernetes' } as const
@@ -59,7 +59,8 @@ function isOwnClass({ metadata }: IngressClass): boolean {
   return Object.entries(ownClassLabels).every(([key, value]) => metadata?.labels?.[key] === value)
 }
 
-export function routesOf({ metadata, spec }: Ingress): readonly IngressRoute[] {
+function routesOf(ingress: Ingress): readonly IngressRoute[] {
+  const { metadata, spec } = ingress
   const base = { namespace: metadata!.namespace!, ingress: metadata!.name! }
   const secured = new Set((spec?.tls ?? []).flatMap(({ hosts = [] }) => hosts))
   const route = (host: string, path: string, backend: IngressBackend | undefined): readonly IngressRoute[] =>
@@ -68,13 +69,13 @@ export function routesOf({ metadata, spec }: Ingress): readonly IngressRoute[] {
     ...(spec?.rules ?? []).flatMap(({ host = '', http }) =>
       (http?.paths ?? []).flatMap(({ path = '/', backend }) => route(host, path, backend)),
     ),
-    ...(servesDefault(spec) ? route('', '/', spec?.defaultBackend) : []),
+    ...(servesDefault(ingress) ? route('', '/', spec?.defaultBackend) : []),
   ]
 }
 
 /** Traefik takes a default backend for one of an Ingress that has nothing else; with nginx' meaning of Ingresses it takes any. */
-export function servesDefault(spec: Ingress['spec']): boolean {
-  return !spec?.rules?.length || spec.ingressClassName === 'nginx'
+export function servesDefault(ingress: Ingress): boolean {
+  return !ingress.spec?.rules?.length || classOf(ingress) === 'nginx'
 }
 
 /** A path of an Ingress, for people and scripts. */

@@ -62,7 +62,7 @@ test.each([
 })
 
 test('in a shared cluster a controller serves the namespaces of its suite only', () => {
-  const own = ingressController([ingress('a'), ingress('b', {}, { namespace: 'shop' })], {
+  const own = ingressController([ingress('a', { ingressClassName: 'nginx' }), ingress('b', {}, { namespace: 'shop' })], {
     ...options,
     namespace: 'suite-1',
     isShared: true,

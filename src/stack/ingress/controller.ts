@@ -1,4 +1,4 @@
-import { annotatedClass, controllerName, namespacesAnnotation, ownClassLabels } from '../../cluster/network/ingress-routes.ts'
+import { classOf, controllerName, namespacesAnnotation, ownClassLabels } from '../../cluster/network/ingress-routes.ts'
 import { kindOf } from '../../kube/kinds.ts'
 import type { KubeObject } from '../../kube/object.ts'
 import type { Ingress, IngressClass } from '../../kube/types.ts'
@@ -38,7 +38,11 @@ export function ingressController(manifests: readonly Manifest[], options: Contr
   return [
     // Any number of suites may name the same class.
     ...classes.map((name) => ({ object: ingressClass(name), origin, isCommon: true })),
-    ...controllerObjects(namespace, isShared ? namespaces : undefined).map((object) => ({ object, origin })),
+    ...controllerObjects({
+      namespace,
+      namespaces: isShared ? namespaces : undefined,
+      hasNginx: ingresses.some(({ object }) => classOf(object as Ingress) === 'nginx'),
+    }).map((object) => ({ object, origin })),
   ]
 }
 
@@ -50,7 +54,7 @@ export function servedIngresses(manifests: readonly Manifest[], { k3sArgs }: Pic
   const hasDefault = defined.some((object) => (object as IngressClass).metadata?.annotations?.[defaultClass] === 'true')
   return manifests.filter(({ object }) => {
     if (kindOf(object) !== 'Ingress') return false
-    const named = specOf(object)?.ingressClassName ?? annotatedClass(object as Ingress)
+    const named = classOf(object as Ingress)
     return named === undefined ? !hasDefault : !names.has(named)
   })
 }
@@ -72,8 +76,16 @@ function ingressClass(name: string): KubeObject {
   }
 }
 
-/** @param namespaces those that it serves; undefined for all */
-function controllerObjects(namespace: string, namespaces: readonly string[] | undefined): readonly KubeObject[] {
+interface Controller {
+  readonly namespace: string
+  /** Those that it serves; undefined for all. */
+  readonly namespaces: readonly string[] | undefined
+  /** Whether there are Ingresses with nginx' annotations. */
+  readonly hasNginx: boolean
+}
+
+function controllerObjects(controller: Controller): readonly KubeObject[] {
+  const { namespace, namespaces } = controller
   const metadata = { name: controllerName, namespace, labels: ownClassLabels }
   // Of the whole cluster, where other suites may have one too.
   const role = `vitest-kubernetes-ingress-${namespace}`
@@ -121,7 +133,7 @@ function controllerObjects(namespace: string, namespaces: readonly string[] | un
               {
                 name: 'traefik',
                 image: controllerImage.name,
-                args: traefikArgs(namespace, namespaces),
+                args: traefikArgs(controller),
                 ports: [
                   ...Object.entries(ports).map(([name, { targetPort }]) => ({ name, containerPort: targetPort })),
                   { name: 'admin', containerPort: adminPort },
@@ -142,10 +154,15 @@ function rule(group: string, resources: readonly string[], verbs: readonly strin
   return { apiGroups: [group], resources, verbs }
 }
 
-function traefikArgs(namespace: string, namespaces: readonly string[] | undefined): readonly string[] {
-  const published = `${namespace}/${controllerName}`
+function traefikArgs({ namespaces, hasNginx }: Controller): readonly string[] {
   const traefik = '--providers.kubernetesingress'
   const nginx = '--providers.kubernetesingressnginx'
+  const ofNginx = [
+    `${nginx}.publishstatusaddress=localhost`,
+    `${nginx}.httpentrypoint=web`,
+    `${nginx}.httpsentrypoint=websecure`,
+    ...(namespaces ? [`${nginx}.watchnamespaceselector=kubernetes.io/metadata.name in (${namespaces.join(',')})`] : []),
+  ]
   return [
     '--global.checknewversion=false',
     '--global.sendanonymoususage=false',
@@ -162,15 +179,8 @@ function traefikArgs(namespace: string, namespaces: readonly string[] | undefine
     // 503 as long as nothing is ready behind a rule, in place of 404.
     `${traefik}.allowemptyservices=true`,
     `${traefik}.allowexternalnameservices=true`,
-    `${traefik}.ingressendpoint.publishedservice=${published}`,
-    `${nginx}.publishservice=${published}`,
-    `${nginx}.httpentrypoint=web`,
-    `${nginx}.httpsentrypoint=websecure`,
-    ...(namespaces
-      ? [
-          `${traefik}.namespaces=${namespaces.join(',')}`,
-          `${nginx}.watchnamespaceselector=kubernetes.io/metadata.name in (${namespaces.join(',')})`,
-        ]
-      : []),
+    `${traefik}.ingressendpoint.hostname=localhost`,
+    ...(namespaces ? [`${traefik}.namespaces=${namespaces.join(',')}`] : []),
+    ...(hasNginx ? ofNginx : []),
   ]
 }

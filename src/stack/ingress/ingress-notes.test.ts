@@ -51,6 +51,8 @@ spec:
           - { path: /, pathType: Prefix, backend: { service: { name: wep, port: { number: 80 } } } }
           - { path: /a, pathType: Prefix, backend: { service: { name: web, port: { number: 81 } } } }
           - { path: /b, pathType: Prefix, backend: { service: { name: web, port: { name: metrics } } } }
+          - { path: /api, pathType: Prefix, backend: { service: { name: web, port: { number: 80 } } } }
+          - { path: /api/graphql, pathType: Exact, backend: { service: { name: web, port: { number: 80 } } } }
           - { path: /c, pathType: Prefix, backend: { resource: { kind: Bucket, name: files } } }
 ---
 apiVersion: networking.k8s.io/v1
@@ -63,11 +65,12 @@ spec: { defaultBackend: { service: { name: web, port: { number: 80 } } } }
       ""k8s/shop.yaml", document 2 (line 9), line 21: ingress/web leads to Service "wep", which its namespace does not have: it has "web"",
       ""k8s/shop.yaml", document 2 (line 9), line 22: ingress/web leads to port 81 of Service "web", which has http (80), 9090",
       ""k8s/shop.yaml", document 2 (line 9), line 23: ingress/web leads to port metrics of Service "web", which has http (80), 9090",
-      ""k8s/shop.yaml", document 2 (line 9), line 24: ingress/web leads to Bucket "files": the ingress controller serves Services only",
+      ""k8s/shop.yaml", document 2 (line 9), line 26: ingress/web leads to Bucket "files": the ingress controller serves Services only",
       ""k8s/shop.yaml", document 2 (line 9), line 15: ingress/web takes its certificate from Secret "shop-tls", which the stack does not have: one that no client trusts is in its place",
+      ""k8s/shop.yaml", document 2 (line 9), line 25: ingress/web has the exact path "/api/graphql" beside "/api", which takes its requests: give it an Ingress of its own, with the annotation traefik.ingress.kubernetes.io/router.priority: "1000"",
       ""k8s/shop.yaml", document 2 (line 9), line 13: ingress/web names its class "haproxy" by an annotation and is not served: set spec.ingressClassName",
       ""k8s/shop.yaml", document 2 (line 9), line 16: ingress/web has a default backend besides its rules, which is not served: give it an Ingress of its own",
-      ""k8s/shop.yaml", document 3 (line 26), line 29: ingress/far leads to Service "web", which its namespace does not have",
+      ""k8s/shop.yaml", document 3 (line 28), line 31: ingress/far leads to Service "web", which its namespace does not have",
     ]
   `)
 })
