@@ -41,7 +41,7 @@ export function ingressController(manifests: readonly Manifest[], options: Contr
     ...controllerObjects({
       namespace,
       namespaces: isShared ? namespaces : undefined,
-      hasNginx: ingresses.some(({ object }) => classOf(object as Ingress) === 'nginx'),
+      hasNginx: ingresses.some(({ object }) => classOf(object) === 'nginx'),
     }).map((object) => ({ object, origin })),
   ]
 }
@@ -54,7 +54,7 @@ export function servedIngresses(manifests: readonly Manifest[], { k3sArgs }: Pic
   const hasDefault = defined.some((object) => (object as IngressClass).metadata?.annotations?.[defaultClass] === 'true')
   return manifests.filter(({ object }) => {
     if (kindOf(object) !== 'Ingress') return false
-    const named = classOf(object as Ingress)
+    const named = classOf(object)
     return named === undefined ? !hasDefault : !names.has(named)
   })
 }

@@ -1,7 +1,7 @@
 import { foreignClass, servesDefault } from '../../cluster/network/ingress-routes.ts'
 import { describeObject, kindOf } from '../../kube/kinds.ts'
 import type { KubeObject } from '../../kube/object.ts'
-import type { Ingress, IngressBackend, Service } from '../../kube/types.ts'
+import type { IngressBackend, Service } from '../../kube/types.ts'
 import { formatList } from '../../support/format.ts'
 import type { Manifest, ManifestPath } from '../manifests/manifests.ts'
 import { specOf } from './controller.ts'
@@ -99,13 +99,11 @@ function shadowed(object: KubeObject): readonly Finding[] {
 }
 
 function unserved(object: KubeObject): readonly Finding[] {
-  const foreign = foreignClass(object as Ingress)
+  const foreign = foreignClass(object)
   const byAnnotation = `names its class "${foreign}" by an annotation and is not served: set spec.ingressClassName`
   const besideRules = 'has a default backend besides its rules, which is not served: give it an Ingress of its own'
   return [
     ...(foreign ? [{ path: ['metadata', 'annotations'], text: byAnnotation }] : []),
-    ...(specOf(object)?.defaultBackend && !servesDefault(object as Ingress)
-      ? [{ path: ['spec', 'defaultBackend'], text: besideRules }]
-      : []),
+    ...(specOf(object)?.defaultBackend && !servesDefault(object) ? [{ path: ['spec', 'defaultBackend'], text: besideRules }] : []),
   ]
 }

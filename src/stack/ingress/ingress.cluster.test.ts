@@ -81,7 +81,7 @@ describe.withCluster(
       expect(cluster.url('ingress')).toBe(`http://127.0.0.1:${port}`)
       expect(await text(cluster.url('ingress/wild', 'red.shop.localhost'))).toBe(`api / red.shop.localhost:${port}`)
       await request('ingress').get('/').set('host', 'shop.localhost').expect(200, 'web / shop.localhost')
-      await expect(fetch('http://unknown.invalid')).rejects.toThrow()
+      await expect(fetch('http://unknown.invalid')).rejects.toThrow('fetch failed')
     })
 
     test('a class of nginx has its annotations', async () => {
