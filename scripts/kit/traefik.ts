@@ -6,24 +6,13 @@ import { CHECKOUT, type Kit } from './kit.ts'
 
 const FOLDER = 'fixtures/traefik'
 const TRAEFIK = 'github.com/traefik/traefik/v3'
-const ABSENT = 'vitest-kubernetes/traefik/absent'
 
-const PROVIDERS = [
-  ...['docker', 'ecs', 'consulcatalog', 'nomad', 'kv/consul', 'kv/etcd', 'kv/redis', 'kv/zk'],
-  ...['kubernetes/crd', 'kubernetes/gateway', 'kubernetes/knative'],
-]
-
-/** Which packages of ours take the place of others, by the file of Traefik's that imports them. */
-const REPLACED: Readonly<Record<string, Readonly<Record<string, string>>>> = {
-  'pkg/provider/acme/provider.go': { 'github.com/go-acme/lego/v5/providers/dns': 'vitest-kubernetes/traefik/dns' },
-  'pkg/config/static/static_config.go': Object.fromEntries(PROVIDERS.map((provider) => [`${TRAEFIK}/pkg/provider/${provider}`, ABSENT])),
-  'pkg/config/static/experimental.go': { [`${TRAEFIK}/pkg/plugins`]: ABSENT },
-  'pkg/server/middleware/plugins.go': { [`${TRAEFIK}/pkg/plugins`]: ABSENT },
-}
-
-/** Of what is left, half the time would be for clients of metrics. */
-const EMPTIED: Readonly<Record<string, string>> = {
-  'pkg/observability/metrics/influxdb2.go': 'package metrics\n\nfunc StopInfluxDB2() {}\n',
+/** Of `trim.json`, which is in the module's folder: a change there makes another build. */
+interface Trim {
+  /** By file of Traefik's: which packages of ours take the place of those that it imports. */
+  readonly imports: Readonly<Record<string, Readonly<Record<string, string>>>>
+  /** Files of Traefik's with another content. */
+  readonly files: Readonly<Record<string, string>>
 }
 
 /** The image of the ingress controller, for stacks with Ingresses: the repository in manifests -> the kit's image. */
@@ -44,8 +33,8 @@ export async function ensureTraefikImage(kit: Kit): Promise<Record<string, strin
 }
 
 /**
- * Traefik's whole program has the clients of all that it can read from and of 180 providers of DNS: 2,572 packages, half of which
- * are left when eleven imports lead elsewhere. Go replaces no files of downloaded modules, so it gets a copy.
+ * Traefik's whole program has the clients of all that it can read from and of 180 providers of DNS: 2,572 packages, of which 1,229 are
+ * left when some imports lead elsewhere. Go replaces no files of downloaded modules, so it gets a copy.
  */
 async function trimSource(kit: Kit, folder: string): Promise<void> {
   const { Dir } = JSON.parse(await kit.run('go', ['mod', 'download', '-json', TRAEFIK], { cwd: folder })) as { readonly Dir: string }
@@ -56,8 +45,9 @@ async function trimSource(kit: Kit, folder: string): Promise<void> {
   await kit.run('chmod', ['-R', 'u+w', source])
   // Without what it requires: our own go.mod has all that is left.
   await writeFile(join(source, 'go.mod'), `module ${TRAEFIK}\n\ngo 1.26.0\n`)
-  for (const [file, packages] of Object.entries(REPLACED)) await replaceImports(join(source, file), packages)
-  for (const [file, content] of Object.entries(EMPTIED)) await writeFile(join(source, file), content)
+  const { imports, files } = JSON.parse(await readFile(join(folder, 'trim.json'), 'utf8')) as Trim
+  for (const [file, packages] of Object.entries(imports)) await replaceImports(join(source, file), packages)
+  for (const [file, content] of Object.entries(files)) await writeFile(join(source, file), content)
   await kit.run('go', ['mod', 'edit', `-replace=${TRAEFIK}=./source`], { cwd: folder })
 }
 

@@ -39,10 +39,11 @@ export async function waitForRoutes(
   const isThere = ({ namespace, service }: IngressRoute) =>
     addresses.some((address) => address.namespace === namespace && address.service === service)
   for (const { namespace, service, portName, routes = [] } of addresses) {
-    let missing = portName === 'http' ? routes.filter(isThere) : []
+    let missing = routes.filter(isThere)
+    if (portName !== 'http' || missing.length === 0) continue
     const limit = AbortSignal.any([signal, AbortSignal.timeout(patience)])
     const areServed = async () => {
-      const routers = missing.length > 0 ? await readRouters(kube, { namespace, service, signal: limit }) : []
+      const routers = await readRouters(kube, { namespace, service, signal: limit })
       missing = missing.filter((route) => !routers.some((router) => serves(router, route)))
       return missing.length === 0 ? true : undefined
     }

@@ -26,7 +26,7 @@ export async function withRoutes(
 }
 
 /** What the ingress controller of that namespace is to serve; nothing where there is none of ours. */
-export async function listRoutes(kube: KubeClient, namespace: string, signal?: AbortSignal): Promise<readonly IngressRoute[]> {
+async function listRoutes(kube: KubeClient, namespace: string, signal?: AbortSignal): Promise<readonly IngressRoute[]> {
   const controller = await kube.find<Service>(apiPath('Service', namespace, controllerName), { signal })
   const served = controller?.metadata?.annotations?.[namespacesAnnotation]
   if (served === undefined) return []
@@ -38,7 +38,9 @@ export async function listRoutes(kube: KubeClient, namespace: string, signal?: A
   const isServed = (ingress: Ingress) =>
     (served === '*' || served.split(',').includes(ingress.metadata!.namespace!)) &&
     !others.has(ingress.spec?.ingressClassName) &&
-    foreignClass(ingress) === undefined
+    foreignClass(ingress) === undefined &&
+    // Part of another Ingress' rules.
+    ingress.metadata?.annotations?.['nginx.ingress.kubernetes.io/canary'] !== 'true'
   return ingresses.items.filter(isServed).flatMap(routesOf)
 }
 
