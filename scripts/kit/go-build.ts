@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs'
-import { mkdir, rename } from 'node:fs/promises'
+import { cp, mkdir, rename, rm } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 
 import { CHECKOUT, type Kit } from './kit.ts'
@@ -12,6 +12,8 @@ export interface GoBuildOptions {
   /** Links against C statically, so that the binary runs on any image. */
   readonly cgo?: boolean
   readonly tags?: readonly string[]
+  /** Changes a copy of the module's folder, which is built in its place. */
+  readonly prepare?: (folder: string) => Promise<void>
 }
 
 /** Builds Go programs into a folder of the cache that is named by their content, once. Resolves with that folder and its hash. */
@@ -29,13 +31,24 @@ async function build(kit: Kit, options: GoBuildOptions, folder: string): Promise
   const tags = options.tags === undefined ? [] : ['-tags', options.tags.join(',')]
   const args = ['build', '-trimpath', ...tags, '-ldflags', ldflags, '-o', `${unfinished}/`, ...options.packages]
   const env = { CGO_ENABLED: options.cgo === true ? '1' : '0', GOOS: '', GOARCH: '', GOFLAGS: '', GOWORK: 'off' }
+  const cwd = await sourceFolder(kit, options)
   try {
-    await kit.run('go', args, { cwd: join(CHECKOUT, options.module), env })
+    await kit.run('go', args, { cwd, env })
   } catch (cause) {
     throw new Error(buildHint(cause), { cause })
   }
+  if (options.prepare) await rm(cwd, { recursive: true })
   await mkdir(dirname(folder), { recursive: true })
   await rename(unfinished, folder)
+}
+
+async function sourceFolder(kit: Kit, { module, prepare }: GoBuildOptions): Promise<string> {
+  const folder = join(CHECKOUT, module)
+  if (!prepare) return folder
+  const copy = await kit.scratch(`${basename(module)}-source`)
+  await cp(folder, copy, { recursive: true })
+  await prepare(copy)
+  return copy
 }
 
 function buildHint(cause: unknown): string {

@@ -13,9 +13,10 @@ import { canPullImages } from './registry.ts'
 import { stopRunningCommands } from './run.ts'
 import { ensureServiceImages } from './service-images.ts'
 import { ensureTools } from './tools.ts'
+import { ensureTraefikImage } from './traefik.ts'
 
 const INTERRUPTS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
-/** `--no-tools`: without the programs that only some stacks need, which take minutes to build. */
+/** `--no-tools`: without the programs that only some stacks need, the ingress controller among them, which take minutes to build. */
 const withoutTools = process.argv[2] === '--no-tools'
 const [command, ...args] = process.argv.slice(withoutTools ? 3 : 2)
 const kit = createKit()
@@ -60,7 +61,7 @@ async function setUp(kit: Kit): Promise<NodeJS.ProcessEnv> {
   const tools = (nodeImage?: string) => (withoutTools ? [] : ensureTools(kit, nodeImage))
   if (!(await isOffline(kit, { PATH: pathWith([]) }))) return { PATH: pathWith(await tools()) }
   const images = await ensureNodeImages(kit)
-  const substitutes = await ensureServiceImages(kit)
+  const substitutes = { ...(await ensureServiceImages(kit)), ...(withoutTools ? {} : await ensureTraefikImage(kit)) }
   return {
     PATH: pathWith(await tools(images.node)),
     VITEST_KUBERNETES_NODE_IMAGE: images.node,

@@ -63,8 +63,11 @@ export const commands: Readonly<Record<string, CommandDefinition>> = {
     load: async () => (await import('./stack/bridge.ts')).bridge,
   },
   url: {
-    summary: 'Print the URL of a Service of a stack',
-    args: { '[service]': 'name, or name.namespace (default: all)', '[port]': "the Service's port, by number or name" },
+    summary: 'Print the URL of a Service or an Ingress of a stack',
+    args: {
+      '[service]': 'name, name.namespace, or ingress/name (default: all)',
+      '[port]': "the Service's port, by number or name; the Ingress' host",
+    },
     options: { ...ofStack },
     examples: { 'url orders': 'for a browser', 'url db': 'with login and database, for a client' },
     load: async () => (await import('./stack/url.ts')).url,

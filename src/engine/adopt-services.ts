@@ -2,6 +2,7 @@ import type { Cluster } from '../cluster/cluster.ts'
 import { type ExposedServices, exposeServices } from '../cluster/network/exposed-services.ts'
 import { findFreePort } from '../cluster/network/free-port.ts'
 import { leaveRunning } from '../cluster/network/gateway.ts'
+import { withRoutes } from '../cluster/network/ingress-routes.ts'
 import { type ServiceAddress, writeAddresses } from '../cluster/network/service-address.ts'
 import { type ServiceTarget, listServices, listTargets } from '../cluster/network/service-targets.ts'
 import { listGateways } from '../cluster/ownership/inventory.ts'
@@ -44,7 +45,8 @@ export async function adoptServices(
     onPortTaken: (port) => progress({ kind: 'note', step: 'services', text: `port ${port} is in use: its Service gets another one` }),
     onProblem,
   })
-  await writeAddresses(file, addresses)
+  let adopted = await withRoutes(cluster.kube, addresses, start)
+  await writeAddresses(file, adopted)
   // Nobody has followed its pods since the gateways were left.
   const hasHeadless = async (signal: AbortSignal) => (await listServices(cluster, signal)).some(({ spec }) => spec?.clusterIP === 'None')
   let isReplaced = false
@@ -53,7 +55,10 @@ export async function adoptServices(
     leadsOf(targets) === before &&
     targets.every((target) => known(target) !== undefined && (chosen(target) ?? known(target)) === known(target))
   const update = async (signal: AbortSignal) => {
-    if (!isReplaced && fits(await look(signal)) && !(await hasHeadless(signal))) return
+    if (!isReplaced && fits(await look(signal)) && !(await hasHeadless(signal))) {
+      adopted = await withRoutes(cluster.kube, addresses, signal)
+      return writeAddresses(file, adopted)
+    }
     if (!isReplaced) for (const { Id } of await listGateways(docker, cluster.name)) await removeContainer(docker, Id)
     isReplaced = true
     await services.update(signal)
@@ -61,7 +66,7 @@ export async function adoptServices(
   return {
     ...services,
     get addresses() {
-      return isReplaced ? services.addresses : addresses
+      return isReplaced ? services.addresses : adopted
     },
     update,
     async leave() {

@@ -25,6 +25,7 @@ import type { EngineParts } from './parts.ts'
 import type { SuitePlan } from './plan-suite.ts'
 import { type Releases, planReleases } from './releases.ts'
 import type { SuiteSpace } from './suite-space.ts'
+import { waitForRoutes } from './wait-for-routes.ts'
 
 export interface BringUpOptions {
   readonly parts: EngineParts
@@ -52,7 +53,8 @@ export function createBringUp({ parts, plan, started, space, services, progress,
   const { namespace } = plan
   const { cluster, importOnce } = started
 
-  return async ({ images, manifests: all, seeds = [] }: StackPart, signal: AbortSignal): Promise<void> => {
+  return async ({ images, manifests: everything, seeds = [] }: StackPart, signal: AbortSignal): Promise<void> => {
+    const all = everything.filter(({ isCommon }) => !isCommon)
     const manifests = all.filter(({ chart }) => !chart)
     const releases = await releasesOf(
       all.filter(({ chart }) => chart),
@@ -63,6 +65,8 @@ export function createBringUp({ parts, plan, started, space, services, progress,
     await space.claim(all, signal)
     const filled = await fillStandIns(manifests, () => readPauseImage(docker, cluster, signal))
     onApply(filled.map(({ object }) => object))
+    const common = everything.filter(({ isCommon }) => isCommon)
+    await applyManifests(cluster.kube, common, namespace, signal)
     const { objects, refused } = await runStep(progress, 'apply', counted(manifests.length, 'object'), () =>
       applyManifests(cluster.kube, filled, namespace, signal),
     )
@@ -91,6 +95,7 @@ export function createBringUp({ parts, plan, started, space, services, progress,
     ])
     await waitForRules(expected, (service) => expectsEndpoints(service, expected), signal)
     await services.update(signal)
+    await waitForRoutes(cluster.kube, services.addresses, { progress, signal })
   }
 
   async function releasesOf(prepared: readonly Manifest[], signal: AbortSignal): Promise<Releases | undefined> {

@@ -6,8 +6,10 @@ import { type PlannedSeed, planSeeds } from '../seed/plan-seeds.ts'
 import { type ChartPlan, definedVersions, namespacesOf, planCharts } from '../stack/charts/charts.ts'
 import { isHook } from '../stack/charts/post-render.ts'
 import { checkImageNames } from '../stack/images/check-image-names.ts'
-import { planImages } from '../stack/images/images.ts'
+import { type ImagePlan, planImages } from '../stack/images/images.ts'
 import { type HostMount, addMounts, checkMounts, planMounts } from '../stack/images/mounts.ts'
+import { controllerImage, ingressController, servedIngresses } from '../stack/ingress/controller.ts'
+import { ingressNotes } from '../stack/ingress/ingress-notes.ts'
 import { checkSizes } from '../stack/manifests/check-sizes.ts'
 import { checkDuplicates, findDoubleEntries } from '../stack/manifests/duplicates.ts'
 import { renderKustomize } from '../stack/manifests/kustomize.ts'
@@ -26,7 +28,7 @@ export async function planSuite(request: LeaseRequest, runFolder: string, signal
   const folder = stackFolder(request)
   const namespace = options.cluster === 'shared' ? `${slug(suite, 40)}-${randomId(2)}` : 'default'
   const seeds = await planSeeds(options, folder)
-  const images = await planImages(options.images, folder)
+  const ownImages = await planImages(options.images, folder)
   const keys = keysOf(request, signal)
   const ofServices = Object.entries(options.services ?? {}).flatMap(([name, service]) => serviceManifests(name, service, namespace))
   const ofFiles = (
@@ -40,7 +42,10 @@ export async function planSuite(request: LeaseRequest, runFolder: string, signal
   const rendered = charts.flatMap(({ manifests }) => manifests)
   checkNames([...ofFiles, ...rendered], ofServices, namespace)
   const loaded = [...ofServices, ...ofFiles, ...namespacesOf(options.charts, ofFiles)]
-  const everything = [...loaded, ...rendered]
+  const declared = [...loaded, ...rendered]
+  const ingress = planIngress(declared, declared, request, namespace)
+  const everything = [...declared, ...ingress.controller]
+  const images = ingress.withImage(ownImages)
   const mounts = await planMounts(options.mount, folder)
   checkMounts(mounts, everything)
   checkStandIns(everything, { bridged, namespace })
@@ -51,7 +56,34 @@ export async function planSuite(request: LeaseRequest, runFolder: string, signal
     everything.map(({ object }) => object),
     namespace,
   )
-  return { request, namespace, seeds, images, mounts, charts, manifests, ports, notes: [...notesOf(everything), ...notes] }
+  return {
+    request,
+    namespace,
+    seeds,
+    images,
+    mounts,
+    charts,
+    manifests,
+    ports,
+    notes: [...notesOf(everything), ...ingress.notes, ...notes],
+  }
+}
+
+/**
+ * What serves the Ingresses of a suite, and what the user has to know of them.
+ * @param all manifests of the suite so far
+ * @param added those of them that are applied now: without an Ingress, what serves the others is there
+ */
+export function planIngress(all: readonly Manifest[], added: readonly Manifest[], { options }: LeaseRequest, namespace: string) {
+  const { k3sArgs, cluster } = options
+  const ingresses = servedIngresses(all, { k3sArgs }).filter((each) => added.includes(each))
+  const controller = ingresses.length > 0 ? ingressController(all, { namespace, isShared: cluster === 'shared', k3sArgs }) : []
+  return {
+    controller,
+    withImage: (images: ImagePlan): ImagePlan =>
+      controller.length > 0 ? { ...images, pulls: [...images.pulls, controllerImage] } : images,
+    notes: ingressNotes(ingresses, all, namespace),
+  }
 }
 
 /** @throws ClusterTestError `ERR_MANIFEST_INVALID` for what can be told without a cluster */
@@ -81,7 +113,7 @@ export interface SuitePlan {
   /** Those of charts too. */
   readonly manifests: readonly Manifest[]
   readonly charts: readonly ChartPlan[]
-  readonly images: Awaited<ReturnType<typeof planImages>>
+  readonly images: ImagePlan
   readonly seeds: readonly (readonly PlannedSeed[])[]
   readonly mounts: readonly HostMount[]
   /** Of this machine. */

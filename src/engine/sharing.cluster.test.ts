@@ -8,12 +8,12 @@ beforeAll(async () => {
   ;({ output } = await runVitest('shared', { args: ['--maxWorkers=2'] }).ended)
 }, 180_000)
 
-test('suites of two files are in one cluster, which gets their image once', () => {
+test('suites of two files are in one cluster, which gets their images once', () => {
   expect(output.match(/✓ .* cluster +k3d cluster /g)).toHaveLength(1)
   const clusters = output.match(/^in cluster \S+$/gm)
   expect(clusters).toHaveLength(2)
   expect(new Set(clusters).size).toBe(1)
-  expect(output.match(/ import +"/g)).toHaveLength(1)
+  expect(output.match(/✓ .* import +2 images/g)).toHaveLength(1)
 })
 
 test('each has a namespace of its own: addresses, names, exec, bridges and releases of the same name do not meet', () => {

@@ -19,7 +19,7 @@ import { formatTimes } from '../report/timings.ts'
 import { resetStores, resettable, saveStores } from '../seed/reset.ts'
 import { prepareImages } from '../stack/images/images.ts'
 import { addMounts } from '../stack/images/mounts.ts'
-import { loadManifests } from '../stack/manifests/manifests.ts'
+import { type Manifest, loadManifests } from '../stack/manifests/manifests.ts'
 import { waitForChecks } from '../stack/ready/ready-checks.ts'
 import { ClusterTestError, messageOf } from '../support/errors.ts'
 import { formatList } from '../support/format.ts'
@@ -32,12 +32,13 @@ import { claimWorkload } from './claims.ts'
 import { portChoice, portInUse } from './fixed-ports.ts'
 import { localImages } from './local-images.ts'
 import type { EngineParts } from './parts.ts'
-import { type SuitePlan, checkManifests, keysOf, notesOf } from './plan-suite.ts'
+import { type SuitePlan, checkManifests, keysOf, notesOf, planIngress } from './plan-suite.ts'
 import type { Reservation } from './reservation.ts'
 import { shareCluster } from './share-cluster.ts'
 import { guestSpace, wholeCluster } from './suite-space.ts'
 import { createSuiteTemplates } from './templates.ts'
 import { updateStack } from './update-stack.ts'
+import { waitForRoutes } from './wait-for-routes.ts'
 
 /** A cluster with its stack running and its data in it. */
 export interface RunningSuite extends AsyncDisposable {
@@ -101,6 +102,7 @@ export async function startSuite(
   const space =
     guest ?? (isShared ? await shareCluster(started, plan, reservation, { cleanup, progress }, signal) : wholeCluster(namespace))
   const written: KubeObject[] = []
+  const declared: Manifest[] = [...plan.manifests]
   let recorded: RecordedBridges | undefined
   const outputs = async () => (await recorded?.outputs()) ?? []
   const namespaces = () => space.namespaces
@@ -190,14 +192,18 @@ export async function startSuite(
       const loaded = await loadManifests(sources, request.folder, keysOf(request, abort))
       if (loaded.length === 0) {
         await services.update(abort)
+        await waitForRoutes(kube, services.addresses, { progress, signal: abort })
         return waitForGonePods(docker, cluster, abort)
       }
+      declared.push(...loaded)
       const { bridged } = request
-      const planned = planStandIns(addMounts(loaded, plan.mounts), { bridged, images: plan.images, namespace })
-      checkManifests(planned.manifests, plan)
-      tell([...notesOf(loaded), ...planned.notes])
+      const ingress = planIngress(declared, loaded, request, namespace)
+      const images = ingress.withImage(plan.images)
+      const planned = planStandIns(addMounts([...loaded, ...ingress.controller], plan.mounts), { bridged, images, namespace })
+      checkManifests(planned.manifests, { images, namespace })
+      tell([...notesOf(loaded), ...ingress.notes, ...planned.notes])
       const { imported } = importOnce
-      const more = { ...parts, plan: plan.images, manifests: planned.manifests, imported, keepLog, progress, signal: abort }
+      const more = { ...parts, plan: images, manifests: planned.manifests, imported, keepLog, progress, signal: abort }
       await bringUp(await prepareImages(more), abort)
     },
     testFailed(requests) {

@@ -27,6 +27,7 @@ const kinds = {
   Service: { apiVersion: 'v1', short: 'svc' },
   EndpointSlice: { apiVersion: 'discovery.k8s.io/v1' },
   Ingress: { apiVersion: 'networking.k8s.io/v1', short: 'ing' },
+  IngressClass: { apiVersion: 'networking.k8s.io/v1' },
   NetworkPolicy: { apiVersion: 'networking.k8s.io/v1', short: 'netpol' },
   ConfigMap: { apiVersion: 'v1', short: 'cm' },
   Secret: { apiVersion: 'v1' },

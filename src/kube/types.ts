@@ -1,6 +1,9 @@
 import type {
   V1DaemonSet,
   V1Deployment,
+  V1Ingress,
+  V1IngressBackend,
+  V1IngressClass,
   V1Job,
   V1PersistentVolumeClaim,
   V1Pod,
@@ -13,6 +16,9 @@ export type Deployment = V1Deployment
 export type StatefulSet = V1StatefulSet
 export type DaemonSet = V1DaemonSet
 export type ReplicaSet = V1ReplicaSet
+export type Ingress = V1Ingress
+export type IngressBackend = V1IngressBackend
+export type IngressClass = V1IngressClass
 export type Job = V1Job
 export type Pod = V1Pod
 export type Service = V1Service

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest'
 
 import { parseEnviron, selectEnv } from './env.ts'
 import { namesForProcess, rewriteNames } from './host-env.ts'
-import { findService } from './host-names.ts'
+import { findName, findService } from './host-names.ts'
 import { parseListeners } from './member.ts'
 
 const env = { PATH: '/pod/bin', HOME: '/root', DB_HOST: 'postgres', DB_PASSWORD: 'p', FLAG: '1' }
@@ -65,6 +65,19 @@ test.for([
   ['localhost', undefined],
 ] as const)('%s means %s', ([name, service]) => {
   expect(findService(addresses, 'default', name)?.[0]?.service).toBe(service)
+})
+
+test.for([
+  ['shop.localhost', 'ingress'],
+  ['Red.Shop.localhost', 'ingress'],
+  ['a.red.shop.localhost', undefined],
+  ['localhost', undefined],
+  // What pods know goes first.
+  ['postgres', 'postgres'],
+] as const)('%s means %s where Ingresses have hosts', ([name, service]) => {
+  const routes = ['shop.localhost', '*.shop.localhost', 'postgres', ''].map((host) => ({ host }))
+  const serving = { namespace: 'default', service: 'ingress', port: 80, host: '127.0.0.1', hostPort: 4000, routes }
+  expect(findName([...addresses, serving], 'default', name)?.[0]?.service).toBe(service)
 })
 
 test('reads listeners from the tables of the kernel', () => {

@@ -3,6 +3,7 @@ import dns from 'node:dns'
 import { syncBuiltinESMExports } from 'node:module'
 import net from 'node:net'
 
+import { hostFits } from '../../cluster/network/host-fits.ts'
 import { type OpenConnections, createOpenConnections } from './open-connections.ts'
 
 /** A TCP port of a Service, and where this machine reaches it. */
@@ -12,6 +13,8 @@ export interface NamedAddress {
   readonly port: number
   readonly host: string
   readonly hostPort: number
+  /** What is served there by hosts of Ingresses. */
+  readonly routes?: readonly { readonly host: string }[]
 }
 
 /** The names of a cluster while this process knows them. */
@@ -23,10 +26,11 @@ export interface ClusterNames extends Disposable {
 /**
  * Makes the cluster's names work in this process: `postgres`, `redis.cache`, `orders.default.svc.cluster.local`. Whatever
  * speaks TCP in Node.js goes through the two functions that this replaces (http, tls, fetch, http2, pg, ioredis …).
+ * So do the hosts of its Ingresses, at the ports of this machine too: `http://shop.localhost`, `http://shop.localhost:4000`.
  * Names that the cluster does not know go their normal way. Disposal puts the originals back.
  */
 export function installClusterNames(addresses: () => readonly NamedAddress[], namespace: string): ClusterNames {
-  const find = (name: unknown) => (typeof name === 'string' ? findService(addresses(), namespace, name) : undefined)
+  const find = (name: unknown) => (typeof name === 'string' ? findName(addresses(), namespace, name) : undefined)
   const virtual = createVirtualAddresses()
   const connections = createOpenConnections()
   const isReached = ({ host, port }: ConnectOptions) => addresses().some((each) => each.host === host && each.hostPort === Number(port))
@@ -45,6 +49,14 @@ export function installClusterNames(addresses: () => readonly NamedAddress[], na
   }
 }
 
+/** The Service that a name means, as the search list of a pod would find it, or the ingress controller that serves that host. */
+export function findName(addresses: readonly NamedAddress[], namespace: string, name: string): readonly NamedAddress[] | undefined {
+  const found = findService(addresses, namespace, name)
+  if (found) return found
+  const serving = addresses.filter(({ routes = [] }) => routes.some(({ host }) => hostFits(host, name.toLowerCase())))
+  return serving.length > 0 ? serving : undefined
+}
+
 /** The Service that a name means, as the search list of a pod would find it. */
 export function findService(addresses: readonly NamedAddress[], namespace: string, name: string): readonly NamedAddress[] | undefined {
   const [service, own = namespace, svc = 'svc', ...rest] = name.toLowerCase().replace(/\.$/, '').split('.')
@@ -55,9 +67,10 @@ export function findService(addresses: readonly NamedAddress[], namespace: strin
 
 /** All names that are found so. */
 export function namesOf(addresses: readonly NamedAddress[], namespace: string): readonly string[] {
-  const names = addresses.flatMap(({ service, namespace: placed }) => {
+  const names = addresses.flatMap(({ service, namespace: placed, routes = [] }) => {
     const name = `${service}.${placed}`
-    return [...(placed === namespace ? [service] : []), name, `${name}.svc`, `${name}.svc.cluster.local`]
+    const hosts = routes.map(({ host }) => host.replace(/^\*/, '')).filter((host) => host !== '')
+    return [...(placed === namespace ? [service] : []), name, `${name}.svc`, `${name}.svc.cluster.local`, ...hosts]
   })
   return [...new Set(names)]
 }
@@ -111,7 +124,8 @@ function replaceConnect({ find, virtual, connections, isReached }: ConnectParts)
     if (!service && !(options && isReached(options))) return original.apply(this, args)
     connections.track(this)
     if (!service && !connections.areOver) return original.apply(this, args)
-    const target = service?.find(({ port }) => port === Number(options.port))
+    const wanted = Number(options.port)
+    const target = service?.find(({ port, hostPort, routes }) => port === wanted || (routes && hostPort === wanted))
     if (target && !connections.areOver)
       return original.call(this, { ...options, host: target.host, port: target.hostPort, lookup: undefined }, listener)
     const why = connections.areOver ? 'the suite has ended' : 'the Service has no such TCP port'

@@ -6,6 +6,7 @@ import { createTestCluster } from '../../client/create-test-cluster.ts'
 import { inProcessLease } from '../../client/in-process-lease.ts'
 import { runSeedFunctions } from '../../client/run-seed-functions.ts'
 import { createTestBridges } from '../../client/test-bridges.ts'
+import { withRoutes } from '../../cluster/network/ingress-routes.ts'
 import { listAddresses } from '../../cluster/ownership/inventory.ts'
 import { type KeptCluster, type UpCluster, listUp, noteDefinition, removeKept } from '../../cluster/ownership/kept-clusters.ts'
 import { clusterLabel, ownerLabel } from '../../cluster/ownership/owner.ts'
@@ -88,7 +89,7 @@ async function start(engine: Engine, request: LeaseRequest, { options }: Defined
   const suite = await engine.start(request, held, signal)
   try {
     const { cluster, namespace } = suite
-    const addresses = await listAddresses(engine.parts.docker, cluster.name)
+    const addresses = await withRoutes(cluster.kube, await listAddresses(engine.parts.docker, cluster.name), signal)
     using _direct = bypassProxy()
     using _names = installClusterNames(() => addresses, namespace)
     const lease = inProcessLease({

@@ -1,3 +1,4 @@
+import { type PublishedIngress, publishedIngresses } from '../../cluster/network/ingress-routes.ts'
 import { formatServices, publishedService } from '../../cluster/network/published-services.ts'
 import type { UpCluster } from '../../cluster/ownership/kept-clusters.ts'
 import type { OpenedStack } from './open-stack.ts'
@@ -15,6 +16,8 @@ export interface UpState {
     /** With login and database for the services that the stack defines. */
     readonly url: string
   }[]
+  /** What Ingresses serve: each of their paths. */
+  readonly ingresses: readonly PublishedIngress[]
 }
 
 export function describeUp(kept: UpCluster, { addresses, services, namespace }: OpenedStack): UpState {
@@ -26,13 +29,17 @@ export function describeUp(kept: UpCluster, { addresses, services, namespace }: 
       const service = each.namespace === namespace ? services[each.service] : undefined
       return { name, port, url: service?.port === each.hostPort ? service.url : address }
     }),
+    ingresses: publishedIngresses(addresses),
   }
 }
 
-export function formatUp({ stack, cluster, kubeconfig, services }: UpState): string {
+export function formatUp({ stack, cluster, kubeconfig, services, ingresses }: UpState): string {
   return [
     `Stack "${stack}" is up, until you take it down:`,
-    ...formatServices(services.map(({ url: address, ...service }) => ({ ...service, address }))).map((line) => `  ${line}`),
+    ...formatServices([
+      ...services.map(({ url: address, ...service }) => ({ ...service, address })),
+      ...ingresses.map(({ name, url: address }) => ({ name: `ingress/${name}`, address })),
+    ]).map((line) => `  ${line}`),
     '',
     `  npx vitest-kubernetes logs ${cluster} -f`,
     `  npx vitest-kubernetes reset --stack ${stack}`,

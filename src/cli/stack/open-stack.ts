@@ -8,6 +8,7 @@ import { createTestCluster, findAddress } from '../../client/create-test-cluster
 import { inProcessLease } from '../../client/in-process-lease.ts'
 import { createTestBridges } from '../../client/test-bridges.ts'
 import type { TestCluster } from '../../client/test-cluster.ts'
+import { withRoutes } from '../../cluster/network/ingress-routes.ts'
 import type { ServiceAddress } from '../../cluster/network/service-address.ts'
 import { listAddresses } from '../../cluster/ownership/inventory.ts'
 import { type UpCluster, listUp } from '../../cluster/ownership/kept-clusters.ts'
@@ -76,8 +77,8 @@ export async function openStack(kept: UpCluster, context: CliContext, { canBridg
       hint: `To take down what is up: npx vitest-kubernetes down ${name}`,
     })
   await using cleanup = new AsyncDisposableStack()
-  const addresses = await listAddresses(await connectDocker(), kept.name)
   const kube = createKubeClient(await readFile(kept.kubeconfigPath, 'utf8'))
+  const addresses = await withRoutes(kube, await listAddresses(await connectDocker(), kept.name))
   const attached = canBridge ? await attach(cleanup) : undefined
   const held = inProcessLease({ cluster: kept, namespace, bridges: attached?.bridges ?? ({} as BridgeFunctions) })
   const testBridges = cleanup.use(createTestBridges(held, context.cwd))

@@ -152,12 +152,14 @@ test('up brings a stack up once, and prints how to reach it', { timeout: 300_000
   await first.prints(/✓ kiosk cluster/)
   expect((await run('up')).err).toMatch(new RegExp(`^Stack "kiosk" is in use by process ${first.child.pid} on `, 'm'))
   expect(await first.exited).toBe(0)
-  const { services, kubeconfig, ...state } = JSON.parse(first.printed().slice(first.printed().indexOf('\n{'))) as {
+  const { services, ingresses, kubeconfig, ...state } = JSON.parse(first.printed().slice(first.printed().indexOf('\n{'))) as {
     services: { name: string; port: number; url: string }[]
+    ingresses: object[]
     kubeconfig: string
   }
   expect(state).toEqual({ stack: 'kiosk', file: join(project.folder, 'kiosk.stack.ts'), cluster: (await upCluster())!.name })
   expect(services.map(({ name, port }) => `${name}:${port}`)).toEqual(['db:5432', 'web:80'])
+  expect(ingresses).toEqual([])
   expect(existsSync(kubeconfig)).toBe(true)
   expect(await (await fetch(services[1]!.url)).text()).toBe('web')
   expect(await cli('url', 'web')).toBe(`${services[1]!.url}\n`)

@@ -5,10 +5,18 @@ import { findUpStack, openStack } from './open-stack.ts'
 export const url: RunCommand = async ({ positionals: [service, port], values }, context) => {
   const kept = await findUpStack(values['stack'] as string | undefined, context)
   await using opened = await openStack(kept, context)
-  const { services } = describeUp(kept, opened)
+  const { services, ingresses } = describeUp(kept, opened)
   if (service === undefined) {
-    const lines = services.map(({ name, port: number, url: each }) => `${name}:${number} ${each}`)
-    context.print(values['json'] ? JSON.stringify({ services }) : lines.join('\n'))
+    const lines = [
+      ...services.map(({ name, port: number, url: each }) => `${name}:${number} ${each}`),
+      ...ingresses.map(({ name, url: each }) => `ingress/${name} ${each}`),
+    ]
+    context.print(values['json'] ? JSON.stringify({ services, ingresses }) : lines.join('\n'))
+    return 0
+  }
+  if (service.startsWith('ingress/')) {
+    const origin = opened.cluster.url(service, port)
+    context.print(values['json'] ? JSON.stringify({ url: origin }) : origin)
     return 0
   }
   const wanted = opened.cluster.address(service, /^\d+$/.test(port ?? '') ? Number(port) : port)

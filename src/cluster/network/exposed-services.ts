@@ -7,6 +7,7 @@ import type { Cluster } from '../cluster.ts'
 import { followTargets } from './follow-targets.ts'
 import { takenPort } from './free-port.ts'
 import { type Gateway, startGateway } from './gateway.ts'
+import { withRoutes } from './ingress-routes.ts'
 import { describeServices, servicesLabel } from './published-services.ts'
 import { type ServiceAddress, writeAddresses } from './service-address.ts'
 import { type ServiceTarget, listTargets } from './service-targets.ts'
@@ -55,9 +56,10 @@ export function exposeServices(
     if (missing.length > 0) await add(missing, signal)
     const leads = new Map(targets.map((target) => [keyOf(target), target.lead]))
     await Promise.all(open.map(({ gateway, keys }) => gateway.lead(keys.map((key) => leads.get(key)))))
-    addresses = targets.map(({ namespace, service, portName, port, ...target }) => {
+    const reached = targets.map(({ namespace, service, portName, port, ...target }) => {
       return { namespace, service, portName, port, ...places.get(keyOf({ namespace, service, port, ...target }))! }
     })
+    addresses = await withRoutes(cluster.kube, reached, signal)
     await writeAddresses(file, addresses)
     return targets
   }

@@ -59,9 +59,9 @@ function isServicePort(value: unknown): value is ServicePort {
   return [namespace, service, portName].every((each) => typeof each === 'string') && typeof port === 'number'
 }
 
-/** A line for each: `orders:80  http://127.0.0.1:40001`. */
-export function formatServices(services: readonly PublishedService[]): readonly string[] {
-  const names = services.map(({ name, port }) => `${name}:${port}`)
+/** A line for each: `orders:80  http://127.0.0.1:40001`; what has no port of its own stands by its name. */
+export function formatServices(services: readonly (Omit<PublishedService, 'port'> & { readonly port?: number })[]): readonly string[] {
+  const names = services.map(({ name, port }) => (port === undefined ? name : `${name}:${port}`))
   const width = Math.max(...names.map(({ length }) => length))
   return services.map(({ address }, index) => `${names[index]!.padEnd(width)}  ${address}`)
 }

@@ -19,6 +19,8 @@ export interface Manifest {
   readonly notes?: readonly string[]
   /** The Helm release that it comes from, and the object as Helm renders it. */
   readonly chart?: { readonly release: string; readonly rendered: KubeObject }
+  /** Whether it is the same in every suite that has it: where suites share a cluster, it is nobody's own, and stays. */
+  readonly isCommon?: boolean
 }
 
 /** Keys and indices from an object's root to a value. */

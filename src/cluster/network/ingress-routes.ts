@@ -1,0 +1,110 @@
+import type { KubeClient } from '../../kube/client.ts'
+import { apiPath } from '../../kube/kinds.ts'
+import type { Ingress, IngressBackend, IngressClass, KubeList, Service } from '../../kube/types.ts'
+import { bracketed } from '../../support/ip-range.ts'
+import type { IngressRoute, ServiceAddress } from './service-address.ts'
+
+/** Name of the Service of a stack's ingress controller, and of all else that it is made of. */
+export const controllerName = 'ingress'
+
+/** On that Service: the namespaces whose Ingresses it serves, `shop,default`; `*` for all. */
+export const namespacesAnnotation = 'vitest-kubernetes.ingress/namespaces'
+
+/** The same addresses; that of an ingress controller of ours with what it serves. */
+export async function withRoutes(
+  kube: KubeClient,
+  addresses: readonly ServiceAddress[],
+  signal?: AbortSignal,
+): Promise<readonly ServiceAddress[]> {
+  const namespaces = new Set(addresses.filter(({ service }) => service === controllerName).map(({ namespace }) => namespace))
+  const routes = new Map<string, readonly IngressRoute[]>()
+  for (const namespace of namespaces) routes.set(namespace, await listRoutes(kube, namespace, signal))
+  return addresses.map((address) => {
+    const own = address.service === controllerName ? (routes.get(address.namespace) ?? []) : []
+    return own.length > 0 ? { ...address, routes: own } : address
+  })
+}
+
+/** What the ingress controller of that namespace is to serve; nothing where there is none of ours. */
+async function listRoutes(kube: KubeClient, namespace: string, signal?: AbortSignal): Promise<readonly IngressRoute[]> {
+  const controller = await kube.find<Service>(apiPath('Service', namespace, controllerName), { signal })
+  const served = controller?.metadata?.annotations?.[namespacesAnnotation]
+  if (served === undefined) return []
+  const [ingresses, classes] = await Promise.all([
+    kube.request<KubeList<Ingress>>('GET', apiPath('Ingress'), { signal }),
+    kube.request<KubeList<IngressClass>>('GET', apiPath('IngressClass'), { signal }),
+  ])
+  const others = new Set(classes.items.filter((each) => !isOwnClass(each)).map(({ metadata }) => metadata?.name))
+  const isServed = (ingress: Ingress) =>
+    (served === '*' || served.split(',').includes(ingress.metadata!.namespace!)) &&
+    !others.has(ingress.spec?.ingressClassName) &&
+    foreignClass(ingress) === undefined &&
+    // Part of another Ingress' rules.
+    ingress.metadata?.annotations?.['nginx.ingress.kubernetes.io/canary'] !== 'true'
+  return ingresses.items.filter(isServed).flatMap(routesOf)
+}
+
+/** Also by the annotation that named it before there was a field for it. */
+export function classOf({ metadata, spec }: Ingress): string | undefined {
+  return spec?.ingressClassName ?? metadata?.annotations?.['kubernetes.io/ingress.class']
+}
+
+/** A class that is only annotated, for which there is no IngressClass: Traefik knows its own and nginx' by that. */
+export function foreignClass(ingress: Ingress): string | undefined {
+  const name = ingress.spec?.ingressClassName === undefined ? classOf(ingress) : undefined
+  return name && !['nginx', 'traefik'].includes(name) ? name : undefined
+}
+
+export const ownClassLabels = { 'app.kubernetes.io/managed-by': 'vitest-kubernetes' } as const
+
+function isOwnClass({ metadata }: IngressClass): boolean {
+  return Object.entries(ownClassLabels).every(([key, value]) => metadata?.labels?.[key] === value)
+}
+
+function routesOf(ingress: Ingress): readonly IngressRoute[] {
+  const { metadata, spec } = ingress
+  const base = { namespace: metadata!.namespace!, ingress: metadata!.name! }
+  const secured = new Set((spec?.tls ?? []).flatMap(({ hosts = [] }) => hosts))
+  const route = (host: string, path: string, backend: IngressBackend | undefined): readonly IngressRoute[] =>
+    backend?.service ? [{ ...base, host, path, isTls: secured.has(host), service: backend.service.name }] : []
+  return [
+    ...(spec?.rules ?? []).flatMap(({ host = '', http }) =>
+      (http?.paths ?? []).flatMap(({ path = '/', backend }) => route(host, path, backend)),
+    ),
+    ...(servesDefault(ingress) ? route('', '/', spec?.defaultBackend) : []),
+  ]
+}
+
+/** Traefik takes a default backend for one of an Ingress that has nothing else; with nginx' meaning of Ingresses it takes any. */
+export function servesDefault(ingress: Ingress): boolean {
+  return !ingress.spec?.rules?.length || classOf(ingress) === 'nginx'
+}
+
+/** A path of an Ingress, for people and scripts. */
+export interface PublishedIngress {
+  /** `web`, with its namespace unless that is `default`: `web.shop`. */
+  readonly name: string
+  /** `http://shop.localhost:4000/cart`. */
+  readonly url: string
+}
+
+/** All that is served by rules of Ingresses. */
+export function publishedIngresses(addresses: readonly ServiceAddress[]): readonly PublishedIngress[] {
+  return addresses
+    .filter(({ port }) => port === 80)
+    .flatMap(({ namespace: placed, routes = [] }) => {
+      const serving = addresses.filter(({ service, namespace }) => service === controllerName && namespace === placed)
+      return routes.map((route) => ({
+        name: route.namespace === 'default' ? route.ingress : `${route.ingress}.${route.namespace}`,
+        url: originOf(route, serving) + route.path,
+      }))
+    })
+}
+
+/** `http://shop.localhost:4000`. */
+export function originOf({ host, isTls }: Pick<IngressRoute, 'host' | 'isTls'>, addresses: readonly ServiceAddress[]): string {
+  const [scheme, port] = isTls ? ['https', 443] : ['http', 80]
+  const address = addresses.find((each) => each.port === port)!
+  const isDefault = address.hostPort === port
+  return `${scheme}://${host === '' ? bracketed(address.host) : host}${isDefault ? '' : `:${address.hostPort}`}`
+}
