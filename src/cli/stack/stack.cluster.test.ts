@@ -4,6 +4,7 @@ import { existsSync } from 'node:fs'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest'
 
@@ -236,6 +237,40 @@ test('up again brings changes in, and leaves data and addresses as they are', { 
   expect(other.printed()).toMatch(/Stack "kiosk" is up in a cluster that was made of other options\.\nHint: .*up kiosk --recreate/)
   await project.write('kiosk.stack.ts', stackFile({ text: 'changed', options: `ports: { web: ${port} }` }))
 })
+
+test('a reset that is killed at any moment has done all or nothing, and two at once do it once', { timeout: 120_000 }, async () => {
+  const before = await rows()
+  await cli('exec', 'db', '--', 'psql', '-U', 'app', 'kiosk', '-c', 'insert into t values (5)')
+  for (const wait of [200, 400, 600, 800, 1_000, 1_500]) {
+    const reset = start('reset')
+    await sleep(wait)
+    reset.child.kill('SIGKILL')
+    await reset.exited
+    expect(['1,2,3', '1,2,3,4,5']).toContain(await rows())
+    expect(await objectsOf(reset.child)).toEqual([])
+  }
+  expect(await Promise.all([start('reset').exited, start('reset').exited])).toEqual([0, 0])
+  expect(await rows()).toBe('1,2,3')
+  await cli('exec', 'db', '--', 'psql', '-U', 'app', 'kiosk', '-c', 'insert into t values (4)')
+  expect(await rows()).toBe(before)
+})
+
+test.each(['SIGINT', 'SIGKILL'] as const)(
+  'exec and logs that %s ends are over at once, and leave nothing',
+  { timeout: 60_000 },
+  async (signal) => {
+    const exec = start('exec', 'deployment/web', '--', 'sh', '-c', 'echo started; sleep 1000')
+    const logs = start('logs', 'kiosk', '-f')
+    await exec.prints('started')
+    await logs.prints('database system is ready')
+    for (const { child, exited } of [exec, logs]) {
+      child.kill(signal)
+      // exec has something to end before it does; logs ends as every program that a signal ends.
+      expect(await exited).toBe(signal === 'SIGINT' && child === exec.child ? 130 : null)
+      expect(await objectsOf(child)).toEqual([])
+    }
+  },
+)
 
 /** A test file whose suite uses what is up. */
 const suiteFile = (name: string, { body, options = '...kiosk' }: { readonly body: string; readonly options?: string }) => `
