@@ -87,10 +87,13 @@ function closed(response: ServerResponse): Promise<unknown> {
 async function breakOff({ socket }: ServerResponse, random: Random, log: Log): Promise<void> {
   // What is on its way arrives before.
   await sleep(10)
-  if (random.once(2)) {
+  const isReset = random.once(2)
+  // While an earlier request is answered, which there is only without a junction, this response has no connection to break.
+  if (!socket) return
+  if (isReset) {
     log.push(wordOfReset)
-    socket?.resetAndDestroy()
-  } else socket?.destroy()
+    socket.resetAndDestroy()
+  } else socket.destroy()
 }
 
 const oddities = [
