@@ -100,7 +100,7 @@ export default defineConfig({
             // Helm's {{ }} are not Vue's.
             if (token.type === 'code_inline') token.attrSet('v-pre', '')
             if (token.type === 'link_open') {
-              const href = pageOf(token.attrGet('href')!)
+              const href = pageOf(token.attrGet('href') ?? '')
               token.attrSet('href', href)
               if (href.startsWith('../')) {
                 if (repository) token.attrSet('href', `${repository}/${href.slice(3)}`)
