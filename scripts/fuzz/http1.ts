@@ -109,8 +109,9 @@ function isAlike(one: Outcome, other: Outcome, { ending }: Conversation, kind: s
   if (isRefused(one)) return other.end !== 'open'
   if (kind !== 'odd' && !other.log.every((line) => line === wordOfReset || one.log.includes(line))) return false
   if (one.log.includes(wordOfReset)) return isPrefix && other.end === one.end
-  // A server that breaks a connection while it answers an earlier request has none to break: it goes on, or is silent.
-  if (other.log.includes(wordOfReset)) return isPrefix && other.end === 'reset'
+  // A server that breaks a connection while it answers an earlier request has none to break: it goes on, or is silent. The word may also
+  // be a late one, of the conversation before.
+  if (other.log.includes(wordOfReset)) return isPrefix && (other.end === 'reset' || other.end === one.end)
   if (one.end === 'open') return isPrefix
   // A server that closes before it has read all makes the kernel reset the connection, if it was quick enough.
   if (one.end === 'reset') return isPrefix && other.end !== 'open'
