@@ -21,7 +21,9 @@ interface Option {
 export async function renderOptions(): Promise<string> {
   const intro = `# Options
 
-Every option, from the types that your editor shows. Each links to the page that explains it, and to a file that uses it and is run by this package's tests. \`npm run reference\` writes this page.
+Every option, from the types that your editor shows. Each links to the page that explains it, and to a file of this package's tests or examples that uses it.
+
+<!-- \`npm run reference\` writes this page. -->
 `
   return [intro, ...(await Promise.all(sections.map(renderSection)))].join('\n')
 }

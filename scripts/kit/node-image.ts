@@ -1,8 +1,9 @@
-import { chmod, cp, mkdir, readFile, rename, rm, symlink } from 'node:fs/promises'
+import { chmod, cp, mkdir, rename, rm, symlink } from 'node:fs/promises'
 import { join } from 'node:path'
 
 import { goBuild } from './go-build.ts'
-import { CHECKOUT, type Kit } from './kit.ts'
+import type { Kit } from './kit.ts'
+import { moduleVersion } from './module-version.ts'
 import { buildRootfs } from './node-rootfs.ts'
 
 const NODE = 'fixtures/node'
@@ -41,7 +42,7 @@ interface Programs {
 
 export async function nodeImageTags(kit: Kit): Promise<NodeImages> {
   const hash = await kit.hash(IMAGE_INPUTS)
-  const version = await moduleVersion('kube', 'k8s.io/kubernetes')
+  const version = await moduleVersion(`${NODE}/kube`, 'k8s.io/kubernetes')
   return { node: `vitest-kubernetes/node:${version}-${hash}`, tools: `vitest-kubernetes/k3d-tools:${hash}` }
 }
 
@@ -61,7 +62,7 @@ export async function ensureNodeImages(kit: Kit): Promise<NodeImages> {
 }
 
 async function buildPrograms(kit: Kit): Promise<Programs> {
-  const version = await moduleVersion('kube', 'k8s.io/kubernetes')
+  const version = await moduleVersion(`${NODE}/kube`, 'k8s.io/kubernetes')
   const [, minor] = version.split('.')
   const component = 'k8s.io/component-base/version'
   const client = 'k8s.io/client-go/pkg/version'
@@ -80,7 +81,7 @@ async function buildPrograms(kit: Kit): Promise<Programs> {
       'containerd',
       ['containerd', 'containerd-shim-runc-v2', 'ctr'].map((name) => `${containerd}/cmd/${name}`),
       {
-        ldflags: `-X ${containerd}/version.Version=${await moduleVersion('containerd', containerd)}`,
+        ldflags: `-X ${containerd}/version.Version=${await moduleVersion(`${NODE}/containerd`, containerd)}`,
         tags: ['no_btrfs', 'no_devmapper', 'no_zfs'],
       },
     ),
@@ -157,8 +158,8 @@ async function importPodImages(kit: Kit, work: string, rootfs: string, programs:
   const tags = {
     pause: 'vitest-kubernetes/pause:1',
     busybox: 'vitest-kubernetes/node-busybox:1',
-    coredns: `vitest-kubernetes/coredns:${await moduleVersion('coredns', 'github.com/coredns/coredns')}`,
-    localPath: `vitest-kubernetes/local-path-provisioner:${await moduleVersion('local-path', 'github.com/rancher/local-path-provisioner')}`,
+    coredns: `vitest-kubernetes/coredns:${await moduleVersion(`${NODE}/coredns`, 'github.com/coredns/coredns')}`,
+    localPath: `vitest-kubernetes/local-path-provisioner:${await moduleVersion(`${NODE}/local-path`, 'github.com/rancher/local-path-provisioner')}`,
   }
   for (const name of ['pause', 'coredns', 'localPath'] as const) {
     const tree = join(work, name)
@@ -188,19 +189,4 @@ async function importImage(kit: Kit, tree: string, tag: string, changes: readonl
   await kit.run('tar', ['--create', '--file', archive, '--directory', tree, '--owner=0', '--group=0', '--numeric-owner', '.'])
   await kit.run('docker', ['import', ...changes.flatMap((change) => ['--change', change]), archive, tag])
   await rm(archive)
-}
-
-async function moduleVersion(name: string, module: string): Promise<string> {
-  const goMod = await readFile(join(CHECKOUT, NODE, name, 'go.mod'), 'utf8')
-  const version = goMod
-    .split('\n')
-    .map((line) =>
-      line
-        .trim()
-        .replace(/^require /, '')
-        .split(' '),
-    )
-    .find(([path]) => path === module)?.[1]
-  if (version === undefined) throw new Error(`"${NODE}/${name}/go.mod" does not require "${module}".`)
-  return version
 }

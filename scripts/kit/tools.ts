@@ -1,9 +1,10 @@
 import { existsSync } from 'node:fs'
-import { chmod, readFile, rename } from 'node:fs/promises'
+import { chmod, rename } from 'node:fs/promises'
 import { join } from 'node:path'
 
 import { goBuild } from './go-build.ts'
-import { CHECKOUT, type Kit } from './kit.ts'
+import type { Kit } from './kit.ts'
+import { moduleVersion } from './module-version.ts'
 import { isOnPath } from './on-path.ts'
 
 interface Tool {
@@ -39,9 +40,7 @@ export async function ensureTools(kit: Kit, nodeImage: string | undefined): Prom
 
 async function build(kit: Kit, { name, module, package: path, versionFlag }: Tool): Promise<string> {
   const folder = `fixtures/tools/${name}`
-  const goMod = await readFile(join(CHECKOUT, folder, 'go.mod'), 'utf8')
-  const version = new RegExp(`${module} v(\\S+)`).exec(goMod)?.[1]
-  if (version === undefined) throw new Error(`"${folder}/go.mod" does not require "${module}".`)
+  const version = (await moduleVersion(folder, module)).slice(1)
   const [built] = await goBuild(kit, {
     module: folder,
     packages: [`${module}/${path}`],

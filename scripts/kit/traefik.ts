@@ -2,7 +2,8 @@ import { mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 
 import { goBuild } from './go-build.ts'
-import { CHECKOUT, type Kit } from './kit.ts'
+import type { Kit } from './kit.ts'
+import { moduleVersion } from './module-version.ts'
 
 const FOLDER = 'fixtures/traefik'
 const TRAEFIK = 'github.com/traefik/traefik/v3'
@@ -17,9 +18,7 @@ interface Trim {
 
 /** The image of the ingress controller, for stacks with Ingresses: the repository in manifests -> the kit's image. */
 export async function ensureTraefikImage(kit: Kit): Promise<Record<string, string>> {
-  const goMod = await readFile(join(CHECKOUT, FOLDER, 'go.mod'), 'utf8')
-  const version = new RegExp(`${TRAEFIK} v(\\S+)`).exec(goMod)?.[1]
-  if (version === undefined) throw new Error(`"${FOLDER}/go.mod" does not require "${TRAEFIK}".`)
+  const version = (await moduleVersion(FOLDER, TRAEFIK)).slice(1)
   const tag = `vitest-kubernetes/traefik:${version}-${await kit.hash([FOLDER, 'scripts/kit/traefik.ts', 'scripts/kit/go-build.ts'])}`
   if (await kit.imageExists(tag)) return { traefik: tag }
   const [built] = await goBuild(kit, {
