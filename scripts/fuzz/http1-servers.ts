@@ -88,8 +88,8 @@ async function breakOff({ socket }: ServerResponse, random: Random, log: Log): P
   // What is on its way arrives before.
   await sleep(10)
   const isReset = random.once(2)
-  // While an earlier request is answered, which there is only without a junction, this response has no connection to break.
-  if (!socket) return
+  // Without a junction there may be none to break: while an earlier request is answered, and after a later one was refused.
+  if (!socket || socket.destroyed) return
   if (isReset) {
     log.push(wordOfReset)
     socket.resetAndDestroy()
