@@ -107,7 +107,8 @@ function isAlike(one: Outcome, other: Outcome, { ending }: Conversation, kind: s
   if (ending !== 'wait') return isPrefix || isRefused(one) || isRefused(other)
   if (isRefused(other)) return isRefused(one) || (isPrefix && one.end !== 'open')
   if (isRefused(one)) return other.end !== 'open'
-  if (kind !== 'odd' && !other.log.every((line) => line === wordOfReset || one.log.includes(line))) return false
+  const wasCutShort = one.end !== 'open' && one.received.length < other.received.length
+  if (kind !== 'odd' && !wasCutShort && !other.log.every((line) => line === wordOfReset || one.log.includes(line))) return false
   if (one.log.includes(wordOfReset)) return isPrefix && other.end === one.end
   // A server that breaks a connection while it answers an earlier request has none to break: it goes on, or is silent. The word may also
   // be a late one, of the conversation before.

@@ -69,15 +69,21 @@ test('names are in lower case, repeated ones joined, folded lines unfolded, valu
 
 test.for<[readonly string[], boolean]>([
   [[], false],
+  [['Connection: close'], true],
   [['Connection: keep-alive, Close'], true],
   [['Connection: closed'], false],
-])('a request with %j is the last one of its connection: %j', ([lines, isLast]) => {
-  expect(request(...lines)?.isLast).toBe(isLast)
+])('an answer with %j is the last one of its connection: %j', ([lines, isLast]) => {
+  const head = ['HTTP/1.1 200 OK', 'Content-Length: 2', ...lines, '', ''].join('\r\n')
+  expect(parseAnswer(Buffer.from(head), 'GET')?.isLast).toBe(isLast)
 })
 
-test('a request of HTTP/1.0 is the last one unless it says otherwise', () => {
-  expect(parseRequest(Buffer.from('GET / HTTP/1.0\r\n\r\n'))?.isLast).toBe(true)
-  expect(parseRequest(Buffer.from('GET / HTTP/1.0\r\nConnection: Keep-Alive\r\n\r\n'))?.isLast).toBe(false)
+test.for([
+  ['GET / HTTP/1.0', true],
+  ['GET / HTTP/1.0\r\nConnection: Keep-Alive', false],
+  ['GET / HTTP/1.1\r\nConnection: close', false],
+  ['CONNECT shop:80 HTTP/1.1', true],
+] as const)('what follows %j belongs to it: %j', ([head, ownsConnection]) => {
+  expect(parseRequest(Buffer.from(`${head}\r\n\r\n`))?.ownsConnection).toBe(ownsConnection)
 })
 
 test.for<[string, readonly string[], Framing | undefined]>([

@@ -8,8 +8,8 @@ export type Framing = 'none' | 'chunked' | 'until-end' | { readonly length: numb
 
 export interface Http1Request extends RequestHead {
   readonly framing: Framing
-  /** Whether the connection is for nothing else after it. */
-  readonly isLast: boolean
+  /** Whether what its caller sends after it belongs to it: such requests have no framing that tells their end. */
+  readonly ownsConnection: boolean
   /** Whether it wants to speak something else, and what. */
   readonly upgrade: string | undefined
   readonly waitsForContinue: boolean
@@ -18,6 +18,7 @@ export interface Http1Request extends RequestHead {
 export interface Http1Answer {
   readonly status: number
   readonly framing: Framing
+  /** Whether its connection is for nothing else after it. */
   readonly isLast: boolean
 }
 
@@ -74,10 +75,7 @@ export function parseRequest(bytes: Buffer): Http1Request | undefined {
     url,
     headers,
     framing: method === 'CONNECT' || framing === 'absent' ? 'none' : framing,
-    isLast:
-      method === 'CONNECT' ||
-      connection.includes('close') ||
-      (version === '1.0' && (framing === 'chunked' || !connection.includes('keep-alive'))),
+    ownsConnection: method === 'CONNECT' || (version === '1.0' && (framing === 'chunked' || !connection.includes('keep-alive'))),
     upgrade: connection.includes('upgrade') ? headers['upgrade'] : undefined,
     waitsForContinue: headers['expect']?.toLowerCase() === '100-continue',
   }

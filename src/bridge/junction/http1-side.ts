@@ -1,6 +1,5 @@
 import { type Socket, connect } from 'node:net'
 
-import { reset } from '../../support/reset-socket.ts'
 import type { Endpoint } from '../rules/endpoint.ts'
 import { type ReadHead, readHead } from './http1-head.ts'
 import { type Source, createSource, write } from './source.ts'
@@ -62,9 +61,7 @@ export async function nextRequest({ source, socket, last }: Caller): Promise<Rea
     // A farewell that nobody has asked for.
     const word = last.source.take()
     if (word) await write(socket, word)
-    if (isThere || !last.source.isOver) continue
-    if (last.source.isBroken) reset(socket)
-    return undefined
+    if (!isThere && last.source.isOver) return undefined
   }
   return head
 }

@@ -203,3 +203,24 @@ test('a side that answers before it has read all is heard, and may go on reading
   await expect.poll(() => read).toBe(size + head.length)
   socket.destroy()
 })
+
+test.for(['answers a last time', 'is done with the connection'])(
+  'who asks on while a side %s reads the answer, and then an end: no reset takes it away',
+  async (how) => {
+    const isLast = how === 'answers a last time'
+    const head = `HTTP/1.1 200 OK\r\nContent-Length: 2\r\n${isLast ? 'Connection: close\r\n' : ''}\r\n`
+    const junction = await junctionOf(
+      createTcpServer((socket) => void socket.on('error', () => {}).once('data', () => socket.end(`${head}ok`))),
+    )
+    const socket = connect({ port: junction.port, host: '127.0.0.1', allowHalfOpen: true, noDelay: true })
+    const received = receive(socket)
+    const closed = once(socket, 'close')
+    for (let index = 0; index < 100 && socket.writable; index++) {
+      socket.write(`GET /${index} HTTP/1.1\r\nHost: shop\r\n\r\n`)
+      await sleep(2)
+    }
+    expect((await received).text).toBe(`${head}ok`)
+    socket.end()
+    expect(await closed).toEqual([false])
+  },
+)

@@ -16,8 +16,8 @@ import { type Source, breakWith, gather, next, passEnd, pour, write } from './so
 const farewell = 2_000
 
 /**
- * How an answer has ended: another request may follow, the rest of the connection is this side's, it speaks another protocol
- * from here on, or nothing more comes.
+ * How an answer has ended: another request may follow, none may, the connection speaks another protocol from here on, or
+ * nothing more comes.
  */
 type Ending = 'next' | 'last' | 'switched' | 'over'
 
@@ -68,7 +68,7 @@ export function createHttp1Junction(parts: JunctionParts): ProtocolJunction {
 async function serve(parts: JunctionParts, caller: Caller): Promise<void> {
   while (true) {
     const head = await nextRequest(caller)
-    if (!head) return caller.socket.destroySoon()
+    if (!head) return leaveWith(caller)
     if (head.end === 'cut off') return leave(parts, caller, head.bytes)
     // In the words of Node.js' own server.
     if (head.end === 'too long') return refuse(caller, '431 Request Header Fields Too Large')
@@ -124,14 +124,17 @@ async function exchange(parts: JunctionParts, caller: Caller, { head, request }:
     copies.complete()
     await untilAnswered(source, answered, side.socket)
     side.usedAt = performance.now()
-    if (!request.isLast && (await answered) === 'next') return true
   }
+  const ending = isWhole && !request.ownsConnection ? await answered : undefined
+  if (ending === 'next') return true
   // From here on the connection is this side's alone.
-  const back = answered.then((ending) => {
-    caller.isBusy = ending === 'switched'
-    return ending === 'over' ? undefined : pourPaced(side.source, socket, pace)
+  const back = answered.then((last) => {
+    caller.isBusy = last === 'switched'
+    return last === 'over' ? undefined : pourPaced(side.source, socket, pace)
   })
-  await Promise.all([pour(source, side.socket, copies.offer).then(copies.end), back])
+  // RFC 9112, section 9.6: nobody reads a request after a last answer. Sent to a side that has closed, it would break the answer.
+  const forth = ending === 'last' ? drop(source, side.socket) : pour(source, side.socket, copies.offer).then(copies.end)
+  await Promise.all([forth, back])
   return false
 }
 
@@ -175,7 +178,7 @@ async function giveBack(parts: JunctionParts, socket: Socket, side: Side, decide
   if (answers) parts.blame(answers, text)
   // As it would come without a bridge.
   await write(socket, read.rest)
-  return 'last'
+  return 'switched'
 }
 
 function fail(parts: JunctionParts, socket: Socket, { request, answers }: Pick<Decided, 'request' | 'answers'>, why: Error | string): void {
@@ -185,6 +188,13 @@ function fail(parts: JunctionParts, socket: Socket, { request, answers }: Pick<D
   socket.write(`HTTP/1.1 502 Bad Gateway\r\nContent-Type: text/plain\r\nContent-Length: ${length}\r\nConnection: close\r\n\r\n`)
   if (request.method !== 'HEAD') socket.write(`${text}\n`)
   close(socket)
+}
+
+/** The side that had the last request has closed the connection. */
+async function leaveWith({ last, socket, source }: Caller): Promise<void> {
+  if (last!.source.isBroken) return reset(socket)
+  close(socket)
+  await discard(source)
 }
 
 /** The caller has said all. Whether it still gets an answer is for the other end to decide. */
@@ -228,8 +238,13 @@ async function refuse({ source, socket }: Caller, status: string): Promise<void>
 
 /** What a caller still sends is read, so that it is not reset before it has read the last word. */
 function close(socket: Socket): void {
-  socket.end()
-  setTimeout(() => socket.destroy(), farewell).unref()
+  socket.end(() => setTimeout(() => socket.destroy(), farewell).unref())
+}
+
+/** Of what is to come only the end is passed on. */
+async function drop(source: Source, to: Socket): Promise<void> {
+  await discard(source)
+  passEnd(source, to)
 }
 
 async function discard(source: Source): Promise<false> {
