@@ -35,6 +35,7 @@ test.for([
     '{"a":{"b":1,"c":2},"d":{"b":1,"c":2},"e":{"b":3,"c":2},"f":{"c":2,"g":1,"b":1}}',
   ],
   ['a byte order mark and Windows line ends', '\uFEFFa: 1\r\nb: |\r\n  x\r\n  y\r\n', '{"a":1,"b":"x\\ny\\n"}'],
+  ['two byte order marks, as tools add them', '\uFEFF\uFEFFa: 1\n', '{"a":1}'],
   ['JSON values in a row, and YAML after them', '{"a":1}{"b":"\\ud83d\\ude00\\/"}', '{"a":1} {"b":"😀/"}'],
   ['YAML after JSON', '{"a":12345678901234567890}\n---\nb: 2\n', '{"a":12345678901234567890} {"b":2}'],
   ['a key that objects have anyway', '__proto__: {a: 1}\n', '{"__proto__":{"a":1}}'],

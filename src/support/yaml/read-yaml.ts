@@ -31,7 +31,7 @@ function readDocument(text: string, line: number): YamlDocument {
     const code = unprintable[0].codePointAt(0)!.toString(16).toUpperCase().padStart(4, '0')
     throw new YamlError(`the control character U+${code} is not allowed`, line + text.slice(0, unprintable.index).split('\n').length - 1)
   }
-  const root = parseNodes(text.replace(/^\uFEFF/, ''), line)
+  const root = parseNodes(text.replace(/^\uFEFF{1,2}/, ''), line)
   return { ...toValue(root), line: root.line, lineOf: (path) => findLine(root, path) }
 }
 
