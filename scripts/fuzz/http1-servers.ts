@@ -155,6 +155,8 @@ async function answerOddly(socket: Socket, head: string, log: Log): Promise<void
     if (random.once(8)) await sleep(random.below(3))
   }
   await sleep(5)
+  // The answer before may have been the last one.
+  if (socket.writableEnded || socket.destroyed) return
   if (random.once(3)) {
     log.push(wordOfReset)
     socket.resetAndDestroy()

@@ -109,7 +109,8 @@ function isAlike(one: Outcome, other: Outcome, { ending }: Conversation, kind: s
   if (isRefused(one)) return other.end !== 'open'
   const wasCutShort = one.end !== 'open' && one.received.length < other.received.length
   if (kind !== 'odd' && !wasCutShort && !other.log.every((line) => line === wordOfReset || one.log.includes(line))) return false
-  if (one.log.includes(wordOfReset)) return isPrefix && other.end === one.end
+  // The answer after the reset one may come from another side, whose connection is whole.
+  if (one.log.includes(wordOfReset)) return isPrefix && (other.end === one.end || (wasCutShort && other.end === 'end'))
   // A server that breaks a connection while it answers an earlier request has none to break: it goes on, or is silent. The word may also
   // be a late one, of the conversation before.
   if (other.log.includes(wordOfReset)) return isPrefix && (other.end === 'reset' || other.end === one.end)
