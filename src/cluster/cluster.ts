@@ -47,8 +47,15 @@ export interface StartClusterOptions {
   readonly template?: Template | undefined
   /** Whether a template may be made of it. @default false */
   readonly isTemplate?: boolean | undefined
+  /** Told of the nodes of a new cluster when their containers run, seconds before k3s has started in them. */
+  readonly onNodes?: ((target: NodeContainers) => void) | undefined
   readonly progress: Progress
   readonly signal: AbortSignal
+}
+
+/** The nodes of a cluster, as far as they are Docker's. */
+export interface NodeContainers {
+  readonly nodes: readonly Pick<ClusterNode, 'container'>[]
 }
 
 /** A running k3d cluster: exists only while the cluster does. */
@@ -107,6 +114,7 @@ export async function startCluster(options: StartClusterOptions): Promise<Cluste
     volumes = [],
     nodeEnv = {},
     template,
+    onNodes,
     progress,
     signal,
   } = options
@@ -174,11 +182,20 @@ export async function startCluster(options: StartClusterOptions): Promise<Cluste
         folder,
         timeout: createTimeout,
       }
-      await k3d.create(wanted, signal).catch(async (error: unknown) => {
+      const begin = async () => {
+        const created = new AbortController()
+        const running = whenRunning(docker, name, 1 + agents, AbortSignal.any([signal, created.signal]))
+        running.then(
+          (nodes) => onNodes?.({ nodes }),
+          () => 'said by k3d',
+        )
+        await k3d.create(wanted, signal).finally(() => created.abort())
+      }
+      await begin().catch(async (error: unknown) => {
         if (!isPortTaken(error)) throw error
         // Somebody got the API server's port in between: once more, with another one.
         await removeByLabel(docker, [`k3d.cluster=${name}`])
-        await k3d.create(wanted, signal)
+        await begin()
       })
     } catch (error) {
       signal.throwIfAborted()
@@ -210,6 +227,15 @@ export async function stoppedNodes(docker: Docker, { name, nodes }: Cluster): Pr
 export async function readNamedNodes(docker: Docker, kube: KubeClient, cluster: string, signal: AbortSignal) {
   const containers = await readNodes(docker, cluster)
   return containers.length > 0 ? withNames(kube, containers, signal) : []
+}
+
+/** Resolves once so many nodes run. */
+function whenRunning(docker: Docker, cluster: string, count: number, signal: AbortSignal): Promise<readonly NodeContainer[]> {
+  const find = async () => {
+    const nodes = await readNodes(docker, cluster)
+    return nodes.length === count ? nodes : undefined
+  }
+  return poll(find, { interval: 200, signal })
 }
 
 interface NodeContainer extends ClusterNode {

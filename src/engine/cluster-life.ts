@@ -5,12 +5,13 @@ import { listPublished } from '../cluster/ownership/inventory.ts'
 import { newClusterName } from '../cluster/ownership/owner.ts'
 import { type Template, removeTemplate } from '../cluster/template/template.ts'
 import type { Docker } from '../docker/docker.ts'
+import type { LocalImage } from '../stack/images/images.ts'
 import { nodeVolumes, resolveMounts } from '../stack/images/mounts.ts'
 import { ClusterTestError, messageOf } from '../support/errors.ts'
 import { type Progress, runStep } from '../support/progress.ts'
 import { createBackground } from './background.ts'
 import type { Capacity, Slot } from './capacity.ts'
-import { type ImportOnce, createImportOnce } from './import-once.ts'
+import { type ImportOnce, type ImportTarget, createImportOnce } from './import-once.ts'
 import { describeKept } from './keep.ts'
 import { type ObjectOwners, createObjectOwners } from './object-owners.ts'
 import type { EngineParts } from './parts.ts'
@@ -38,9 +39,17 @@ export interface ClusterLife {
   readonly slot: Promise<Slot>
   readonly isRunning: boolean
   /** The first one who asks starts it; the others get the same. */
-  start(template?: Template): Promise<StartedCluster>
+  start(from?: StartFrom): Promise<StartedCluster>
   /** Removes it, or keeps it until then. */
   end(report: Progress, keptUntil: number | undefined): Promise<void>
+}
+
+/** What a cluster starts from. */
+export interface StartFrom {
+  /** What to fork it from. */
+  readonly template?: Template | undefined
+  /** Go into its nodes while k3s starts, if they are known by then. */
+  readonly images?: Promise<readonly LocalImage[]> | undefined
 }
 
 export interface ClusterLifeOptions {
@@ -64,6 +73,7 @@ export function beginCluster(request: LeaseRequest, users: ReadonlySet<Progress>
   let waitsFor: string | undefined
   let isRunning = false
   let started: Promise<StartedCluster> | undefined
+  let early: Promise<void> | undefined
 
   const tell = (text: string) => {
     waitsFor = text
@@ -74,17 +84,24 @@ export function beginCluster(request: LeaseRequest, users: ReadonlySet<Progress>
   // Everybody who waits for it hears of it, and whoever comes later tries again.
   slot.catch(onEnd)
 
-  const start = async (template: Template | undefined): Promise<StartedCluster> => {
+  const start = async ({ template, images }: StartFrom): Promise<StartedCluster> => {
     waitsFor = undefined
     const [first = progress('run')] = users
+    const { signal } = stop
     await using cleanup = new AsyncDisposableStack()
-    const cluster = cleanup.use(await startFor(request, { ...parts, name, label, template, progress: first, signal: stop.signal }))
+    const target = Promise.withResolvers<ImportTarget>()
+    const importOnce = createImportOnce(parts.docker, target.promise)
+    // A head start. That it failed is for the import to find that all wait for.
+    early = images?.then((known) => importOnce(known, first, signal)).catch(() => undefined)
+    const onNodes = images && target.resolve
+    const starting = startFor(request, { ...parts, name, label, template, onNodes, progress: first, signal })
+    starting.then(target.resolve, target.reject)
+    const cluster = cleanup.use(await starting)
     const baseline = isWatch && !isShared ? await takeBaseline(cluster.kube, stop.signal) : undefined
     ;(await slot).settle()
     isRunning = true
     cleanup.move()
-    const shared = { importOnce: createImportOnce(parts.docker, cluster), objectOwners: createObjectOwners() }
-    return { cluster, baseline, ...shared, inBackground: background.run }
+    return { cluster, baseline, importOnce, objectOwners: createObjectOwners(), inBackground: background.run }
   }
 
   return {
@@ -95,8 +112,8 @@ export function beginCluster(request: LeaseRequest, users: ReadonlySet<Progress>
     get isRunning() {
       return isRunning
     },
-    start: (template) =>
-      (started ??= start(template).catch(async (error: unknown) => {
+    start: (from = {}) =>
+      (started ??= start(from).catch(async (error: unknown) => {
         onEnd()
         ;(await slot)[Symbol.dispose]()
         throw error
@@ -104,7 +121,7 @@ export function beginCluster(request: LeaseRequest, users: ReadonlySet<Progress>
     async end(report, keptUntil) {
       onEnd()
       stop.abort(new ClusterTestError('ERR_SETUP_CANCELLED', 'No suite is waiting for the cluster any more.'))
-      const [, running] = await Promise.allSettled([background.ended(), started])
+      const [, running] = await Promise.allSettled([background.ended(), started, early])
       try {
         if (running.status === 'fulfilled' && running.value)
           await endCluster(parts.docker, running.value.cluster, { keptUntil, up: request.up, report, onKept })
@@ -122,7 +139,7 @@ export function clusterOf(request: LeaseRequest) {
   return { image, agents, k3sArgs, ipFamily, volumes: nodeVolumes(resolveMounts(mount, stackFolder(request))), nodeEnv }
 }
 
-type StartParts = EngineParts & Pick<StartClusterOptions, 'name' | 'label' | 'template' | 'progress' | 'signal'>
+type StartParts = EngineParts & Pick<StartClusterOptions, 'name' | 'label' | 'template' | 'onNodes' | 'progress' | 'signal'>
 
 async function startFor(request: LeaseRequest, { template, ...parts }: StartParts): Promise<Cluster> {
   const { image = parts.nodeImage, ...wanted } = clusterOf(request)

@@ -1,4 +1,4 @@
-import type { Cluster } from '../cluster/cluster.ts'
+import type { Cluster, NodeContainers } from '../cluster/cluster.ts'
 import type { Docker } from '../docker/docker.ts'
 import type { LocalImage } from '../stack/images/images.ts'
 import { importImages } from '../stack/images/import-images.ts'
@@ -12,12 +12,27 @@ export interface ImportOnce {
   readonly imported: ReadonlyMap<string, string>
 }
 
-/** One import after the other: what two suites of a shared cluster both need is there for the second one. */
-export function createImportOnce(docker: Docker, cluster: Cluster): ImportOnce {
-  const imported = new Map(Object.entries(cluster.template?.images ?? {}))
+/** Where images go, and what is there. */
+export type ImportTarget = NodeContainers & Partial<Pick<Cluster, 'template'>>
+
+/**
+ * One import after the other: what two suites of a shared cluster both need is there for the second one.
+ * @param target known once its nodes run
+ */
+export function createImportOnce(docker: Docker, target: Promise<ImportTarget>): ImportOnce {
+  const imported = new Map<string, string>()
+  const known = target.then(addKnown)
+  // Said by whoever imports.
+  known.catch(() => undefined)
   const inTurn = createQueue()
 
+  function addKnown(cluster: ImportTarget): ImportTarget {
+    for (const [reference, id] of Object.entries(cluster.template?.images ?? {})) imported.set(reference, id)
+    return cluster
+  }
+
   const run = async (images: readonly LocalImage[], progress: Progress, signal: AbortSignal): Promise<void> => {
+    const cluster = await known
     const missing = images.filter(({ id, reference }) => imported.get(reference) !== id)
     if (missing.length === 0) return
     const names = missing.length === 1 ? `"${missing[0]!.reference}"` : `${missing.length} images`

@@ -1,18 +1,17 @@
 import { withNodeLogs } from '../cluster/node-logs.ts'
 import type { UpCluster } from '../cluster/ownership/kept-clusters.ts'
-import type { Template } from '../cluster/template/template.ts'
 import type { Docker } from '../docker/docker.ts'
 import { whileWaiting } from '../support/deadline.ts'
 import { ClusterTestError } from '../support/errors.ts'
-import type { StartedCluster } from './cluster-life.ts'
+import type { StartFrom, StartedCluster } from './cluster-life.ts'
 import { keepUntil } from './keep.ts'
 import type { PooledCluster } from './pooled-cluster.ts'
 import type { LeaseRequest } from './request.ts'
 
 /** What a suite has of a cluster that exists or may be started now. */
 export interface Reservation extends AsyncDisposable {
-  /** Resolves to the cluster once it runs. Whoever comes first says what it is forked from. */
-  enter(signal: AbortSignal, template?: Template): Promise<StartedCluster>
+  /** Resolves to the cluster once it runs. Whoever comes first says what it starts from. */
+  enter(signal: AbortSignal, from?: StartFrom): Promise<StartedCluster>
   /** The error of a set-up, with what the nodes say if the time was up while they were created. */
   explain(error: unknown): Promise<unknown>
   /** Says that the suite has failed. */
@@ -38,8 +37,8 @@ export function createReservation(
   const isKept = () => (up ? !hasFailed : keep === 'always' || (keep === 'on-failure' && hasFailed))
   return {
     up: undefined,
-    async enter(signal, template) {
-      const started = await whileWaiting(life.start(template), signal)
+    async enter(signal, from) {
+      const started = await whileWaiting(life.start(from), signal)
       hasEntered = true
       return started
     },

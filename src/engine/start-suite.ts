@@ -88,7 +88,10 @@ export async function startSuite(
     prepareImages({ ...parts, plan: plan.images, manifests: plan.manifests, keepLog, progress, signal: abort })
   const prepared = Promise.withResolvers<Awaited<ReturnType<typeof prepare>>>()
   const [started, stack] = await together(signal, [
-    async (abort) => reservation.enter(abort, reservation.up ? undefined : await templates.find(prepared.promise)),
+    async (abort) => {
+      const template = reservation.up ? undefined : await templates.find(prepared.promise)
+      return reservation.enter(abort, { template, images: prepared.promise.then(({ images }) => images) })
+    },
     async (abort) => {
       prepared.resolve(prepare(abort))
       return prepared.promise

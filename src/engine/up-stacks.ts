@@ -80,7 +80,7 @@ function reserve(docker: Docker, kept: UpCluster, { owned, report }: ReserveOpti
 export async function enterUp(docker: Docker, kept: KeptCluster, signal: AbortSignal): Promise<StartedCluster> {
   const cluster = await attachCluster(docker, kept, kept.labels, signal)
   return {
-    ...{ cluster, baseline: undefined, importOnce: createImportOnce(docker, cluster), objectOwners: createObjectOwners() },
+    ...{ cluster, baseline: undefined, importOnce: createImportOnce(docker, Promise.resolve(cluster)), objectOwners: createObjectOwners() },
     inBackground: async () => {},
   }
 }

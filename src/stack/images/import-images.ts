@@ -1,6 +1,6 @@
 import { PassThrough, type Readable } from 'node:stream'
 
-import type { Cluster } from '../../cluster/cluster.ts'
+import type { NodeContainers } from '../../cluster/cluster.ts'
 import type { Docker } from '../../docker/docker.ts'
 import { execInContainer } from '../../docker/exec.ts'
 import { saveImages } from '../../docker/images.ts'
@@ -17,7 +17,7 @@ import type { LocalImage } from './images.ts'
  */
 export async function importImages(
   docker: Docker,
-  { nodes }: Pick<Cluster, 'nodes'>,
+  { nodes }: NodeContainers,
   images: readonly LocalImage[],
   signal: AbortSignal,
 ): Promise<readonly LocalImage[]> {
