@@ -1,3 +1,11 @@
+import type { ReadStream, WriteStream } from 'node:tty'
+
+/** A terminal that a command may hand over to another program. */
+export interface Terminal {
+  readonly input: ReadStream
+  readonly output: WriteStream
+}
+
 /** Where a command writes, and what it reads besides its arguments. */
 export interface CliContext extends Required<CliOptions> {}
 
@@ -8,6 +16,8 @@ export interface CliOptions {
   readonly note: (line: string) => void
   /** What a program that the command runs prints, as it is. @default to standard output and error */
   readonly write?: (chunk: string | Uint8Array, output: 'stdout' | 'stderr') => void
+  /** Where people type and read, if both are at one. @default undefined */
+  readonly terminal?: Terminal | undefined
   readonly env: Readonly<Record<string, string | undefined>>
   readonly cwd: string
   /** For commands that end by themselves on Ctrl-C, with what they have started: all others are ended at once. @default never aborts */

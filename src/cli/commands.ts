@@ -87,9 +87,11 @@ export const commands: Readonly<Record<string, CommandDefinition>> = {
       '-n, --namespace <name>': 'namespace of the workload (default: "default")',
       '-c, --container <name>': 'which container (default: the annotated one, or the first)',
       '-i, --stdin': 'give it what comes on standard input',
+      '-T, --no-tty': 'no terminal, also where there is one',
     },
     examples: {
       'exec db -- psql -c "select 1"': 'in a service',
+      'exec deployment/orders -- sh': 'a shell, in your terminal',
       'exec deployment/orders -- env': 'in a workload',
       'exec db -i -- psql -U app shop < more.sql': 'with a file as its standard input',
     },

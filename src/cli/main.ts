@@ -18,6 +18,7 @@ let stop: AbortController | undefined
 const exitCode = await runCli(process.argv.slice(2), {
   print: (line) => void process.stdout.write(`${line}\n`),
   note: (line) => void process.stderr.write(`${line}\n`),
+  terminal: process.stdin.isTTY && process.stdout.isTTY ? { input: process.stdin, output: process.stdout } : undefined,
   env: process.env,
   cwd: process.cwd(),
   stopSignal() {

@@ -7,7 +7,12 @@ import { createProgram } from './program.ts'
 /** Runs one command line and resolves to the exit code: 0 success, 1 failure, 2 invalid usage. */
 export async function runCli(all: readonly string[], options: CliOptions): Promise<number> {
   const never = new AbortController().signal
-  const context: CliContext = { write: (chunk, output) => process[output].write(chunk), stopSignal: () => never, ...options }
+  const context: CliContext = {
+    write: (chunk, output) => process[output].write(chunk),
+    stopSignal: () => never,
+    terminal: undefined,
+    ...options,
+  }
   let exitCode = 0
   // What follows is another program's; `complete` has its own use for it.
   const end = all[0] === 'complete' ? -1 : all.indexOf('--')

@@ -16,9 +16,19 @@ export interface ExecTarget {
 
 export interface ExecInPodOptions {
   readonly input?: string | AsyncIterable<Uint8Array> | undefined
-  /** Told what the command prints, as it comes. */
+  /** Told what the command prints, as it comes. It is not kept then. */
   readonly onOutput?: ((chunk: Buffer, output: 'stdout' | 'stderr') => void) | undefined
+  /** The command runs in a terminal of this size, and prints everything to standard output. */
+  readonly terminal?: TerminalSize | undefined
   readonly signal: AbortSignal
+}
+
+/** The size of a terminal, which changes: `process.stdout` is one. */
+export interface TerminalSize {
+  readonly columns: number
+  readonly rows: number
+  on(event: 'resize', listener: () => void): unknown
+  off(event: 'resize', listener: () => void): unknown
 }
 
 /**
@@ -32,8 +42,10 @@ export async function execInPod(
   options: ExecInPodOptions,
 ): Promise<ExecResult> {
   const { namespace, pod, container } = target
-  const stdout = collector((chunk) => options.onOutput?.(chunk, 'stdout'))
-  const stderr = collector((chunk) => options.onOutput?.(chunk, 'stderr'))
+  const { onOutput, terminal } = options
+  const stdout = collector(onOutput && ((chunk) => onOutput(chunk, 'stdout')))
+  const stderr = collector(onOutput && ((chunk) => onOutput(chunk, 'stderr')))
+  using _resized = terminal && resizeWith(stdout.stream, terminal)
   const { promise, resolve, reject } = Promise.withResolvers<V1Status>()
   const what = `Command "${command.join(' ')}" in container "${container}" of pod "${pod}"`
   const fail = (why: string, cause?: unknown) => new ClusterTestError('ERR_KUBE_EXEC_FAILED', `${what} ${why}`, { cause })
@@ -54,9 +66,9 @@ export async function execInPod(
       container,
       [...command],
       stdout.stream,
-      stderr.stream,
+      terminal ? null : stderr.stream,
       stdin,
-      false,
+      terminal !== undefined,
       resolve,
     )
   } catch (error) {
@@ -110,12 +122,20 @@ function exitCodeOf(status: V1Status): number | undefined {
   return cause?.message === undefined ? undefined : Number(cause.message)
 }
 
-function collector(onChunk: (chunk: Buffer) => void): { stream: Writable; text(): string } {
+/** client-node tells the other end the size of an output that has one. */
+function resizeWith(stream: Writable, terminal: TerminalSize): Disposable {
+  const tell = () => void stream.emit('resize')
+  Object.defineProperties(stream, { columns: { get: () => terminal.columns }, rows: { get: () => terminal.rows } })
+  terminal.on('resize', tell)
+  return { [Symbol.dispose]: () => void terminal.off('resize', tell) }
+}
+
+function collector(onChunk: ((chunk: Buffer) => void) | undefined): { stream: Writable; text(): string } {
   const chunks: Buffer[] = []
   const stream = new Writable({
     write(chunk: Buffer, _encoding, done) {
-      chunks.push(Buffer.from(chunk))
-      onChunk(chunk)
+      if (onChunk) onChunk(chunk)
+      else chunks.push(Buffer.from(chunk))
       done()
     },
   })

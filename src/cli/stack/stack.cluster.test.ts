@@ -1,9 +1,10 @@
-import { type ChildProcess, spawn } from 'node:child_process'
+import { type ChildProcess, type ChildProcessByStdio, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
+import type { Readable, Writable } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
 
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest'
@@ -15,6 +16,7 @@ import { runLabel } from '../../cluster/ownership/owner.ts'
 import { connectDocker } from '../../docker/docker.ts'
 import { execInContainer } from '../../docker/exec.ts'
 import { listByLabel } from '../../docker/remove.ts'
+import { runCommand } from '../../support/run-command.ts'
 import { echoApp } from '../../testing/echo-app.ts'
 import { runVitest } from '../../testing/run-vitest.ts'
 import { type TempProject, createTempProject } from '../../testing/temp-project.ts'
@@ -64,7 +66,20 @@ async function cli(...args: readonly string[]): Promise<string> {
 
 /** In a process of its own, which can be killed. */
 function start(...args: readonly string[]) {
-  const child = spawn(process.execPath, [`${root}src/cli/main.ts`, ...args], { cwd: project.folder, stdio: ['ignore', 'pipe', 'pipe'] })
+  return watch(spawn(process.execPath, [`${root}src/cli/main.ts`, ...args], { cwd: project.folder, stdio: ['ignore', 'pipe', 'pipe'] }))
+}
+
+const commandLine = (...args: readonly string[]) =>
+  [process.execPath, `${root}src/cli/main.ts`, ...args].map((word) => `'${word}'`).join(' ')
+
+/** The same in a terminal of 33 rows and 99 columns, whose name is the first line that it prints. */
+function startInTerminal(...args: readonly string[]) {
+  const line = `stty rows 33 cols 99; tty; exec ${commandLine(...args)}`
+  const child = spawn('script', ['--quiet', '--return', '--command', line, '/dev/null'], { cwd: project.folder })
+  return { ...watch(child), type: (keys: string) => void child.stdin.write(keys) }
+}
+
+function watch(child: ChildProcessByStdio<Writable | null, Readable, Readable>) {
   onTestFinished(() => void child.kill('SIGKILL'))
   let printed = ''
   for (const stream of [child.stdout, child.stderr]) stream.setEncoding('utf8').on('data', (chunk: string) => (printed += chunk))
@@ -253,6 +268,38 @@ test('a reset that is killed at any moment has done all or nothing, and two at o
   expect(await rows()).toBe('1,2,3')
   await cli('exec', 'db', '--', 'psql', '-U', 'app', 'kiosk', '-c', 'insert into t values (4)')
   expect(await rows()).toBe(before)
+})
+
+test('exec in a terminal gives the command one: its size, keys and echo; without a terminal, or with -T, there is none', async () => {
+  const shell = startInTerminal('exec', 'pod/caller', '--', 'sh')
+  const terminal = async () => (await shell.prints(/^\/dev\/pts\/\d+/), shell.printed().split('\r\n')[0]!)
+  await shell.prints('# ')
+  shell.type('tty && stty size\r')
+  await shell.prints(/stty size\r\n\/dev\/pts\/\d+\r\n33 99\r\n/)
+  await runCommand('stty', ['-F', await terminal(), 'rows', '50', 'cols', '120'])
+  await expect.poll(() => (shell.type('stty size\r'), shell.printed()), { interval: 500 }).toMatch(/\r\n50 120\r\n/)
+  // To the command, not to ours.
+  shell.type('sleep 1000\r')
+  await sleep(500)
+  shell.type('\u0003')
+  shell.type('echo "ended: $?"\r')
+  await shell.prints('ended: 130')
+  shell.type('exit 7\r')
+  expect(await shell.exited).toBe(7)
+
+  const none = startInTerminal('exec', '-T', 'pod/caller', '--', 'tty')
+  await none.prints('not a tty')
+  expect(await none.exited).toBe(1)
+  const refused = startInTerminal('exec', 'deployment/nope', '--', 'sh')
+  expect(await refused.exited).toBe(1)
+  // A terminal that is left in raw mode shows lines without their beginnings.
+  expect(refused.printed()).toMatch(/There is no Deployment "nope"[^\r]*\r\n/)
+})
+
+test('exec passes on more than fits into a string', { timeout: 120_000 }, async () => {
+  const size = 540 << 20
+  const line = commandLine('exec', 'pod/caller', '--', 'head', '-c', String(size), '/dev/zero')
+  expect(await runCommand('sh', ['-c', `cd ${project.folder} && ${line} | wc -c`])).toBe(`${size}\n`)
 })
 
 test.each(['SIGINT', 'SIGKILL'] as const)(
