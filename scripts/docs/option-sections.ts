@@ -23,6 +23,7 @@ export const sections: readonly OptionSection[] = [
       seed: ['examples/stack/stack.ts', 'stack.md#seeds'],
       ready: ['src/stack/ready/ready-checks.cluster.test.ts', 'stack.md#readiness'],
       mount: ['src/stack/images/images.cluster.test.ts', 'images.md#folders-of-this-machine-in-pods'],
+      ingress: ['src/stack/ingress/unserved.cluster.test.ts', 'stack.md#ingress'],
       kustomize: ['examples/stack/stack.ts', 'stack.md#kustomize'],
       charts: ['examples/stack/stack.ts', 'stack.md#helm'],
       secrets: 'examples/stack/stack.ts',

@@ -52,6 +52,7 @@ export function createBringUp({ parts, plan, started, space, services, progress,
   const { docker } = parts
   const { namespace } = plan
   const { cluster, importOnce } = started
+  const refused = new Set<string>()
 
   return async ({ images, manifests: everything, seeds = [] }: StackPart, signal: AbortSignal): Promise<void> => {
     const all = everything.filter(({ isCommon }) => !isCommon)
@@ -61,7 +62,7 @@ export function createBringUp({ parts, plan, started, space, services, progress,
       signal,
     )
     await importOnce(images, progress, signal)
-    if (manifests.length === 0 && !releases) return services.update(signal)
+    if (manifests.length === 0 && !releases) return updateServices(signal)
     await space.claim(all, signal)
     const filled = await fillStandIns(manifests, () => readPauseImage(docker, cluster, signal))
     onApply(filled.map(({ object }) => object))
@@ -94,8 +95,12 @@ export function createBringUp({ parts, plan, started, space, services, progress,
       },
     ])
     await waitForRules(expected, (service) => expectsEndpoints(service, expected), signal)
+    await updateServices(signal)
+  }
+
+  async function updateServices(signal: AbortSignal): Promise<void> {
     await services.update(signal)
-    await waitForRoutes(cluster.kube, services.addresses, { progress, signal })
+    await waitForRoutes(cluster.kube, services.addresses, { refused, progress, signal })
   }
 
   async function releasesOf(prepared: readonly Manifest[], signal: AbortSignal): Promise<Releases | undefined> {

@@ -75,8 +75,8 @@ export async function planSuite(request: LeaseRequest, runFolder: string, signal
  * @param added those of them that are applied now: without an Ingress, what serves the others is there
  */
 export function planIngress(all: readonly Manifest[], added: readonly Manifest[], { options }: LeaseRequest, namespace: string) {
-  const { k3sArgs, cluster } = options
-  const ingresses = servedIngresses(all, { k3sArgs }).filter((each) => added.includes(each))
+  const { k3sArgs, cluster, ingress } = options
+  const ingresses = ingress === false ? [] : servedIngresses(all, { k3sArgs }).filter((each) => added.includes(each))
   const controller = ingresses.length > 0 ? ingressController(all, { namespace, isShared: cluster === 'shared', k3sArgs }) : []
   return {
     controller,

@@ -38,7 +38,6 @@ import { shareCluster } from './share-cluster.ts'
 import { guestSpace, wholeCluster } from './suite-space.ts'
 import { createSuiteTemplates } from './templates.ts'
 import { updateStack } from './update-stack.ts'
-import { waitForRoutes } from './wait-for-routes.ts'
 
 /** A cluster with its stack running and its data in it. */
 export interface RunningSuite extends AsyncDisposable {
@@ -194,8 +193,7 @@ export async function startSuite(
     async apply(sources, abort) {
       const loaded = await loadManifests(sources, request.folder, keysOf(request, abort))
       if (loaded.length === 0) {
-        await services.update(abort)
-        await waitForRoutes(kube, services.addresses, { progress, signal: abort })
+        await bringUp({ images: [], manifests: [] }, abort)
         return waitForGonePods(docker, cluster, abort)
       }
       declared.push(...loaded)

@@ -23,6 +23,8 @@ interface Router {
 const patience = 10_000
 
 interface WaitForRoutesOptions {
+  /** Rules that the controllers do not serve, as far as is known: nobody waits for them again. Added to. */
+  readonly refused: Set<string>
   readonly progress: Progress
   readonly signal: AbortSignal
 }
@@ -34,12 +36,12 @@ interface WaitForRoutesOptions {
 export async function waitForRoutes(
   kube: KubeClient,
   addresses: readonly ServiceAddress[],
-  { progress, signal }: WaitForRoutesOptions,
+  { refused, progress, signal }: WaitForRoutesOptions,
 ): Promise<void> {
   const isThere = ({ namespace, service }: IngressRoute) =>
     addresses.some((address) => address.namespace === namespace && address.service === service)
   for (const { namespace, service, portName, routes = [] } of addresses) {
-    let missing = routes.filter(isThere)
+    let missing = routes.filter((route) => isThere(route) && !refused.has(nameOf(route)))
     if (portName !== 'http' || missing.length === 0) continue
     const limit = AbortSignal.any([signal, AbortSignal.timeout(patience)])
     const areServed = async () => {
@@ -49,11 +51,16 @@ export async function waitForRoutes(
     }
     await poll(areServed, { interval: 100, signal: limit }).catch((error: unknown) => {
       if (signal.aborted || !isLate(limit)) throw error
+      for (const route of missing) refused.add(nameOf(route))
       const rules = formatList(missing.map(({ ingress, host, path }) => `ingress/${ingress} ${host}${path}`))
       const text = `the ingress controller does not serve ${rules}; deployment/${service} in namespace "${namespace}" logs why`
       progress({ kind: 'note', step: 'services', text })
     })
   }
+}
+
+function nameOf({ namespace, ingress, host, path, service }: IngressRoute): string {
+  return JSON.stringify([namespace, ingress, host, path, service])
 }
 
 function serves({ rule, observability }: Router, { namespace, ingress, host, path, service }: IngressRoute): boolean {

@@ -21,6 +21,7 @@ test('takes what the docs show', () => {
     memory: 1e9,
     setupTimeout: 60_000,
     k3sArgs: ['--disable=servicelb'],
+    ingress: false,
     ipFamily: 'dual',
     nodeEnv: { HTTPS_PROXY: 'http://proxy:3128' },
   })
@@ -63,6 +64,7 @@ test.for([
   [{ ipFamily: 'ipv6' }, `Expected option \`ipFamily\` to be 'ipv4' or 'dual', got "ipv6" (string).`],
   [{ k3sArgs: ['--cluster-cidr=fd42::/56'] }, 'asks for an IPv6-only cluster'],
   [{ nodeEnv: { DEBUG: 1 } }, 'Expected option `nodeEnv` to be an object of strings, got {"DEBUG":1} (object).'],
+  [{ ingress: 'traefik' }, 'Expected option `ingress` to be true or false, got "traefik" (string).'],
   [{ memory: 0 }, 'Expected option `memory` to be a positive number of bytes, got 0 (number).'],
   [{ setupTimeout: null }, 'Expected option `setupTimeout` to be a positive number of milliseconds below 2 ** 31, got null (null).'],
 ] as const)('refuses %j', ([options, message]) => {

@@ -104,6 +104,12 @@ export interface StackOptions<Cluster = never, Services = ServiceDefinitions, Se
    * @example mount: { 'deployment/orders': { './orders/src': '/app/src' } }
    */
   readonly mount?: Readonly<Record<string, Readonly<Record<string, string | MountTarget>>>> | undefined
+  /**
+   * Whether Ingresses are served. `false`: they are applied, and nothing else: no ingress controller starts, and its image is not pulled.
+   * @default true
+   * @example ingress: false
+   */
+  readonly ingress?: boolean | undefined
 }
 
 const isPort = (value: unknown) => Number.isInteger(value) && (value as number) > 0 && (value as number) < 65_536
@@ -167,6 +173,7 @@ export const clusterOptionKeys = allKeys<SuiteClusterOptions>({
   keep: true,
   keepFor: true,
   mount: true,
+  ingress: true,
   agents: true,
   nodeImage: true,
   k3sArgs: true,
@@ -218,6 +225,7 @@ function checkStack(options: StackOptions): void {
   checkOption('folder', 'a path', options.folder, isText)
   checkSeed(options.seed, options.services)
   checkReady(options.ready)
+  checkOption('ingress', 'true or false', options.ingress, (value) => typeof value === 'boolean')
 }
 
 const imageKeys = allKeys<ImageBuild>({ build: true, dockerfile: true, target: true, buildArgs: true, maxSize: true })

@@ -14,6 +14,6 @@ export function to(path: string, service: string, pathType = 'Prefix') {
   return { path, pathType, backend: backend(service) }
 }
 
-export function backend(service: string) {
-  return { service: { name: service, port: { name: 'http' } } }
+export function backend(service: string, port: { readonly name: string } | { readonly number: number } = { name: 'http' }) {
+  return { service: { name: service, port } }
 }

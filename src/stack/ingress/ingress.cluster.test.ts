@@ -139,6 +139,17 @@ describe.withCluster(
       expect(await text('http://late.localhost/')).toBe('late / late.localhost')
     })
 
+    test('a rule that the controller refuses is waited for once, and never again', async ({ cluster }) => {
+      const started = performance.now()
+      await cluster.apply(
+        ingress('odd', { rules: [rule('odd.localhost', { ...to('/', 'web'), backend: backend('web', { number: 9_999 }) })] }),
+      )
+      const first = performance.now() - started
+      await cluster.apply(ingress('even', { rules: [rule('even.localhost', to('/', 'web'))] }))
+      expect(await text('http://even.localhost/')).toBe('web / even.localhost')
+      expect(performance.now() - started - first).toBeLessThan(first)
+    })
+
     test('requests wait for nobody: without a pod it is 503', async ({ cluster }) => {
       await using _none = await cluster.scale('deployment/api', 0)
       await expect.poll(() => text('http://shop.localhost/api')).toBe(503)
