@@ -36,8 +36,8 @@ export interface StandIns {
   readonly notes: readonly string[]
 }
 
-/** Which image stand-ins run is known once there is a node. */
-const unknownImage = 'vitest-kubernetes/stand-in'
+/** Stands for the pause image of the node, which a node has to be asked for. */
+export const standInImage = 'vitest-kubernetes/stand-in'
 
 /** What belongs to the program that is not there. Environment, mounts, ports and resources stay. */
 const partsOfProgram = ['command', 'args', 'workingDir', 'livenessProbe', 'readinessProbe', 'startupProbe', 'lifecycle']
@@ -110,8 +110,8 @@ export async function fillStandIns(manifests: readonly Manifest[], readImage: ()
   let isNeeded = false
   const fill = (object: KubeObject, image: string) =>
     mapContainers(object, (container) => {
-      isNeeded ||= container.image === unknownImage
-      return container.image === unknownImage ? { ...container, image } : container
+      isNeeded ||= container.image === standInImage
+      return container.image === standInImage ? { ...container, image } : container
     })
   for (const { object } of manifests) fill(object, '')
   if (!isNeeded) return manifests
@@ -121,7 +121,7 @@ export async function fillStandIns(manifests: readonly Manifest[], readImage: ()
 
 function standInFor(container: Container): Container {
   const kept = Object.entries(container).filter(([key]) => !partsOfProgram.includes(key)) as unknown as [string, string][]
-  return { ...(Object.fromEntries(kept) as unknown as Container), image: unknownImage, imagePullPolicy: 'IfNotPresent' }
+  return { ...(Object.fromEntries(kept) as unknown as Container), image: standInImage, imagePullPolicy: 'IfNotPresent' }
 }
 
 /** As the option `images` matches: `orders` is `orders:dev` as well as `registry.example.com/shop/orders:1.2`. */

@@ -5,6 +5,7 @@ import { join, relative } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
 
+import { standInImage } from '../bridge/stand-in.ts'
 import type { Cluster } from '../cluster/cluster.ts'
 import { noteUse } from '../cluster/template/last-use.ts'
 import { limitTemplates } from '../cluster/template/limit-templates.ts'
@@ -111,7 +112,8 @@ function whyNot({ seeds, manifests, mounts }: SuitePlan): string | undefined {
 
 /** What a node pulls by itself may be another image the next time, unless it is named by its content. */
 function whyNotImages({ images, manifests }: StackPart): string | undefined {
-  const local = new Set(images.map(({ reference }) => reference))
+  // What a stand-in runs is a part of the node.
+  const local = new Set([...images.map(({ reference }) => reference), standInImage])
   let foreign: string | undefined
   for (const { object } of manifests)
     mapContainers(object, (container) => {
