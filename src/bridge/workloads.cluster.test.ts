@@ -246,6 +246,7 @@ describe.withCluster('workloads', suite, (test) => {
         socket.on('error', () => socket.destroy())
       })
     const names = ['probed-grpc', 'probed-tcp', 'probed-startup']
+    const before = new Map(await Promise.all(names.map(async (name) => [name, restartsOf(await podsOf(cluster, name))] as const)))
     await using bridges = new AsyncDisposableStack()
     for (const name of names) bridges.use(await cluster.bridge(`deployment/${name}`, { server: { app: silent() } }))
     await kubectl(cluster, `scale --replicas=2 ${names.map((name) => `deploy/${name}`).join(' ')}`)
@@ -253,8 +254,8 @@ describe.withCluster('workloads', suite, (test) => {
     await new Promise((resolve) => setTimeout(resolve, 6_000))
     for (const name of names) {
       const pods = await podsOf(cluster, name)
-      const state = [name, pods.length, pods.every(isReady), restartsOf(pods), connections]
-      const expected = [name, 2, true, [0, 0], 0]
+      const state = [name, pods.length, pods.every(isReady), restartsOf(pods).toSorted(), connections]
+      const expected = [name, 2, true, [...before.get(name)!, 0].toSorted(), 0]
       expect(state, isDeepStrictEqual(state, expected) ? '' : await explain(cluster)).toEqual(expected)
     }
     await runInCluster(cluster, `await (await import('node:events')).once((await import('node:net')).connect(80, 'probed-tcp'), 'connect')`)
