@@ -6,11 +6,13 @@ const line = `import { kubernetes } from 'vitest-kubernetes/plugin'\n`
 
 test('adds the plugin to the plugins that are there, or as the first key', () => {
   expect(addPlugin(`import { defineConfig } from 'vitest/config'\n\nexport default defineConfig({ plugins: [vue()], test: {} })\n`)).toBe(
-    `import { defineConfig } from 'vitest/config'\n${line}\nexport default defineConfig({ plugins: [kubernetes(), vue()], test: {} })\n`,
+    `import { defineConfig } from 'vitest/config'\n${line}\nexport default defineConfig({ plugins: [kubernetes({ templates: true }), vue()], test: {} })\n`,
   )
-  expect(addPlugin(`export default {\n  plugins: [\n  ],\n}\n`)).toBe(`${line}export default {\n  plugins: [kubernetes()\n  ],\n}\n`)
+  expect(addPlugin(`export default {\n  plugins: [\n  ],\n}\n`)).toBe(
+    `${line}export default {\n  plugins: [kubernetes({ templates: true })\n  ],\n}\n`,
+  )
   expect(addPlugin(`export default defineConfig({\n  test: { globals: true },\n})\n`)).toBe(
-    `${line}export default defineConfig({\n  plugins: [kubernetes()],\n  test: { globals: true },\n})\n`,
+    `${line}export default defineConfig({\n  plugins: [kubernetes({ templates: true })],\n  test: { globals: true },\n})\n`,
   )
 })
 
@@ -23,7 +25,9 @@ export default defineConfig({
 })
 `
   expect(addPlugin(config)).toBe(
-    config.replace(`from 'a'\n`, `from 'a'\n${line}`).replace(/(default defineConfig\(\{)/, '$1\n  plugins: [kubernetes()],'),
+    config
+      .replace(`from 'a'\n`, `from 'a'\n${line}`)
+      .replace(/(default defineConfig\(\{)/, '$1\n  plugins: [kubernetes({ templates: true })],'),
   )
 })
 

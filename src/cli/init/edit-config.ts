@@ -1,10 +1,13 @@
+/** The plugin's call in a config. */
+export const pluginCall = 'kubernetes({ templates: true })'
+
 const importLine = `import { kubernetes } from 'vitest-kubernetes/plugin'\n`
 
 /** A vitest config with the plugin and nothing else. */
 export const newConfig = `import { defineConfig } from 'vitest/config'
 ${importLine}
 export default defineConfig({
-  plugins: [kubernetes()],
+  plugins: [${pluginCall}],
 })
 `
 
@@ -21,8 +24,8 @@ export function addPlugin(text: string): string | undefined {
   const plugins = findKey(code, start, 'plugins')
   const edited =
     plugins === undefined
-      ? `${text.slice(0, start)}\n  plugins: [kubernetes()],${text.slice(start)}`
-      : `${text.slice(0, plugins)}${/^\s*\]/.test(code.slice(plugins)) ? 'kubernetes()' : 'kubernetes(), '}${text.slice(plugins)}`
+      ? `${text.slice(0, start)}\n  plugins: [${pluginCall}],${text.slice(start)}`
+      : `${text.slice(0, plugins)}${/^\s*\]/.test(code.slice(plugins)) ? pluginCall : `${pluginCall}, `}${text.slice(plugins)}`
   return plugins === -1 ? undefined : withImport(edited)
 }
 

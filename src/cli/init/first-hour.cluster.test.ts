@@ -86,6 +86,7 @@ describe.withCluster(
 `,
 }
 
+const suites = ['first', 'orders with a real database']
 let folder: string
 const program = (name: string) => join(folder, 'node_modules/.bin', name)
 const write = async (files: Readonly<Record<string, string>>) => {
@@ -106,7 +107,10 @@ beforeAll(async () => {
   const quiet = ['--no-audit', '--no-fund', '--loglevel=error']
   await runCommand('npm', ['--prefix', folder, 'install', '--save-dev', ...quiet, ...packages])
 }, 300_000)
-afterAll(() => rm(folder, { recursive: true, force: true }))
+afterAll(async () => {
+  await runCommand(program('vitest-kubernetes'), ['templates', '--remove', ...suites])
+  await rm(folder, { recursive: true, force: true })
+})
 
 test('after install, init and the guide, the first suites are green and types are checked', { timeout: 300_000 }, async () => {
   expect(await runCommand(program('vitest-kubernetes'), ['init', '--yes', folder])).toContain('Wrote')
@@ -117,4 +121,8 @@ test('after install, init and the guide, the first suites are green and types ar
   const { exitCode, output } = await runVitest('', { folder, vitest: join(folder, 'node_modules/vitest') }).ended
   expect(output).toMatch(/Tests +3 passed \(3\)/)
   expect(exitCode).toBe(0)
+  // As init has it, later runs start from what this one has prepared.
+  const again = await runVitest('', { folder, vitest: join(folder, 'node_modules/vitest') }).ended
+  expect(again.output).toMatch(/Tests +3 passed \(3\)/)
+  for (const suite of suites) expect(again.output).toContain(`, a fork of "${suite}"`)
 })

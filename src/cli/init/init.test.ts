@@ -53,7 +53,7 @@ test('sets up a repository from what it has', async () => {
       services   "postgres" and "redis"
 
     Files:
-      change  vitest.config.ts               adds the plugin
+      change  vitest.config.ts               adds the plugin; templates: prepared clusters are kept for later runs, 20 GB at most
       create  test/cluster/first.test.ts     a first suite
       change  .gitignore                     keeps reports out of Git
       change  services/orders/.dockerignore  keeps builds small
@@ -85,7 +85,9 @@ test('sets up a repository from what it has', async () => {
     )
     "
   `)
-  expect(await read('vitest.config.ts')).toContain('defineConfig({\n  plugins: [kubernetes()], test: { globals: true } })')
+  expect(await read('vitest.config.ts')).toContain(
+    'defineConfig({\n  plugins: [kubernetes({ templates: true })], test: { globals: true } })',
+  )
   expect(await read('.gitignore')).toBe('node_modules\n.vitest/\n')
   expect(await read('services/orders/.dockerignore')).toBe('node_modules\n.git\n.vitest\n')
   expect((await init(folder, '--yes')).out).toMatch(/^\n?Found:[\s\S]*Nothing to do/)

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 
-import { addPlugin, newConfig } from './edit-config.ts'
+import { addPlugin, newConfig, pluginCall } from './edit-config.ts'
 import { firstSuite } from './first-suite.ts'
 import { type Survey, exists } from './survey.ts'
 
@@ -52,16 +52,22 @@ export async function planInit(survey: Survey): Promise<InitPlan> {
   }
 }
 
+const ofTemplates = 'templates: prepared clusters are kept for later runs, 20 GB at most'
+
 async function planConfig({ folder, config, isTypeScript }: Survey): Promise<InitPlan> {
   if (config === undefined)
-    return { changes: [create(`vitest.config.${isTypeScript ? 'ts' : 'mjs'}`, 'vitest with the plugin', newConfig)], next: [] }
+    return {
+      changes: [create(`vitest.config.${isTypeScript ? 'ts' : 'mjs'}`, `vitest with the plugin; ${ofTemplates}`, newConfig)],
+      next: [],
+    }
   const text = await readFile(join(folder, config), 'utf8')
   if (text.includes('vitest-kubernetes/plugin')) return { changes: [], next: [] }
   const content = addPlugin(text)
-  if (content !== undefined) return { changes: [{ path: config, kind: 'change', text: 'adds the plugin', content }], next: [] }
+  if (content !== undefined)
+    return { changes: [{ path: config, kind: 'change', text: `adds the plugin; ${ofTemplates}`, content }], next: [] }
   return {
     changes: [],
-    next: [`Add to ${config}: import { kubernetes } from 'vitest-kubernetes/plugin', and kubernetes() to its plugins`],
+    next: [`Add to ${config}: import { kubernetes } from 'vitest-kubernetes/plugin', and ${pluginCall} to its plugins`],
   }
 }
 
