@@ -14,7 +14,7 @@ import { noteEnds } from './side/note-ends.ts'
 import { keepFilesCurrent } from './side/refresh-files.ts'
 import { replaceInContainer } from './side/replace-in-container.ts'
 import { readSelectedEnv } from './side/replaced-env.ts'
-import { startSide } from './side/start-side.ts'
+import { isOnThisMachine, startSide } from './side/start-side.ts'
 
 type Env = Readonly<Record<string, string>>
 
@@ -49,7 +49,7 @@ export async function openBridge(
   { id, request, signal }: OpenOptions<BridgeRequest>,
 ): Promise<OpenedBridge & { readonly answer: OpenBridge }> {
   const { parts, problems } = noteProblems(shared)
-  const { cluster, network } = parts
+  const { cluster } = parts
   const { workload, namespace = parts.namespace, mirror } = request
   await using cleanup = new AsyncDisposableStack()
   const target = cleanup.use(await findTarget({ cluster, namespace, workload, container: request.containerName, signal }))
@@ -57,7 +57,11 @@ export async function openBridge(
   const disturbance = request.side.kind === 'disturbance' ? request.side.disturbance : undefined
   const isSelective = match !== undefined || mirror || disturbance !== undefined
   const ports = choosePorts(target.ports, request.ports, workload, { tcpOnly: isSelective })
-  const diversion = createDiversion(parts, { id, target, match, mirror, disturbance, keepProbes: request.probes === 'original' })
+  const diversion = createDiversion(parts, {
+    ...{ id, target, match, mirror, disturbance },
+    isOnThisMachine: isOnThisMachine(request.side),
+    keepProbes: request.probes === 'original',
+  })
   const claim = {
     id,
     target,
@@ -80,7 +84,7 @@ export async function openBridge(
   const owned = cleanup.move()
   return {
     id,
-    answer: { id, ports, gateway: network.gateway, gateway6: network.gateway6, member: side.member, root: side.root },
+    answer: { id, ports, listenOn: side.listenOn ?? [], member: side.member, root: side.root },
     bringFiles: (container, abort) => side.bringFiles(container, abort),
     async set(started, abort) {
       const forwards = await side.listen(started, owned, abort)

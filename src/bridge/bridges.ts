@@ -8,6 +8,7 @@ import { openCut } from './cut.ts'
 import { createJunctions } from './junction/junctions.ts'
 import { createLocalCallers } from './local-callers.ts'
 import type { BridgeParts, BridgesOptions } from './parts.ts'
+import { createFindReach } from './reach/find-reach.ts'
 import type { BridgeFunctions } from './requests.ts'
 import { readClusterNetwork } from './rules/cluster-network.ts'
 import { findIptables } from './rules/node-scripts.ts'
@@ -28,10 +29,11 @@ export function createBridges(options: BridgesOptions): Bridges {
   let connected: Promise<SharedParts> | undefined
   /** Suites without bridges pay nothing; a connection that failed is tried again. */
   const parts = (signal: AbortSignal): Promise<SharedParts> =>
-    (connected ??= connect(options, owned, signal).catch((error: unknown) => {
+    (connected ??= connect(options, { owned, tell }, signal).catch((error: unknown) => {
       connected = undefined
       throw error
     }))
+  const tell = (error: unknown) => open.forEach(({ problems }) => void problems.push(messageOf(error)))
   const keep = <Opened extends OpenedBridge>(opened: Opened): Opened => {
     open.set(opened.id, opened)
     return opened
@@ -67,7 +69,7 @@ export function createBridges(options: BridgesOptions): Bridges {
     replacedEnv: async (id) => find(id).env(),
     bridgedPods: async (id) => [...find(id).pods()],
     bridgeOutput: async (id) => find(id).output(),
-    tell: (error) => open.forEach(({ problems }) => void problems.push(messageOf(error))),
+    tell,
     bridgeProblems: async (id) => find(id).problems,
     async [Symbol.asyncDispose]() {
       await using ends = owned
@@ -76,18 +78,31 @@ export function createBridges(options: BridgesOptions): Bridges {
   }
 }
 
+interface ConnectOptions {
+  /** For what lives as long as the bridges. */
+  readonly owned: AsyncDisposableStack
+  /** Lets every bridge know. */
+  readonly tell: (error: unknown) => void
+}
+
 /** What all bridges of a cluster share, first of all a shell in each node. */
-async function connect(options: BridgesOptions, owned: AsyncDisposableStack, signal: AbortSignal): Promise<SharedParts> {
+async function connect(options: BridgesOptions, { owned, tell }: ConnectOptions, signal: AbortSignal): Promise<SharedParts> {
   const { docker, cluster } = options
   const [network, shells] = await Promise.all([
     readClusterNetwork(docker, cluster, signal),
     Promise.all(cluster.nodes.map(async ({ container }) => owned.use(await startContainerShell(docker, container, findIptables)))),
   ])
+  const onProblem = (error: unknown) => options.progress({ kind: 'note', step: 'bridge', text: messageOf(error) })
+  const onProblemOfAll = (error: unknown) => {
+    tell(error)
+    onProblem(error)
+  }
   const parts: BridgeParts = {
     ...options,
     network,
+    reach: createFindReach({ ...options, network, shell: shells[0]!, onProblem: onProblemOfAll, owned }),
     nodes: cluster.nodes.map(({ name }, index) => ({ name, shell: shells[index]!, podCidrs: network.podCidrs.get(name)! })),
-    onProblem: (error: unknown) => options.progress({ kind: 'note', step: 'bridge', text: messageOf(error) }),
+    onProblem,
   }
   return { ...parts, junctions: createJunctions(parts), claims: createClaims(), localCallers: createLocalCallers(), inTurn: createTurns() }
 }

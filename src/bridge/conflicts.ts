@@ -14,8 +14,8 @@ export interface Claim {
   readonly match: readonly RequestMatch[] | undefined
   /** Whether nothing goes to it but copies, or nothing at all. */
   readonly isBeside: boolean
-  /** What goes to it by rules of its own, at this moment. */
-  direct(): readonly Forward[]
+  /** What goes to it by rules of its own, at this moment, as this machine reaches it. */
+  direct(): Promise<readonly Forward[]>
   readonly onProblem: (error: unknown) => void
 }
 

@@ -18,8 +18,8 @@ export interface Diversion {
   unset(): Promise<void>
   /** To be called when what answered has ended its connections: none of them outlives this. */
   forget(): Promise<void>
-  /** What goes there by rules of its own. */
-  direct(): readonly Forward[]
+  /** What goes there by rules of its own, as this machine reaches it. */
+  direct(): Promise<readonly Forward[]>
   /** UIDs of the pods that have the rules. */
   pods(): ReadonlySet<string>
 }
@@ -27,6 +27,8 @@ export interface Diversion {
 interface DiversionOptions {
   readonly id: string
   readonly target: BridgeTarget
+  /** Whether what answers is on this machine, not in a container. */
+  readonly isOnThisMachine: boolean
   readonly match: readonly RequestMatch[] | undefined
   readonly mirror: boolean
   readonly disturbance: SentDisturbance | undefined
@@ -38,14 +40,17 @@ interface Diverted {
   readonly direct: readonly Forward[]
   readonly joined: readonly JoinedRoute[]
   readonly rules: PodRules | undefined
+  /** What brings it to this machine. */
+  readonly led: AsyncDisposableStack
 }
 
-const nothing: Diverted = { direct: [], joined: [], rules: undefined }
+const nothing: Diverted = { direct: [], joined: [], rules: undefined, led: new AsyncDisposableStack() }
 
-export function createDiversion(parts: SharedParts, { id, target, match, mirror, disturbance, keepProbes }: DiversionOptions): Diversion {
+export function createDiversion(parts: SharedParts, options: DiversionOptions): Diversion {
+  const { id, target, isOnThisMachine, match, mirror, disturbance, keepProbes } = options
   const { junctions, claims, nodes, onProblem } = parts
   let current = nothing
-  let former: PodRules | undefined
+  let former: Pick<Diverted, 'rules' | 'led'> | undefined
   const ended = new AbortController()
   // Which way a port takes depends on what other bridges of the workload have set.
   const inTurn = <T>(action: () => Promise<T>) => parts.inTurn(`${target.namespace}/${target.workload}/${target.container.name}`, action)
@@ -53,15 +58,20 @@ export function createDiversion(parts: SharedParts, { id, target, match, mirror,
   /** Where a bridge shares a port, each request is looked at; elsewhere no process is in the way. */
   const isShared = ({ protocol, port }: Forward) =>
     match !== undefined || mirror || disturbance !== undefined || (protocol === 'tcp' && junctions.has(target, port))
-  const join = (forward: Forward): Promise<JoinedRoute> => {
-    const direct = claims.beside(id, target).flatMap((other) =>
-      other
-        .direct()
-        .filter((each) => each.port === forward.port && isIPv4(each))
-        .map((each) => routeOf(other, each)),
-    )
+  /** As a junction, which is on this machine, reaches it. */
+  const reachable = async (forward: Forward): Promise<Forward> => {
+    if (isOnThisMachine || disturbance) return forward
+    const { host, port } = await (await parts.reach()).to({ host: forward.address, port: forward.targetPort })
+    return { ...forward, address: host, targetPort: port }
+  }
+  const join = async (forward: Forward): Promise<JoinedRoute> => {
+    const besides = claims.beside(id, target).map(async (other) => {
+      const forwards = (await other.direct()).filter(({ port }) => port === forward.port)
+      return forwards.map((each) => routeOf(other, each))
+    })
+    const direct = (await Promise.all(besides)).flat()
     const route = {
-      ...routeOf({ id, onProblem }, forward),
+      ...routeOf({ id, onProblem }, await reachable(forward)),
       match,
       mirror,
       disturbance: disturbance && { ...disturbance, ended: ended.signal },
@@ -78,8 +88,10 @@ export function createDiversion(parts: SharedParts, { id, target, match, mirror,
         const direct = forwards.filter((each) => !shared.includes(each))
         const joins = shared.filter(isIPv4).map((each) => async () => cleanup.use(await join(each)))
         const joined = await together(signal, joins)
-        const rules = direct.length > 0 ? await startPodRules({ target, id, nodes, forwards: direct, keepProbes, onProblem }) : undefined
-        current = { direct, joined, rules }
+        const led = cleanup.use(new AsyncDisposableStack())
+        const sent = isOnThisMachine && direct.length > 0 ? await (await parts.reach()).lead(direct, led) : direct
+        const rules = direct.length > 0 ? await startPodRules({ target, id, nodes, forwards: sent, keepProbes, onProblem }) : undefined
+        current = { direct, joined, rules, led }
         cleanup.move()
       }),
     unset() {
@@ -87,14 +99,17 @@ export function createDiversion(parts: SharedParts, { id, target, match, mirror,
       ended.abort()
       return inTurn(async () => {
         const { joined, rules } = current
+        if (rules) former = current
         current = nothing
-        former = rules ?? former
         const ways: readonly AsyncDisposable[] = rules ? [rules, ...joined] : joined
         await Promise.all(ways.map((each) => each[Symbol.asyncDispose]()))
       })
     },
-    forget: async () => former?.forget(),
-    direct: () => current.direct,
+    async forget() {
+      await former?.rules?.forget()
+      await former?.led.disposeAsync()
+    },
+    direct: () => Promise.all(current.direct.filter(isIPv4).map(reachable)),
     pods: () => (current.rules ?? current.joined[0]?.rules)?.pods ?? new Set(),
   }
 }

@@ -4,6 +4,7 @@ import type { Owner } from '../cluster/ownership/owner.ts'
 import type { ContainerShell } from '../docker/container-shell.ts'
 import type { Docker } from '../docker/docker.ts'
 import type { Progress } from '../support/progress.ts'
+import type { FindReach } from './reach/local-reach.ts'
 import type { BridgeRequest } from './requests.ts'
 import type { ClusterNetwork } from './rules/cluster-network.ts'
 
@@ -30,6 +31,7 @@ export interface BridgesOptions {
 /** What every bridge of a cluster works with. */
 export interface BridgeParts extends BridgesOptions {
   readonly network: ClusterNetwork
+  readonly reach: FindReach
   readonly nodes: readonly { readonly name: string; readonly shell: ContainerShell; readonly podCidrs: readonly string[] }[]
   readonly onProblem: (error: unknown) => void
 }

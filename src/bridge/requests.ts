@@ -74,10 +74,8 @@ export interface OpenMember {
 export interface OpenBridge {
   readonly id: string
   readonly ports: readonly PortMapping[]
-  /** Address of the host in the cluster's Docker network. */
-  readonly gateway: string
-  /** The same for IPv6; undefined where the cluster has none. */
-  readonly gateway6: string | undefined
+  /** Where a server in the test process is to listen, on IPv4 first; none for what runs elsewhere. */
+  readonly listenOn: readonly string[]
   readonly member?: OpenMember | undefined
   /** Folder on the host with the files of the replaced container. */
   readonly root?: string | undefined

@@ -13,7 +13,7 @@ export function serverPorts(server: LocalServer | Readonly<Record<string, LocalS
 
 export async function startServers(
   server: LocalServer | Readonly<Record<string, LocalServer>>,
-  { ports, gateway, gateway6 }: OpenBridge,
+  { ports, listenOn }: OpenBridge,
   workload: string,
   onRequest: Parameters<typeof injectServer>[2],
   cleanup: AsyncDisposableStack,
@@ -26,10 +26,11 @@ export async function startServers(
   for (const { mapping, local } of pairs) {
     const { port, protocol } = mapping
     if (isSocket(local)) {
-      const { port: targetPort } = cleanup.use(await injectSocket(local, gateway))
-      forwards.push({ protocol, port, address: gateway, targetPort })
+      const address = listenOn[0]!
+      const { port: targetPort } = cleanup.use(await injectSocket(local, address))
+      forwards.push({ protocol, port, address, targetPort })
     } else {
-      const { listeners } = cleanup.use(await injectServer(local, gateway6 ? [gateway, gateway6] : [gateway], onRequest))
+      const { listeners } = cleanup.use(await injectServer(local, listenOn, onRequest))
       for (const { address, port: targetPort } of listeners) forwards.push({ protocol, port, address, targetPort })
     }
   }

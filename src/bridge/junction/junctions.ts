@@ -69,7 +69,7 @@ async function openJunction(
   port: number,
   { keepProbes, routes }: { readonly keepProbes: boolean; readonly routes: readonly Route[] },
 ): Promise<OpenJunction> {
-  const { cluster, network, nodes, onProblem } = parts
+  const { cluster, nodes, onProblem } = parts
   const id = randomId(4)
   await using cleanup = new AsyncDisposableStack()
   // One of its own: the bridge that came first may not be the last to go.
@@ -86,17 +86,14 @@ async function openJunction(
     origins.set(socket, known)
     return known
   }
-  const addresses = network.gateway6 ? [network.gateway, network.gateway6] : [network.gateway]
-  const junction = cleanup.use(await startJunction({ workload, addresses, original, onProblem }))
+  const reach = await parts.reach()
+  // What has come to a relay is taken still.
+  const led = cleanup.use(new AsyncDisposableStack())
+  const junction = cleanup.use(await startJunction({ workload, addresses: reach.addresses, original, onProblem }))
   for (const route of routes) junction.add(route)
-  const rules = await startPodRules({
-    target,
-    id,
-    nodes,
-    forwards: junction.listeners.map((listener) => ({ protocol: 'tcp', port, address: listener.address, targetPort: listener.port })),
-    keepProbes,
-    onProblem,
-  })
+  const listeners = junction.listeners.map((each) => ({ protocol: 'tcp' as const, port, address: each.address, targetPort: each.port }))
+  const forwards = await reach.lead(listeners, led)
+  const rules = await startPodRules({ target, id, nodes, forwards, keepProbes, onProblem })
   const owned = cleanup.move()
   return {
     junction,
@@ -115,12 +112,12 @@ async function openJunction(
 const connectionNotes = shellScript<'address' | 'port' | 'from'>(import.meta.dirname, 'connection-notes.sh')
 
 /** Which pod a connection came through: its node has given it an address of its own, and remembers. */
-async function podBehind({ cluster, nodes, network }: BridgeParts, socket: Socket): Promise<{ node: string; ip: string } | undefined> {
-  const node = cluster.nodes.find(({ address, address6 }) => socket.remoteAddress === address || socket.remoteAddress === address6)
+async function podBehind({ cluster, nodes, reach }: BridgeParts, socket: Socket): Promise<{ node: string; ip: string } | undefined> {
+  const ends = (await reach()).endsOf(socket)
+  const node = cluster.nodes.find(({ address }) => address === ends?.from.host)
   const shell = nodes.find(({ name }) => name === node?.name)?.shell
-  if (!shell) return undefined
-  if (socket.remoteFamily === 'IPv6') return undefined
-  const notes = connectionNotes({ address: network.gateway, port: socket.localPort!, from: socket.remotePort! })
+  if (!ends || !shell) return undefined
+  const notes = connectionNotes({ address: ends.to.host, port: ends.to.port, from: ends.from.port })
   const found = await shell.run(notes, { timeout: 10_000 })
   const ip = /\bsrc=(\S+)/.exec(found)?.[1]
   return ip && node ? { node: node.name, ip } : undefined

@@ -10,10 +10,9 @@ export interface ClusterNetwork {
   readonly routes: readonly { readonly cidr: string; readonly via: string }[]
   /** Address of the cluster's DNS. */
   readonly dns: string
-  /** Address of the host in the Docker network. */
-  readonly gateway: string
-  /** The same for IPv6; undefined where the cluster has none. */
-  readonly gateway6: string | undefined
+  readonly hasIPv6: boolean
+  /** Addresses of the Docker network's gateway, for each family of the cluster, that of IPv4 first. */
+  readonly gateways: readonly string[]
 }
 
 interface Node {
@@ -30,6 +29,7 @@ export async function readClusterNetwork(docker: Docker, cluster: Cluster, signa
     docker.engine.getNetwork(network).inspect() as Promise<{ IPAM?: { Config?: { Gateway?: string }[] } }>,
   ])
   const podCidrs = new Map(list.items.map(({ metadata, spec }) => [metadata.name, spec?.podCIDRs ?? []]))
+  const hasIPv6 = [...podCidrs.values()].flat().some(isIPv6)
   const gateways = (inspected.IPAM?.Config ?? []).flatMap(({ Gateway }) => Gateway?.split('/')[0] ?? [])
   return {
     podCidrs,
@@ -38,8 +38,8 @@ export async function readClusterNetwork(docker: Docker, cluster: Cluster, signa
       ...serviceCidrs.flatMap((cidr) => routeTo(cidr, nodes[0]!)),
     ],
     dns: dns.spec!.clusterIP!,
-    gateway: gateways.find((gateway) => !isIPv6(gateway)) ?? '',
-    gateway6: [...podCidrs.values()].flat().some(isIPv6) ? gateways.find(isIPv6) : undefined,
+    hasIPv6,
+    gateways: [gateways.find((gateway) => !isIPv6(gateway)) ?? '', (hasIPv6 && gateways.find(isIPv6)) || []].flat(),
   }
 }
 

@@ -23,7 +23,7 @@ let used = 0
 /** Milliseconds for one change of a node's rules. */
 const timeout = 15_000
 
-export function createPassages({ nodes, cluster }: Pick<BridgeParts, 'nodes' | 'cluster'>, id: string): Passages {
+export function createPassages({ nodes, cluster, reach }: Pick<BridgeParts, 'nodes' | 'cluster' | 'reach'>, id: string): Passages {
   const ways = new Map<string, Promise<Endpoint>>()
   const started = new Map<string, Promise<unknown>>()
   const find = (name: string) => nodes.find((each) => each.name === name)!
@@ -44,7 +44,7 @@ export function createPassages({ nodes, cluster }: Pick<BridgeParts, 'nodes' | '
     }
     await started.get(node)
     await restore(node, passageRules(id, { host, port: own }, { host: ip, port }))
-    return { host, port: own }
+    return (await reach()).to({ host, port: own })
   }
   return {
     to(pod, port) {

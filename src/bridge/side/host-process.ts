@@ -1,13 +1,9 @@
 import { spawn } from 'node:child_process'
 import { readFile, stat } from 'node:fs/promises'
-import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
 
 import { ownerEnv } from '../../cluster/ownership/processes.ts'
-import { execInContainer } from '../../docker/exec.ts'
 import { ClusterTestError, type ErrorCode, messageOf } from '../../support/errors.ts'
 import { lastLines } from '../../support/format.ts'
-import { bracketed } from '../../support/ip-range.ts'
 import { poll } from '../../support/poll.ts'
 import type { BridgeParts } from '../parts.ts'
 import type { PortMapping } from '../rules/ports.ts'
@@ -40,7 +36,8 @@ export async function startHostProcess(parts: BridgeParts, options: HostProcessO
   await using cleanup = new AsyncDisposableStack()
   const program = cleanup.use(startProgram(parts, options))
   const listeners = await untilListening(program, options)
-  const forwards = await forwardPorts(ports, { program: program.text, listeners, network: parts.network, cleanup })
+  const { addresses } = await parts.reach()
+  const forwards = await forwardPorts(ports, { program: program.text, listeners, addresses, cleanup })
   const owned = cleanup.move()
   let isWanted = true
   const onEnd = (why: string) => (parts.onLocal ? parts.onLocal.ended(why) : parts.onProblem(endedEarly(program, why)))
@@ -184,44 +181,4 @@ async function readListeners(): Promise<readonly Listener[]> {
     ['tcp', 'tcp6', 'udp', 'udp6'].map(async (table) => `${table}\n${await readFile(`/proc/net/${table}`, 'utf8')}`),
   )
   return parseListeners(tables.join('\n'))
-}
-
-const reachable = new WeakSet<object>()
-
-/**
- * Makes sure that the cluster's nodes reach this process at the gateway of their network: not so on Docker Desktop, whose
- * networks are in a virtual machine, or behind a firewall of the host.
- * @throws ClusterTestError `ERR_BRIDGE_HOST_UNREACHABLE`
- */
-export async function checkHostPath(parts: BridgeParts, signal: AbortSignal): Promise<void> {
-  const { cluster } = parts
-  if (reachable.has(cluster)) return
-  await checkAddress(parts, parts.network.gateway, signal)
-  if (parts.network.gateway6) await checkAddress(parts, parts.network.gateway6, signal)
-  reachable.add(cluster)
-}
-
-async function checkAddress({ docker, cluster }: BridgeParts, gateway: string, signal: AbortSignal): Promise<void> {
-  const server = createServer((_, response) => response.end('reached'))
-  try {
-    await new Promise<void>((resolve, reject) => server.once('error', reject).listen(0, gateway, resolve))
-    const { port } = server.address() as AddressInfo
-    // Of all HTTP clients, kubectl is the one that every node image has.
-    const url = `http://${bracketed(gateway)}:${port}`
-    const kubectl = ['kubectl', '--kubeconfig=/dev/null', `--server=${url}`, '--request-timeout=3s', 'get', '--raw=/']
-    await execInContainer(docker, cluster.nodes[0]!.container, kubectl, { timeout: 30_000, signal })
-  } catch (error) {
-    signal.throwIfAborted()
-    throw new ClusterTestError(
-      'ERR_BRIDGE_HOST_UNREACHABLE',
-      `The cluster cannot reach this machine at ${gateway}, the gateway of its Docker network: ${messageOf(error)}.`,
-      {
-        cause: error,
-        hint: 'Allow traffic from the Docker network in your firewall, or bridge to a local container (image or build): on Docker Desktop that is the only way.',
-      },
-    )
-  } finally {
-    server.close()
-    server.closeAllConnections()
-  }
 }

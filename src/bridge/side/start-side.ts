@@ -1,3 +1,4 @@
+import { whileWaiting } from '../../support/deadline.ts'
 import type { BridgeParts } from '../parts.ts'
 import type { BridgeRequest, LocalSide, OpenMember, StartedSide } from '../requests.ts'
 import { reachPodAddress } from '../rules/pod-address.ts'
@@ -9,7 +10,7 @@ import { copyFiles, putInto } from './copy-files.ts'
 import { createMember } from './create-member.ts'
 import { bringFromPod } from './from-pod.ts'
 import { startHostFiles } from './host-files.ts'
-import { checkHostPath, startHostProcess } from './host-process.ts'
+import { startHostProcess } from './host-process.ts'
 import { joinContainer } from './join-container.ts'
 import { reachLoopback, waitForListeners } from './member.ts'
 import type { LocalContainers } from './note-ends.ts'
@@ -21,6 +22,8 @@ import { replaceInContainer } from './replace-in-container.ts'
 export interface Side {
   /** What a local container is to be created with. */
   readonly member?: OpenMember
+  /** Where a server in the test process is to listen. */
+  readonly listenOn?: readonly string[]
   /** Where the calls of a local container come from; none for what runs on this machine; undefined where nothing runs. */
   readonly addresses?: readonly string[]
   /** Folder on the host with the files of the replaced container. */
@@ -56,8 +59,7 @@ export async function startSide(parts: BridgeParts, options: SideOptions): Promi
   const { request, signal } = options
   const { side } = request
   // A junction is in this process too.
-  if (side.kind === 'server' || side.kind === 'command' || side.kind === 'disturbance' || request.match || request.mirror)
-    await checkHostPath(parts, signal)
+  if (isOnThisMachine(side) || side.kind === 'disturbance' || request.match || request.mirror) await whileWaiting(parts.reach(), signal)
   if (side.kind !== 'member' && side.kind !== 'disturbance') noteOwnNames(parts, options.target)
   switch (side.kind) {
     case 'member':
@@ -75,6 +77,11 @@ export async function startSide(parts: BridgeParts, options: SideOptions): Promi
         listen: async () => options.ports.map(({ port }) => ({ protocol: 'tcp', port, address: '0.0.0.0', targetPort: port })),
       }
   }
+}
+
+/** Whether what answers runs on this machine itself. */
+export function isOnThisMachine({ kind }: LocalSide): boolean {
+  return kind === 'server' || kind === 'command'
 }
 
 /** Nothing to copy into, and nothing that prints. */
@@ -130,7 +137,8 @@ async function joinRunningSide(
 async function startServerSide(parts: BridgeParts, side: Kind<'server'>, options: SideOptions): Promise<Side> {
   const root = await bringHostFiles(parts, side, options)
   await bringPorts(parts, options)
-  return { ...noContainer, root, addresses: [], listen: async ({ forwards = [] }) => forwards }
+  const { addresses: listenOn } = await parts.reach()
+  return { ...noContainer, root, listenOn, addresses: [], listen: async ({ forwards = [] }) => forwards }
 }
 
 async function bringHostFiles(
@@ -155,6 +163,6 @@ function addressesOf({ address, address6 }: Addresses): readonly string[] {
 }
 
 function forwardTo({ network }: BridgeParts, { address, address6 }: Addresses, ports: readonly PortMapping[]): readonly Forward[] {
-  const addresses = addressesOf({ address, address6: network.gateway6 && address6 })
+  const addresses = addressesOf({ address, address6: network.hasIPv6 ? address6 : undefined })
   return addresses.flatMap((each) => ports.map(({ protocol, port, local }) => ({ protocol, port, address: each, targetPort: local })))
 }

@@ -1,0 +1,79 @@
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { buffer } from 'node:stream/consumers'
+import { promisify } from 'node:util'
+import { gunzip } from 'node:zlib'
+
+import { pack } from 'tar-stream'
+
+import type { Cluster } from '../../cluster/cluster.ts'
+import { createHelper } from '../../cluster/helper-container.ts'
+import { readContainerState } from '../../docker/container-log.ts'
+import type { Docker } from '../../docker/docker.ts'
+import { removeContainer } from '../../docker/remove.ts'
+import { watchContainer } from '../../docker/watch-container.ts'
+import { ClusterTestError } from '../../support/errors.ts'
+
+/** The program `relay` in a container on the cluster's network. */
+export interface RelayContainer extends AsyncDisposable {
+  readonly name: string
+  /** In the cluster's Docker network: that of IPv4 first. */
+  readonly addresses: readonly string[]
+  /** Of this machine's loopback, by which the program is reached. */
+  readonly port: number
+  isRunning(): Promise<boolean>
+  watch(onEnded: () => void): void
+}
+
+/** Of the container. */
+const controlPort = 20_000
+
+/** @param token what the program knows its machine by */
+export async function runRelayContainer(docker: Docker, cluster: Cluster, token: string): Promise<RelayContainer> {
+  const inside = `${controlPort}/tcp`
+  const container = await createHelper(docker, cluster, {
+    role: 'relay',
+    script: [`exec /relay :${controlPort} /relay-token`],
+    ExposedPorts: { [inside]: {} },
+    HostConfig: { NetworkMode: cluster.network, PortBindings: { [inside]: [{ HostIp: '127.0.0.1', HostPort: '' }] } },
+  })
+  await using cleanup = new AsyncDisposableStack()
+  cleanup.defer(() => removeContainer(docker, container.id))
+  const archive = pack()
+  archive.entry({ name: 'relay', mode: 0o755 }, await readProgram(docker.platform))
+  archive.entry({ name: 'relay-token', mode: 0o600 }, token)
+  archive.finalize()
+  await container.putArchive(await buffer(archive), { path: '/' })
+  await container.start()
+  const { Name, NetworkSettings } = await container.inspect()
+  const { IPAddress, GlobalIPv6Address } = NetworkSettings.Networks[cluster.network]!
+  const published = NetworkSettings.Ports[inside]?.[0]
+  if (!published) {
+    const { state, tail } = await readContainerState(container)
+    throw new ClusterTestError('ERR_DOCKER_REQUEST_FAILED', `Container "${Name.slice(1)}" ${state}, and has no port.${await tail()}`)
+  }
+  const watching = new AsyncDisposableStack()
+  const owned = cleanup.move()
+  owned.use(watching)
+  return {
+    name: Name.slice(1),
+    addresses: [IPAddress, ...(GlobalIPv6Address ? [GlobalIPv6Address] : [])],
+    port: Number(published.HostPort),
+    isRunning: async () => (await readContainerState(container)).isRunning,
+    watch: (onEnded) => void watching.use(watchContainer(docker, container.id, onEnded)),
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
+  }
+}
+
+/** Made of relay/main.go by scripts/build-relay.ts. */
+async function readProgram(platform: string): Promise<Buffer> {
+  const name = `relay-${platform.replace('/', '-')}.gz`
+  try {
+    return await promisify(gunzip)(await readFile(join(import.meta.dirname, '../../../vendor', name)))
+  } catch (error) {
+    throw new ClusterTestError('ERR_DOCKER_REQUEST_FAILED', `There is no relay for engines of the platform ${platform}.`, {
+      cause: error,
+      hint: 'In a checkout of vitest-kubernetes, build it: node scripts/build-relay.ts (it needs Go).',
+    })
+  }
+}
