@@ -9,7 +9,9 @@ import { ensureK3d } from './k3d.ts'
 import { CHECKOUT, createKit, scratchFolder, type Kit } from './kit.ts'
 import { withLock } from './lock.ts'
 import { ensureNodeImages, nodeImageTags } from './node-image.ts'
+import { isOnPath } from './on-path.ts'
 import { canPullImages } from './registry.ts'
+import { ensureRelay } from './relay.ts'
 import { stopRunningCommands } from './run.ts'
 import { ensureServiceImages } from './service-images.ts'
 import { ensureTools } from './tools.ts'
@@ -53,6 +55,8 @@ async function setUp(kit: Kit): Promise<NodeJS.ProcessEnv> {
   const engine = await ensureDockerEngine(kit)
   if (command === undefined) kit.log(`Docker Engine ${engine}`)
   if (!withoutTools) await ensureChromium(kit)
+  // Without it a checkout does all but bridges to a machine that pods cannot reach.
+  if (await isOnPath('go')) await ensureRelay(kit)
   const k3dFolder = await ensureK3d(kit)
   const pathWith = (folders: readonly string[]) =>
     [join(CHECKOUT, 'node_modules/.bin'), process.env['PATH'], k3dFolder, ...folders]
