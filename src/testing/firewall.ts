@@ -12,6 +12,12 @@ export const canStartFirewall = await run('iptables', ['-w', '-S', 'INPUT']).the
   () => false,
 )
 
+/** What is left of those that a killed process has started for a cluster. */
+export async function removeFirewall(cluster: string): Promise<void> {
+  const rules = (await run('iptables-save', ['-t', 'filter'])).stdout.split('\n').filter((rule) => rule.includes(cluster))
+  for (const rule of rules) await run('iptables', ['-w', ...rule.replace('-A', '-D').replaceAll('"', '').split(' ')])
+}
+
 /**
  * Lets nothing begin from a cluster to this machine; and nothing from this machine to the cluster but what Docker publishes, as where
  * Docker runs in a virtual machine. Only for the network of this one cluster, and until its disposal.

@@ -40,6 +40,7 @@ export function createFindReach(options: ReachOptions): FindReach {
 
 async function findReach({ docker, cluster, network, shell, progress, onProblem, owned }: ReachOptions): Promise<LocalReach> {
   const reasons = await Promise.all(network.gateways.map((address) => whyUnreachable(shell, address)))
+
   const why = reasons.find((reason) => reason !== undefined)
   if (why === undefined) return directReach(network.gateways)
   try {
@@ -83,7 +84,7 @@ async function whyUnreachable(shell: ContainerShell, address: string): Promise<s
   }
 }
 
-/** What kubectl has said. */
+/** What the client has said. */
 function whyFailed(message: string): string {
   return /ended with exit code \d+: ([^]*)/.exec(message)?.[1]?.trim().split('\n').at(-1) ?? message
 }

@@ -4,15 +4,17 @@ import { once } from 'node:events'
 import { createServer } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 
-import { expect } from 'vitest'
+import { expect, onTestFinished, test } from 'vitest'
 
 import type { TestCluster } from '../../client/test-cluster.ts'
 import { connectDocker } from '../../docker/docker.ts'
 import { describe } from '../../suite/describe.ts'
-import { canStartFirewall, startFirewall } from '../../testing/firewall.ts'
+import { findRemains, publishedPorts } from '../../testing/find-remains.ts'
+import { canStartFirewall, removeFirewall, startFirewall } from '../../testing/firewall.ts'
 import { client, fetchInCluster, runInCluster } from '../../testing/in-cluster.ts'
 import { nodeApp } from '../../testing/node-app.ts'
 import { podsOf } from '../../testing/nodes.ts'
+import { runVitest } from '../../testing/run-vitest.ts'
 import type { LocalServer } from '../options.ts'
 
 const shop = nodeApp(
@@ -43,7 +45,7 @@ const answer =
 
 const listen = (text: string) => ['node', '-e', `require('node:http').createServer((q, r) => r.end('${text} ' + q.url)).listen(3000)`]
 
-async function relaysOf(cluster: TestCluster): Promise<readonly string[]> {
+async function relaysOf(cluster: Pick<TestCluster, 'name'>): Promise<readonly string[]> {
   const { engine } = await connectDocker()
   const containers = await engine.listContainers({ filters: { label: [`vitest-kubernetes.cluster=${cluster.name}`] } })
   return containers.flatMap(({ Names }) => (Names[0]!.includes('-relay-') ? [Names[0]!.slice(1)] : []))
@@ -264,6 +266,18 @@ describe.skipIf(!canStartFirewall).withCluster('behind a firewall that swallows'
     await using _next = await cluster.bridge('deployment/shop', { server: { http: answer('next') } })
     expect(await ask()).toEqual(['next /a'])
   })
+})
+
+test.skipIf(!canStartFirewall)('SIGKILL of the main process leaves nothing within 30 s', async () => {
+  const run = runVitest('relayed')
+  onTestFinished(() => void run.child.kill('SIGTERM'))
+  await run.prints('the test runs in process')
+  const [, name = ''] = /k3d cluster "(vk-\S+)"/.exec(run.output())!
+  onTestFinished(() => removeFirewall(name))
+  expect(await relaysOf({ name })).toHaveLength(1)
+  const ports = await publishedPorts(run.output())
+  run.child.kill('SIGKILL')
+  await expect.poll(() => findRemains(run.output(), ports), { timeout: 30_000, interval: 250 }).toEqual([])
 })
 
 describe.withCluster('without a firewall', stack, (test) => {

@@ -122,7 +122,10 @@ export async function startRelay({ docker, cluster, onProblem }: RelayOptions): 
   watch()
 
   const add = async (protocol: Protocol, endpoint: Endpoint, cleanup: AsyncDisposableStack): Promise<Lead> => {
-    const lead = { protocol, endpoint, ...(await listen(protocol, 0)) }
+    const listening = await listen(protocol, 0).catch((cause: unknown) => {
+      throw doesNotAnswer(container.name, cause)
+    })
+    const lead = { protocol, endpoint, ...listening }
     const key = `${protocol} ${lead.port}`
     leads.set(key, lead)
     cleanup.defer(() => {
@@ -137,6 +140,8 @@ export async function startRelay({ docker, cluster, onProblem }: RelayOptions): 
       addresses: [loopback],
       lead: (forwards, cleanup) =>
         inTurn(async () => {
+          // After a restart of the engine nobody may have been told yet.
+          await revive()
           const led: Forward[] = []
           for (const { protocol, port, address, targetPort } of forwards) {
             const lead = await add(protocol, { host: address, port: targetPort }, cleanup)
@@ -195,6 +200,14 @@ async function connected({ host, port }: Endpoint): Promise<Socket> {
   const socket = connect({ host, port, allowHalfOpen: true, noDelay: true })
   await once(socket, 'connect')
   return socket.on('error', () => {})
+}
+
+function doesNotAnswer(container: string, cause: unknown): ClusterTestError {
+  return new ClusterTestError(
+    'ERR_BRIDGE_HOST_UNREACHABLE',
+    `Container "${container}", which relays connections to this machine, does not answer: ${messageOf(cause)}.`,
+    { cause, hint: `Look whether it runs, and what it says: docker ps, docker logs ${container}.` },
+  )
 }
 
 function relayEnded(cluster: string, container: string): ClusterTestError {
