@@ -148,7 +148,13 @@ function checkLeftovers({ deadRuns }: EngineFacts): readonly Check[] {
 function checkBridges({ isDesktop, isRootless }: EngineFacts): readonly Check[] {
   if (!isDesktop && !isRootless) return []
   const why = isDesktop ? 'Docker Desktop runs containers in a virtual machine' : 'Rootless Docker has a network namespace of its own'
-  return [{ name: 'bridges', status: 'info', text: `${why}, so pods may not reach this machine: bridge to containers (image, build)` }]
+  return [
+    {
+      name: 'bridges',
+      status: 'info',
+      text: `${why}, so pods may not reach this machine: a relay then brings their connections to bridges here`,
+    },
+  ]
 }
 
 /** A proxy that receives requests for 127.0.0.1 answers in place of the cluster. */

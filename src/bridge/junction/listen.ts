@@ -65,10 +65,10 @@ async function listen(address: string, accept: (socket: Socket) => void): Promis
   } catch (error) {
     throw new ClusterTestError(
       'ERR_BRIDGE_HOST_UNREACHABLE',
-      `This process cannot listen on ${address}, the gateway of the cluster's network: ${messageOf(error)}.`,
+      `This process cannot listen on ${address}, at which the cluster reaches this machine: ${messageOf(error)}.`,
       {
         cause: error,
-        hint: 'If Docker runs in a virtual machine or on another host, bridge to a local container (image or build).',
+        hint: 'Bridge to a local container (image or build).',
       },
     )
   }

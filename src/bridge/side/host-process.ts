@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process'
-import { readFile, stat } from 'node:fs/promises'
+import { stat } from 'node:fs/promises'
 
 import { ownerEnv } from '../../cluster/ownership/processes.ts'
 import { ClusterTestError, type ErrorCode, messageOf } from '../../support/errors.ts'
@@ -10,7 +10,8 @@ import type { PortMapping } from '../rules/ports.ts'
 import type { Forward } from '../rules/rules.ts'
 import { namesForProcess } from './host-env.ts'
 import { forwardPorts, listensOn } from './host-forwards.ts'
-import { type Listener, parseListeners } from './member.ts'
+import { readHostListeners } from './host-listeners.ts'
+import type { Listener } from './member.ts'
 import { trackGroup } from './process-group.ts'
 
 export interface HostProcessOptions {
@@ -31,7 +32,7 @@ export interface HostProcess extends AsyncDisposable {
 /** Starts a program on the host and resolves when it listens, and the cluster's network can reach it. */
 export async function startHostProcess(parts: BridgeParts, options: HostProcessOptions): Promise<HostProcess> {
   const { command, cwd, ports } = options
-  refuseBusyPort(command.join(' '), ports, await readListeners())
+  refuseBusyPort(command.join(' '), ports, await readHostListeners(ports))
   await checkFolder(cwd, command.join(' '))
   await using cleanup = new AsyncDisposableStack()
   const program = cleanup.use(startProgram(parts, options))
@@ -149,7 +150,7 @@ async function untilListening(
     async () => {
       // Before its listeners are read: it may end in between.
       const { ending } = program
-      const listeners = await readListeners()
+      const listeners = await readHostListeners(ports)
       const missing = ports.filter((port) => !listeners.some(listensOn(port)))
       if (missing.length === 0) return listeners
       if (program.notStarted) throw program.notStarted
@@ -174,11 +175,4 @@ function notListening(code: ErrorCode, program: Program, why: string, missing: r
 function endedEarly(program: Program, why: string): ClusterTestError {
   const tail = lastLines(program.output())
   return new ClusterTestError('ERR_BRIDGE_LOCAL_FAILED', `Command "${program.text}" ${why} while it was bridged.${tail && `\n${tail}`}`)
-}
-
-async function readListeners(): Promise<readonly Listener[]> {
-  const tables = await Promise.all(
-    ['tcp', 'tcp6', 'udp', 'udp6'].map(async (table) => `${table}\n${await readFile(`/proc/net/${table}`, 'utf8')}`),
-  )
-  return parseListeners(tables.join('\n'))
 }

@@ -47,10 +47,10 @@ async function bind(socket: Socket, address: string): Promise<boolean> {
   } catch (error) {
     throw new ClusterTestError(
       'ERR_BRIDGE_HOST_UNREACHABLE',
-      `This process cannot bind a UDP socket to ${address}, the gateway of the cluster's network: ${messageOf(error)}.`,
+      `This process cannot bind a UDP socket to ${address}, at which the cluster reaches this machine: ${messageOf(error)}.`,
       {
         cause: error,
-        hint: `Create it with dgram.createSocket('udp4'). If Docker runs in a virtual machine or on another host, bridge to a local container (image or build).`,
+        hint: `Create it with dgram.createSocket('udp4').`,
       },
     )
   }
