@@ -11,7 +11,7 @@ import type { Progress } from '../../support/progress.ts'
 import { shellScript } from '../../support/shell-script.ts'
 import type { ClusterNetwork } from '../rules/cluster-network.ts'
 import { type FindReach, type LocalReach, directReach } from './local-reach.ts'
-import { startRelay } from './relay.ts'
+import { type Relay, startRelay } from './relay.ts'
 
 interface ReachOptions {
   readonly docker: Docker
@@ -43,8 +43,15 @@ async function findReach({ docker, cluster, network, shell, progress, onProblem,
 
   const why = reasons.find((reason) => reason !== undefined)
   if (why === undefined) return directReach(network.gateways)
+  let starting: Promise<Relay> | undefined
+  // The last bridge may end while it starts.
+  owned.defer(async () => {
+    const started = await starting?.catch(() => undefined)
+    await started?.[Symbol.asyncDispose]()
+  })
   try {
-    const relay = owned.use(await startRelay({ docker, cluster, onProblem }))
+    starting = startRelay({ docker, cluster, onProblem })
+    const relay = await starting
     progress({
       kind: 'note',
       step: 'bridge',
@@ -65,8 +72,8 @@ async function findReach({ docker, cluster, network, shell, progress, onProblem,
 
 const callThisMachine = shellScript<'url' | 'seconds'>(import.meta.dirname, 'call-this-machine.sh')
 
-/** Seconds after which a firewall must have swallowed the trial. */
-const patience = 2
+/** Seconds after which a firewall must have swallowed a call. */
+const patience = 1
 
 async function whyUnreachable(shell: ContainerShell, address: string): Promise<string | undefined> {
   const server = createServer((_, response) => response.end('reached'))

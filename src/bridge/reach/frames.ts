@@ -50,6 +50,7 @@ export function joinFrames(local: Socket, carrier: Socket): void {
   carrier.once('close', breakOff)
   local.resume()
   carrier.resume()
+  if (local.destroyed || carrier.destroyed) breakOff()
 }
 
 function pauseUntilDrained(from: Socket, to: Socket): void {

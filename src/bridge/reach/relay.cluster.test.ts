@@ -9,6 +9,7 @@ import { expect, onTestFinished, test } from 'vitest'
 import type { TestCluster } from '../../client/test-cluster.ts'
 import { connectDocker } from '../../docker/docker.ts'
 import { describe } from '../../suite/describe.ts'
+import { bracketed } from '../../support/ip-range.ts'
 import { findRemains, publishedPorts } from '../../testing/find-remains.ts'
 import { canStartFirewall, removeFirewall, startFirewall } from '../../testing/firewall.ts'
 import { client, fetchInCluster, runInCluster } from '../../testing/in-cluster.ts'
@@ -63,6 +64,17 @@ describe.skipIf(!canStartFirewall).withCluster('behind a firewall that refuses',
     await bridge.expectLocal({ path: '/a' })
     await bridge[Symbol.asyncDispose]()
     expect(await fetchInCluster(cluster, 'http://shop/b')).toEqual([expect.stringMatching(/^pod shop-.* \/b$/)])
+  })
+})
+
+describe.skipIf(!canStartFirewall).withCluster('IPv6 behind a firewall', { ...stack, ipFamily: 'dual' }, (test) => {
+  test('connections of both families come to this machine', async ({ cluster }) => {
+    await using _firewall = await startFirewall(cluster, 'REJECT')
+    await using _bridge = await cluster.bridge('deployment/shop', { server: { http: answer('server') } })
+    const { podIPs = [] } = (await podsOf(cluster, 'shop'))[0]!.status!
+    const hosts = podIPs.map(({ ip }) => `${bracketed(ip)}:3000`)
+    expect(hosts).toHaveLength(2)
+    for (const host of hosts) expect(await fetchInCluster(cluster, `http://${host}/a`), host).toEqual(['server /a'])
   })
 })
 
@@ -265,6 +277,30 @@ describe.skipIf(!canStartFirewall).withCluster('behind a firewall that swallows'
     await bridge[Symbol.asyncDispose]()
     await using _next = await cluster.bridge('deployment/shop', { server: { http: answer('next') } })
     expect(await ask()).toEqual(['next /a'])
+  })
+
+  test('a bridge is told that its relay came back elsewhere, and what to do', async ({ cluster }) => {
+    const { engine } = await connectDocker()
+    const bridge = await cluster.bridge('deployment/shop', { server: { http: answer('server') } })
+    const relay = engine.getContainer((await relaysOf(cluster))[0]!)
+    const { Config, HostConfig } = await relay.inspect()
+    const { Image, Labels } = Config
+    // Takes the address as soon as it is free.
+    const other = await engine.createContainer({
+      Image,
+      Labels,
+      HostConfig: { NetworkMode: HostConfig.NetworkMode! },
+      Entrypoint: ['sleep', '600'],
+      Cmd: [],
+    })
+    await relay.kill()
+    await other.start()
+    const told = [expect.stringContaining('which relays connections'), expect.stringContaining('has another address')]
+    await expect.poll(() => bridge.problems(), { timeout: 20_000 }).toEqual(told)
+    await bridge[Symbol.asyncDispose]()
+    await using _again = await cluster.bridge('deployment/shop', { server: { http: answer('again') } })
+    expect(await fetchInCluster(cluster, 'http://shop/a')).toEqual(['again /a'])
+    await other.remove({ force: true, v: true })
   })
 })
 
