@@ -8,7 +8,9 @@ const [{ files }] = JSON.parse(execFileSync('npm', ['pack', '--dry-run', '--json
 const packed = new Set(files.map(({ path }) => path))
 const scripts = (await Array.fromAsync(glob('src/**/*.sh'))).map((file) => file.replace('src', 'dist'))
 const relays = ['amd64', 'arm64'].map((architecture) => `vendor/relay-linux-${architecture}.gz`)
-const missing = [...scripts, 'vendor/client-node.cjs', 'vendor/LICENSES.txt', ...relays].filter((file) => !packed.has(file))
+const missing = [...scripts, 'vendor/client-node.cjs', 'vendor/LICENSES.txt', 'vendor/LICENSE-relay.txt', ...relays].filter(
+  (file) => !packed.has(file),
+)
 if (missing.length > 0) throw new Error(`The package lacks ${missing.join(', ')}.`)
 
 const { findIptables } = (await import(new URL('../dist/bridge/rules/node-scripts.js', import.meta.url).href)) as {

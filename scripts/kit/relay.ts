@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs'
-import { readFile, rm, writeFile } from 'node:fs/promises'
+import { copyFile, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 
@@ -11,7 +11,7 @@ const ARCHITECTURES = ['amd64', 'arm64'] as const
 const fileOf = (architecture: string) => join(CHECKOUT, `vendor/relay-linux-${architecture}.gz`)
 
 /**
- * Writes vendor/relay-linux-….gz: the program of src/bridge/reach/relay for each machine that Docker may run on. The same Go makes the
+ * Writes vendor/relay-linux-….gz: the program of src/bridge/reach/relay, for each machine that Docker may run on. The same Go makes the
  * same bytes of it anywhere.
  */
 export async function ensureRelay(kit: Kit): Promise<void> {
@@ -30,6 +30,9 @@ export async function ensureRelay(kit: Kit): Promise<void> {
       await writeFile(fileOf(architecture), gzipSync(await readFile(program), { level: 9 }))
     }
     await rm(scratch, { recursive: true })
+    // Of Go's own library, which is in them. Some distributions keep it elsewhere; the package is not made without it.
+    const licence = join((await kit.run('go', ['env', 'GOROOT'])).trim(), 'LICENSE')
+    if (existsSync(licence)) await copyFile(licence, join(CHECKOUT, 'vendor/LICENSE-relay.txt'))
   })
   await writeFile(stamp, hash)
 }

@@ -40,7 +40,6 @@ export function createFindReach(options: ReachOptions): FindReach {
 
 async function findReach({ docker, cluster, network, shell, progress, onProblem, owned }: ReachOptions): Promise<LocalReach> {
   const reasons = await Promise.all(network.gateways.map((address) => whyUnreachable(shell, address)))
-
   const why = reasons.find((reason) => reason !== undefined)
   if (why === undefined) return directReach(network.gateways)
   let starting: Promise<Relay> | undefined
