@@ -56,7 +56,7 @@ async function setUp(kit: Kit): Promise<NodeJS.ProcessEnv> {
   if (command === undefined) kit.log(`Docker Engine ${engine}`)
   if (!withoutTools) await ensureChromium(kit)
   // Without it a checkout does all but bridges to a machine that pods cannot reach.
-  if (await isOnPath('go')) await ensureRelay(kit)
+  if (!withoutTools && (await isOnPath('go'))) await ensureRelay(kit)
   const k3dFolder = await ensureK3d(kit)
   const pathWith = (folders: readonly string[]) =>
     [join(CHECKOUT, 'node_modules/.bin'), process.env['PATH'], k3dFolder, ...folders]
