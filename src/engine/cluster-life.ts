@@ -48,8 +48,8 @@ export interface ClusterLife {
 export interface StartFrom {
   /** What to fork it from. */
   readonly template?: Template | undefined
-  /** Go into its nodes while k3s starts, if they are known by then. */
-  readonly images?: Promise<readonly LocalImage[]> | undefined
+  /** Its images go into the nodes while k3s starts, if they are known by then. */
+  readonly stack?: Promise<{ readonly images: readonly LocalImage[] }> | undefined
 }
 
 export interface ClusterLifeOptions {
@@ -84,7 +84,7 @@ export function beginCluster(request: LeaseRequest, users: ReadonlySet<Progress>
   // Everybody who waits for it hears of it, and whoever comes later tries again.
   slot.catch(onEnd)
 
-  const start = async ({ template, images }: StartFrom): Promise<StartedCluster> => {
+  const start = async ({ template, stack }: StartFrom): Promise<StartedCluster> => {
     waitsFor = undefined
     const [first = progress('run')] = users
     const { signal } = stop
@@ -92,8 +92,8 @@ export function beginCluster(request: LeaseRequest, users: ReadonlySet<Progress>
     const target = Promise.withResolvers<ImportTarget>()
     const importOnce = createImportOnce(parts.docker, target.promise)
     // A head start. That it failed is for the import to find that all wait for.
-    early = images?.then((known) => importOnce(known, first, signal)).catch(() => undefined)
-    const onNodes = images && target.resolve
+    early = stack?.then(({ images }) => importOnce(images, first, signal)).catch(() => undefined)
+    const onNodes = stack && target.resolve
     const starting = startFor(request, { ...parts, name, label, template, onNodes, progress: first, signal })
     starting.then(target.resolve, target.reject)
     const cluster = cleanup.use(await starting)

@@ -89,7 +89,7 @@ export async function startSuite(
   const [started, stack] = await together(signal, [
     async (abort) => {
       const template = reservation.up ? undefined : await templates.find(prepared.promise)
-      return reservation.enter(abort, { template, images: prepared.promise.then(({ images }) => images) })
+      return reservation.enter(abort, { template, stack: prepared.promise })
     },
     async (abort) => {
       prepared.resolve(prepare(abort))

@@ -92,8 +92,7 @@ async function exchange(parts: JunctionParts, caller: Caller, { head, request }:
   const instead = await holdUp(disturbance, socket)
   if (instead?.kind === 'status') {
     socket.write(statusAnswer(instead.status))
-    close(socket)
-    return discard(source)
+    return linger(caller)
   }
   if (instead) {
     reset(socket)
@@ -191,10 +190,9 @@ function fail(parts: JunctionParts, socket: Socket, { request, answers }: Pick<D
 }
 
 /** The side that had the last request has closed the connection. */
-async function leaveWith({ last, socket, source }: Caller): Promise<void> {
-  if (last!.source.isBroken) return reset(socket)
-  close(socket)
-  await discard(source)
+async function leaveWith(caller: Caller): Promise<void> {
+  if (caller.last!.source.isBroken) reset(caller.socket)
+  else await linger(caller)
 }
 
 /** The caller has said all. Whether it still gets an answer is for the other end to decide. */
@@ -230,13 +228,17 @@ async function untilAnswered(source: Source, answered: Promise<Ending>, to: Sock
   if (!isAnswered && source.isOver) passEnd(source, to)
 }
 
-async function refuse({ source, socket }: Caller, status: string): Promise<void> {
-  socket.write(`HTTP/1.1 ${status}\r\nConnection: close\r\n\r\n`)
-  close(socket)
-  await discard(source)
+async function refuse(caller: Caller, status: string): Promise<void> {
+  caller.socket.write(`HTTP/1.1 ${status}\r\nConnection: close\r\n\r\n`)
+  await linger(caller)
 }
 
 /** What a caller still sends is read, so that it is not reset before it has read the last word. */
+function linger({ socket, source }: Caller): Promise<false> {
+  close(socket)
+  return discard(source)
+}
+
 function close(socket: Socket): void {
   socket.end(() => setTimeout(() => socket.destroy(), farewell).unref())
 }
