@@ -91,8 +91,7 @@ export function beginCluster(request: LeaseRequest, users: ReadonlySet<Progress>
     await using cleanup = new AsyncDisposableStack()
     const target = Promise.withResolvers<ImportTarget>()
     const importOnce = createImportOnce(parts.docker, target.promise)
-    // A head start. That it failed is for the import to find that all wait for.
-    early = stack?.then(({ images }) => importOnce(images, first, signal)).catch(() => undefined)
+    early = stack?.then(({ images }) => importOnce.begin(images, first, signal)).catch(() => undefined)
     const onNodes = stack && target.resolve
     const starting = startFor(request, { ...parts, name, label, template, onNodes, progress: first, signal })
     starting.then(target.resolve, target.reject)

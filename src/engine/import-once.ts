@@ -8,6 +8,8 @@ import { createQueue } from '../support/turns.ts'
 /** Brings images into the nodes of a cluster, each of them once. */
 export interface ImportOnce {
   (images: readonly LocalImage[], progress: Progress, signal: AbortSignal): Promise<void>
+  /** As the whole, before anybody waits for it. Whoever asks first for these images hears how it ends: it is not tried once more. */
+  begin(images: readonly LocalImage[], progress: Progress, signal: AbortSignal): Promise<void>
   /** What the nodes have got: id by name. */
   readonly imported: ReadonlyMap<string, string>
 }
@@ -41,6 +43,17 @@ export function createImportOnce(docker: Docker, target: Promise<ImportTarget>):
     for (const { id, reference } of missing) imported.set(reference, id)
   }
 
-  const importOnce = (...args: Parameters<typeof run>) => inTurn(() => run(...args))
-  return Object.assign(importOnce, { imported })
+  let ahead: { readonly images: readonly LocalImage[]; readonly done: Promise<void> } | undefined
+  const importOnce: typeof run = (images, ...args) => {
+    const begun = ahead
+    if (begun?.images !== images) return inTurn(() => run(images, ...args))
+    ahead = undefined
+    return begun.done
+  }
+  const begin: typeof run = (...args) => {
+    const done = inTurn(() => run(...args))
+    ahead = { images: args[0], done }
+    return done
+  }
+  return Object.assign(importOnce, { begin, imported })
 }
