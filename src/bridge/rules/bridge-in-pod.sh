@@ -7,7 +7,6 @@
 
 state=/run/vitest-kubernetes
 # The kernel's own switches, as they were before the first bridge changed them.
-# shellcheck disable=SC2034
 note=$state/sysctl-$2
 forward=/proc/sys/net/ipv4/ip_forward
 localnet=/proc/sys/net/ipv4/conf/all/route_localnet
@@ -19,6 +18,21 @@ switch() {
   [ -z "$4" ] || echo "$4" > $forward6
   # What route_localnet is for IPv4: answers to what came from loopback arrive by eth0 (strict lookup in net/ipv6/route.c).
   [ -z "$4" ] || ip -6 route "$1" local ::1/128 dev eth0 table local metric 2048
+}
+
+# Runs a command while no other bridge notes or changes the switches: the second one would note what the first has set. BusyBox'
+# flock is not everywhere.
+in_turn() {
+  until ln -s $$ "$note.lock" 2>/dev/null; do
+    holder=$(readlink "$note.lock")
+    # It was killed.
+    [ -e "/proc/$holder" ] || rm -f "$note.lock"
+    sleep 0.01
+  done
+  "$@"
+  result=$?
+  rm -f "$note.lock"
+  return $result
 }
 
 # conntrack stops at the first one that has ended by itself meanwhile, and ends with 1 then as well as when there was none. It

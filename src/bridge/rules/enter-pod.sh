@@ -30,15 +30,19 @@ cut_connections() {
   restore_all "$1/cut"
 }
 
-case " $families " in *' 6 '*) on6=1 ;; *) on6= ;; esac
-if ! [ -e "$note" ]; then
-  read -r was < $forward
-  read -r was_localnet < $localnet
-  was6=
-  [ -z "$on6" ] || read -r was6 < $forward6
-  echo "$was $was_localnet $was6" > "$note"
-fi
-switch replace 1 1 "$on6" || exit 1
+turn_on() {
+  case " $families " in *' 6 '*) on6=1 ;; *) on6= ;; esac
+  if ! [ -e "$note" ]; then
+    read -r was < $forward
+    read -r was_localnet < $localnet
+    was6=
+    [ -z "$on6" ] || read -r was6 < $forward6
+    echo "$was $was_localnet $was6" > "$note"
+  fi
+  switch replace 1 1 "$on6"
+}
+
+in_turn turn_on || exit 1
 restore_all "$1/rules"
 each_forward flush_udp
 [ -z "$ports" ] || cut_connections "$1" "$2"

@@ -5,15 +5,18 @@
 . ./bridge-in-pod.sh
 . ./own-connections.sh
 
+turn_off() {
+  others=$(echo "$state"/bridge-*/pod-"$1")
+  { [ -e "${others%% *}" ] || ! [ -e "$note" ]; } && return
+  read -r was was_localnet was6 < "$note"
+  switch del "$was" "$was_localnet" "$was6"
+  rm -f "$note"
+}
+
 [ -z "$5" ] || each_forward flush_tcp
 for family in $families; do
   restore_or_remove "$family" "$forgotten" "nat:$output" "filter:$cut"
 done
-others=$(echo "$state"/bridge-*/pod-"$2")
-if ! [ -e "${others%% *}" ] && [ -e "$note" ]; then
-  read -r was was_localnet was6 < "$note"
-  switch del "$was" "$was_localnet" "$was6"
-  rm -f "$note"
-fi
+in_turn turn_off "$2"
 ip=$3 ip6=$4
 each_forward forget_own >/dev/null 2>&1 &

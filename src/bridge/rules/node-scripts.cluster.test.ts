@@ -1,5 +1,6 @@
 import { expect, onTestFinished, test } from 'vitest'
 
+import type { ShellScript } from '../../support/shell-script.ts'
 import { type NodeContainer, startNodeContainer } from '../../testing/node-container.ts'
 import { type NodeScriptOptions, applyScript, familiesOf, findIptables, forgetScript, removeScript, restoreScript } from './node-scripts.ts'
 
@@ -57,6 +58,24 @@ test('rules come into a pod, send new connections to the local side, and leave n
   await node.run(removeScript(options))
   expect(await ask(node)).toBe('pod\n')
   await node.run(forgetScript(options, familiesOf(options)))
+  expect(await look(node)).toBe(before)
+})
+
+test('bridges of one pod that come and go at the same moment share its switches', { timeout: 120_000 }, async () => {
+  const node = await startNode()
+  await using shell = await node.openShell()
+  const before = await look(node)
+  const all = Array.from('abcd', (id, index) => ({ ...options, id, forwards: [{ ...options.forwards[0]!, port: 8080 + index }] }))
+  const run = (script: ShellScript) => shell.run(script, { timeout: 30_000 })
+  const come = (each: NodeScriptOptions) => run(applyScript(each, ['uid-1']))
+  const go = async (each: NodeScriptOptions) => {
+    await run(removeScript(each))
+    await run(forgetScript(each, familiesOf(each)))
+  }
+  for (let round = 0; round < 10; round++) {
+    await Promise.all(all.map(come))
+    await Promise.all(all.map(go))
+  }
   expect(await look(node)).toBe(before)
 })
 
