@@ -17,7 +17,7 @@ test('suites of two files are in one cluster, which gets their images once', () 
 })
 
 test('each has a namespace of its own: addresses, names, exec, bridges and releases of the same name do not meet', () => {
-  expect(output).toMatch(/Tests {2}4 passed \| 2 skipped/)
+  expect(output).toMatch(/Tests {2}4 passed \| 3 skipped/)
 })
 
 test('an object outside of them that another suite has, or the cluster itself, is refused with both names', () => {
@@ -28,6 +28,11 @@ test('an object outside of them that another suite has, or the cluster itself, i
     /Suite "of the cluster itself" \(\S*shared-a\.suite\.ts\) shares a cluster, and declares ClusterRole "cluster-admin", which belongs to the cluster itself\./,
   )
   expect(output).not.toContain('Error: it ran')
+})
+
+test('an image that cannot be built in the cluster that runs is told of once', () => {
+  expect(output.match(/^ClusterTestError: Building /gm)).toHaveLength(1)
+  expect(output).not.toMatch(/nobody waits for|Unhandled/)
 })
 
 test('the run ends it', async () => {
