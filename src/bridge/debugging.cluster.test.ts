@@ -25,6 +25,8 @@ async function expectBreakpoint(
   host: string,
   port: number,
 ): Promise<void> {
+  const before = restartsOf(await podsOf(cluster, 'shop'))
+  expect(before).toHaveLength(1)
   using editor = await attachDebugger(host, port)
   await editor.breakAt(/debugged\.mjs$/, 5)
   const answer = request('shop').get('/orders').expect(200, 'local /orders')
@@ -33,7 +35,7 @@ async function expectBreakpoint(
   expect(await Promise.race([answered, sleep(pause, 'stands')])).toBe('stands')
   await editor.resume()
   expect(await answered).toBe('answered')
-  expect(restartsOf(await podsOf(cluster, 'shop'))).toEqual([0])
+  expect(restartsOf(await podsOf(cluster, 'shop'))).toEqual(before)
 }
 
 describe.withCluster('debugging', { images: ['node:24-slim'], manifests: shop, timeout: 120_000 }, (suiteTest) => {

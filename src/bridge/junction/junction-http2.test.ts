@@ -79,6 +79,25 @@ test('names, values and their order pass, repeated ones and all bytes included',
   session.close()
 })
 
+test('as many header fields pass as the two ends take, in both directions', async () => {
+  const count = 20_000
+  const fields = Array.from({ length: count }, () => ['x-a', '1']).flat()
+  const limits = { maxHeaderListPairs: 1 << 16, maxSendHeaderBlockLength: 1 << 24, settings: { maxHeaderListSize: 1 << 24 } }
+  const junction = await junctionOf(
+    http2.createServer(limits).on('stream', (stream, _headers, _flags, raw) => {
+      stream.respond([':status', '200', 'x-seen', String(raw.filter((each) => each === 'x-a').length), ...fields])
+      stream.end()
+    }),
+  )
+  junction.add({ ...ann, endpoint: { host: '127.0.0.1', port: 1 } })
+  const session = http2.connect(junction.url, limits)
+  const stream = session.request([':method', 'GET', ':path', '/', ':scheme', 'http', ':authority', 'shop', ...fields], { endStream: true })
+  const [headers, , raw] = (await once(stream, 'response')) as [Record<string, string>, number, readonly string[]]
+  expect(headers['x-seen']).toBe(String(count))
+  expect(raw.filter((each) => each === 'x-a')).toHaveLength(count)
+  session.destroy()
+})
+
 test('a preface in pieces is understood', async () => {
   const junction = await junctionOf(http2.createServer().on('stream', (stream) => void stream.end('original')))
   junction.add({ ...ann, endpoint: await serve(http2.createServer().on('stream', (stream) => void stream.end('local'))) })

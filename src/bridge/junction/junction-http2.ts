@@ -27,13 +27,19 @@ interface Connection {
   streams: number | undefined
 }
 
-const settings = { enablePush: false, initialWindowSize: 1 << 20, maxHeaderListSize: 1 << 20 }
+/** The highest that nghttp2 takes. */
+const unlimited = 2 ** 32 - 1
+const settings = { enablePush: false, initialWindowSize: 1 << 20, maxHeaderListSize: unlimited }
 
-/** No limits but those of the two ends: Node.js' own would refuse streams because of what others have waiting. */
+/**
+ * No limits but those of the two ends: Node.js' own would refuse streams because of what others have waiting. And a client's session that
+ * has refused fields of an answer may end the process (24.21, `~Http2Session`: "current_nghttp2_memory_ == 0"), where it is collected
+ * before the stream that still has the fields before them.
+ */
 const limits = {
   maxSessionMemory: 1 << 12,
-  maxSendHeaderBlockLength: 1 << 20,
-  maxHeaderListPairs: 1 << 14,
+  maxSendHeaderBlockLength: unlimited,
+  maxHeaderListPairs: unlimited,
   strictSingleValueFields: false,
   streamResetBurst: 1 << 20,
   streamResetRate: 1 << 20,
