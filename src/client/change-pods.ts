@@ -19,7 +19,7 @@ interface ChangeOptions extends Context {
   readonly timeout: number
   /**
    * Finds the addresses of Services anew (one without a cluster IP has those of its pods), and waits until no node forwards to pods that
-   * are gone.
+   * are gone, and each refuses what is for Services without pods.
    */
   readonly update: () => Promise<void>
 }
@@ -109,13 +109,12 @@ async function untilServicesFollow(workload: KubeObject, context: ChangeOptions,
     return problems.every((problem) => (problem === undefined) === answers)
   }
   const follow = async () => {
-    // The addresses of one without a cluster IP are known a moment after its pods are ready.
-    if (own.some(({ spec }) => spec?.clusterIP === 'None')) await update()
+    // The addresses of a Service without a cluster IP are known a moment after its pods are ready. Where others are behind one too, it
+    // answers before nodes have forgotten the pods that are gone.
+    await update()
     // Each time: one list of the API server may be older than the one before.
     const pods = await list<Pod>('Pod')
     return (await Promise.all(own.map((service) => follows(service, pods)))).every(Boolean) || undefined
   }
-  // Where others are behind a Service too, it answers before that.
-  await update()
   await poll(follow, { interval: 50, signal })
 }

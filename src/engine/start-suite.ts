@@ -6,7 +6,7 @@ import { planStandIns } from '../bridge/stand-in.ts'
 import type { Cluster } from '../cluster/cluster.ts'
 import { exposeServices } from '../cluster/network/exposed-services.ts'
 import { findFreePort } from '../cluster/network/free-port.ts'
-import { waitForGonePods } from '../cluster/network/service-rules.ts'
+import { waitForRulesOfPods } from '../cluster/network/service-rules.ts'
 import { listAddresses } from '../cluster/ownership/inventory.ts'
 import type { KubeObject } from '../kube/object.ts'
 import { secretValues } from '../kube/secrets.ts'
@@ -194,7 +194,7 @@ export async function startSuite(
       const loaded = await loadManifests(sources, request.folder, keysOf(request, abort))
       if (loaded.length === 0) {
         await bringUp({ images: [], manifests: [] }, abort)
-        return waitForGonePods(docker, cluster, abort)
+        return waitForRulesOfPods(docker, cluster, abort)
       }
       declared.push(...loaded)
       const { bridged } = request

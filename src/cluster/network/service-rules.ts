@@ -1,11 +1,20 @@
 import type { Docker } from '../../docker/docker.ts'
 import { execInContainer } from '../../docker/exec.ts'
 import { type EndpointSlice, type KubeList, type Pod, type Service, slicesPath } from '../../kube/types.ts'
+import { randomId } from '../../support/identity.ts'
 import { isIPv6 } from '../../support/ip-range.ts'
 import { poll } from '../../support/poll.ts'
 import { shellScript } from '../../support/shell-script.ts'
 import type { Cluster } from '../cluster.ts'
-import { clusterAddresses } from './service-targets.ts'
+import { clusterAddresses, servicesPath } from './service-targets.ts'
+
+/** A port of a Service at one of its addresses. */
+interface ServicePort {
+  readonly address: string
+  readonly port: number
+  /** In lower case. */
+  readonly protocol: string
+}
 
 const serviceRules = shellScript<'families'>(import.meta.dirname, 'service-rules.sh')
 
@@ -19,11 +28,7 @@ export async function waitForServiceRules(
   services: readonly Service[],
   signal: AbortSignal,
 ): Promise<void> {
-  const wanted = services.flatMap(({ spec }) => {
-    return clusterAddresses(spec).flatMap((address) =>
-      (spec?.ports ?? []).map(({ port, protocol = 'TCP' }) => ({ address, port, protocol: protocol.toLowerCase() })),
-    )
-  })
+  const wanted = services.flatMap(portsOf)
   await Promise.all(
     cluster.nodes.map(async ({ container }) => {
       let missing = wanted
@@ -33,16 +38,7 @@ export async function waitForServiceRules(
           const rules = (await execInContainer(docker, container, script, { timeout: 30_000, signal }))
             .split('\n')
             .filter((rule) => rule.startsWith('-A KUBE-SERVICES '))
-          missing = missing.filter(
-            ({ address, port, protocol }) =>
-              !rules.some(
-                (rule) =>
-                  rule.includes(`-d ${address}/${isIPv6(address) ? 128 : 32} `) &&
-                  rule.includes(`--dport ${port} `) &&
-                  rule.includes(`-p ${protocol} `) &&
-                  / -j KUBE-SV[CL]-/.test(rule),
-              ),
-          )
+          missing = missing.filter((port) => !rules.some((rule) => isOf(port, rule) && / -j KUBE-SV[CL]-/.test(rule)))
           return missing.length === 0 ? true : undefined
         },
         { interval: 50, signal },
@@ -52,27 +48,79 @@ export async function waitForServiceRules(
 }
 
 /**
- * Waits until no node forwards to a pod that is gone: a connection to it would hang. Endpoints follow pods, and kube-proxy follows
- * endpoints, up to a second later.
+ * Waits until the rules of every node have followed the pods: none leads to a pod that is gone, where a connection would hang, and each
+ * port of a Service leads on or refuses. Endpoints follow pods, and kube-proxy follows endpoints, up to a second later.
  */
-export async function waitForGonePods(docker: Docker, { kube, nodes }: Cluster, signal: AbortSignal): Promise<void> {
+export async function waitForRulesOfPods(docker: Docker, { kube, nodes }: Cluster, signal: AbortSignal): Promise<void> {
   const script = serviceRules({ families: '4 6' })
+  let asked = performance.now()
   await poll(
     async () => {
-      const rules = await Promise.all(nodes.map(({ container }) => execInContainer(docker, container, script, { timeout: 30_000, signal })))
+      const printed = await Promise.all(
+        nodes.map(({ container }) => execInContainer(docker, container, script, { timeout: 30_000, signal })),
+      )
       // Read after the rules: a pod that comes meanwhile is none that is gone. Endpoints are late themselves: those of pods do not count.
-      const [pods, slices] = await Promise.all([
+      const [pods, slices, services] = await Promise.all([
         kube.request<KubeList<Pod>>('GET', '/api/v1/pods', { signal }),
         kube.request<KubeList<EndpointSlice>>('GET', slicesPath, { signal }),
+        kube.request<KubeList<Service>>('GET', servicesPath, { signal }),
       ])
       const others = slices.items.flatMap(({ endpoints }) => (endpoints ?? []).filter(({ targetRef }) => targetRef?.kind !== 'Pod'))
       const known = new Set([
         ...pods.items.flatMap(({ status }) => (status?.podIPs ?? []).map(({ ip }) => ip)),
         ...others.flatMap(({ addresses }) => addresses),
       ])
-      const targets = rules.join('\n').matchAll(/ -j DNAT --to-destination \[?([0-9a-f.:]+?)\]?:\d+$/gm)
-      return targets.every(([, address]) => known.has(address!)) || undefined
+      const targets = printed
+        .join('\n')
+        .matchAll(/^-A KUBE-(?:SEP-.* --to-destination \[?([0-9a-f.:]+?)\]?:\d+|ROUTER-\w+ -[sd] ([0-9a-f.:]+)\/.*)$/gm)
+      if (!targets.every(([, forwarded, filtered]) => known.has((forwarded ?? filtered)!))) return undefined
+      const ports = services.items.filter(isKubeProxys).flatMap(portsOf)
+      const lost = printed.flatMap((each) => {
+        const rules = each.split('\n').filter((rule) => rule.startsWith('-A KUBE-SERVICES '))
+        return ports.filter((port) => !rules.some((rule) => isOf(port, rule)))
+      })
+      if (lost.length === 0) return true
+      if (performance.now() - asked < patience) return undefined
+      asked = performance.now()
+      await askKubeProxy(kube, new Set(lost.map(({ address }) => (isIPv6(address) ? 'IPv6' : 'IPv4'))), signal)
+      return undefined
     },
     { interval: 50, signal },
   )
+}
+
+/** Milliseconds: kube-proxy waits for one second between two writes. */
+const patience = 2_000
+
+/**
+ * Has kube-proxy write its rules. k3s' controller of network policies (kube-router) follows pods as well, and puts the whole table of
+ * filters back as it has read it: of what kube-proxy has written meanwhile, nothing is left, and for up to an hour a Service without pods
+ * swallows connections instead of refusing them (seen with k3s 1.36.3). kube-proxy writes all refusals with any change that it is told of,
+ * such as an EndpointSlice of no Service.
+ */
+async function askKubeProxy(kube: Cluster['kube'], addressTypes: ReadonlySet<string>, signal: AbortSignal): Promise<void> {
+  const path = slicesPath.replace('/endpointslices', '/namespaces/kube-system/endpointslices')
+  for (const addressType of addressTypes) {
+    const name = `vitest-kubernetes-${randomId(4)}`
+    const metadata = { name, labels: { 'kubernetes.io/service-name': name } }
+    await kube.request('POST', path, { body: { addressType, metadata, endpoints: [], ports: [] }, signal })
+    await kube.request('DELETE', `${path}/${name}`, { signal })
+  }
+}
+
+function portsOf({ spec }: Service): readonly ServicePort[] {
+  return clusterAddresses(spec).flatMap((address) =>
+    (spec?.ports ?? []).map(({ port, protocol = 'TCP' }) => ({ address, port, protocol: protocol.toLowerCase() })),
+  )
+}
+
+function isOf({ address, port, protocol }: ServicePort, rule: string): boolean {
+  return (
+    rule.includes(`-d ${address}/${isIPv6(address) ? 128 : 32} `) && rule.includes(`--dport ${port} `) && rule.includes(`-p ${protocol} `)
+  )
+}
+
+/** Others are left to another proxy: https://kubernetes.io/docs/reference/labels-annotations-taints/ */
+function isKubeProxys({ metadata }: Service): boolean {
+  return metadata?.labels?.['service.kubernetes.io/service-proxy-name'] === undefined
 }
