@@ -35,9 +35,7 @@ export async function waitForServiceRules(
       await poll(
         async () => {
           const script = serviceRules({ families: missing.some(({ address }) => isIPv6(address)) ? '4 6' : '4' })
-          const rules = (await execInContainer(docker, container, script, { timeout: 30_000, signal }))
-            .split('\n')
-            .filter((rule) => rule.startsWith('-A KUBE-SERVICES '))
+          const rules = rulesOfServices(await execInContainer(docker, container, script, { timeout: 30_000, signal }))
           missing = missing.filter((port) => !rules.some((rule) => isOf(port, rule) && / -j KUBE-SV[CL]-/.test(rule)))
           return missing.length === 0 ? true : undefined
         },
@@ -56,29 +54,13 @@ export async function waitForRulesOfPods(docker: Docker, { kube, nodes }: Cluste
   let asked = performance.now()
   await poll(
     async () => {
-      const printed = await Promise.all(
-        nodes.map(({ container }) => execInContainer(docker, container, script, { timeout: 30_000, signal })),
-      )
-      // Read after the rules: a pod that comes meanwhile is none that is gone. Endpoints are late themselves: those of pods do not count.
-      const [pods, slices, services] = await Promise.all([
-        kube.request<KubeList<Pod>>('GET', '/api/v1/pods', { signal }),
-        kube.request<KubeList<EndpointSlice>>('GET', slicesPath, { signal }),
-        kube.request<KubeList<Service>>('GET', servicesPath, { signal }),
-      ])
-      const others = slices.items.flatMap(({ endpoints }) => (endpoints ?? []).filter(({ targetRef }) => targetRef?.kind !== 'Pod'))
-      const known = new Set([
-        ...pods.items.flatMap(({ status }) => (status?.podIPs ?? []).map(({ ip }) => ip)),
-        ...others.flatMap(({ addresses }) => addresses),
-      ])
-      const targets = printed
-        .join('\n')
-        .matchAll(/^-A KUBE-(?:SEP-.* --to-destination \[?([0-9a-f.:]+?)\]?:\d+|ROUTER-\w+ -[sd] ([0-9a-f.:]+)\/.*)$/gm)
-      if (!targets.every(([, forwarded, filtered]) => known.has((forwarded ?? filtered)!))) return undefined
-      const ports = services.items.filter(isKubeProxys).flatMap(portsOf)
-      const lost = printed.flatMap((each) => {
-        const rules = each.split('\n').filter((rule) => rule.startsWith('-A KUBE-SERVICES '))
-        return ports.filter((port) => !rules.some((rule) => isOf(port, rule)))
-      })
+      const rules = await Promise.all(nodes.map(({ container }) => execInContainer(docker, container, script, { timeout: 30_000, signal })))
+      // Read after the rules: a pod that comes meanwhile is none that is gone.
+      const known = await listEndpoints(kube, signal)
+      if (!rules.flatMap(targetsOf).every((address) => known.has(address))) return undefined
+      const { items } = await kube.request<KubeList<Service>>('GET', servicesPath, { signal })
+      const ports = items.filter(isKubeProxys).flatMap(portsOf)
+      const lost = rules.map(rulesOfServices).flatMap((each) => ports.filter((port) => !each.some((rule) => isOf(port, rule))))
       if (lost.length === 0) return true
       if (performance.now() - asked < patience) return undefined
       asked = performance.now()
@@ -87,6 +69,29 @@ export async function waitForRulesOfPods(docker: Docker, { kube, nodes }: Cluste
     },
     { interval: 50, signal },
   )
+}
+
+/** Addresses of pods, and those that Services lead to besides. Endpoints are late themselves: those of pods do not count. */
+async function listEndpoints(kube: Cluster['kube'], signal: AbortSignal): Promise<ReadonlySet<string>> {
+  const [pods, slices] = await Promise.all([
+    kube.request<KubeList<Pod>>('GET', '/api/v1/pods', { signal }),
+    kube.request<KubeList<EndpointSlice>>('GET', slicesPath, { signal }),
+  ])
+  const others = slices.items.flatMap(({ endpoints }) => (endpoints ?? []).filter(({ targetRef }) => targetRef?.kind !== 'Pod'))
+  return new Set([
+    ...pods.items.flatMap(({ status }) => (status?.podIPs ?? []).map(({ ip }) => ip)),
+    ...others.flatMap(({ addresses }) => addresses),
+  ])
+}
+
+/** Where a node forwards to, and the pods whose network policies it keeps. */
+function targetsOf(rules: string): readonly string[] {
+  const found = rules.matchAll(/^-A KUBE-(?:SEP-.* --to-destination \[?([0-9a-f.:]+?)\]?:\d+|ROUTER-\w+ -[sd] ([0-9a-f.:]+)\/.*)$/gm)
+  return [...found].map(([, forwarded, filtered]) => (forwarded ?? filtered)!)
+}
+
+function rulesOfServices(rules: string): readonly string[] {
+  return rules.split('\n').filter((rule) => rule.startsWith('-A KUBE-SERVICES '))
 }
 
 /** Milliseconds: kube-proxy waits for one second between two writes. */
