@@ -7,8 +7,8 @@ const [{ files }] = JSON.parse(execFileSync('npm', ['pack', '--dry-run', '--json
 ]
 const packed = new Set(files.map(({ path }) => path))
 const scripts = (await Array.fromAsync(glob('src/**/*.sh'))).map((file) => file.replace('src', 'dist'))
-const relays = ['amd64', 'arm64'].map((architecture) => `vendor/relay-linux-${architecture}.gz`)
-const missing = [...scripts, 'vendor/client-node.cjs', 'vendor/LICENSES.txt', 'vendor/LICENSE-relay.txt', ...relays].filter(
+const programs = ['relay', 'archive'].flatMap((name) => ['amd64', 'arm64'].map((architecture) => `vendor/${name}-linux-${architecture}.gz`))
+const missing = [...scripts, 'vendor/client-node.cjs', 'vendor/LICENSES.txt', 'vendor/LICENSE-go.txt', ...programs].filter(
   (file) => !packed.has(file),
 )
 if (missing.length > 0) throw new Error(`The package lacks ${missing.join(', ')}.`)

@@ -10,8 +10,8 @@ import { CHECKOUT, createKit, scratchFolder, type Kit } from './kit.ts'
 import { withLock } from './lock.ts'
 import { ensureNodeImages, nodeImageTags } from './node-image.ts'
 import { isOnPath } from './on-path.ts'
+import { ensurePrograms } from './programs.ts'
 import { canPullImages } from './registry.ts'
-import { ensureRelay } from './relay.ts'
 import { stopRunningCommands } from './run.ts'
 import { ensureServiceImages } from './service-images.ts'
 import { ensureTools } from './tools.ts'
@@ -55,8 +55,8 @@ async function setUp(kit: Kit): Promise<NodeJS.ProcessEnv> {
   const engine = await ensureDockerEngine(kit)
   if (command === undefined) kit.log(`Docker Engine ${engine}`)
   if (!withoutTools) await ensureChromium(kit)
-  // Without it a checkout does all but bridges to a machine that pods cannot reach.
-  if (!withoutTools && (await isOnPath('go'))) await ensureRelay(kit)
+  // Without them a checkout does all but bridges to a machine that pods cannot reach, and exports of templates.
+  if (!withoutTools && (await isOnPath('go'))) await ensurePrograms(kit)
   const k3dFolder = await ensureK3d(kit)
   const pathWith = (folders: readonly string[]) =>
     [join(CHECKOUT, 'node_modules/.bin'), process.env['PATH'], k3dFolder, ...folders]

@@ -149,12 +149,18 @@ export const commands: Readonly<Record<string, CommandDefinition>> = {
     load: async () => (await import('./images.ts')).images,
   },
   templates: {
-    summary: 'List the templates that clusters are forked from, or remove them',
+    summary: 'List the templates that clusters are forked from, remove them, or take them to another machine',
     args: { '[templates...]': 'keys, or suites (default: all)' },
-    options: { '--remove': 'remove them; clusters that were forked from them go on' },
+    options: {
+      '--remove': 'remove them; clusters that were forked from them go on',
+      '--export <folder>': 'write each to a file of its own, unless it is there; the files hold Secrets',
+      '--import <paths...>': 'make templates of such files, or of all in a folder, unless they are there',
+    },
     examples: {
       templates: 'all templates, with their sizes and last uses',
       'templates checkout --remove': 'remove those of suite "checkout"',
+      'templates --export .vitest/templates': 'for the cache of a CI job',
+      'templates --import .vitest/templates': 'from there',
     },
     load: async () => (await import('./templates.ts')).templates,
   },

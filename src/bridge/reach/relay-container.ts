@@ -1,8 +1,4 @@
-import { readFile } from 'node:fs/promises'
-import { join } from 'node:path'
 import { buffer } from 'node:stream/consumers'
-import { promisify } from 'node:util'
-import { gunzip } from 'node:zlib'
 
 import { pack } from 'tar-stream'
 
@@ -10,6 +6,7 @@ import type { Cluster } from '../../cluster/cluster.ts'
 import { createHelper } from '../../cluster/helper-container.ts'
 import { readContainerState } from '../../docker/container-log.ts'
 import type { Docker } from '../../docker/docker.ts'
+import { readProgram } from '../../docker/read-program.ts'
 import { removeContainer } from '../../docker/remove.ts'
 import { watchContainer } from '../../docker/watch-container.ts'
 import { ClusterTestError } from '../../support/errors.ts'
@@ -40,7 +37,7 @@ export async function runRelayContainer(docker: Docker, cluster: Cluster, token:
   await using cleanup = new AsyncDisposableStack()
   cleanup.defer(() => removeContainer(docker, container.id))
   const archive = pack()
-  archive.entry({ name: 'relay', mode: 0o755 }, await readProgram(docker.platform))
+  archive.entry({ name: 'relay', mode: 0o755 }, await readProgram('relay', docker.platform))
   archive.entry({ name: 'relay-token', mode: 0o600 }, token)
   archive.finalize()
   await container.putArchive(await buffer(archive), { path: '/' })
@@ -62,18 +59,5 @@ export async function runRelayContainer(docker: Docker, cluster: Cluster, token:
     isRunning: async () => (await readContainerState(container)).isRunning,
     watch: (onEnded) => void watching.use(watchContainer(docker, container.id, onEnded)),
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
-  }
-}
-
-/** Made of relay/main.go by scripts/build-relay.ts. */
-async function readProgram(platform: string): Promise<Buffer> {
-  const name = `relay-${platform.replace('/', '-')}.gz`
-  try {
-    return await promisify(gunzip)(await readFile(join(import.meta.dirname, '../../../vendor', name)))
-  } catch (error) {
-    throw new ClusterTestError('ERR_DOCKER_REQUEST_FAILED', `There is no relay for engines of the platform ${platform}.`, {
-      cause: error,
-      hint: 'In a checkout of vitest-kubernetes, build it: node scripts/build-relay.ts (it needs Go).',
-    })
   }
 }

@@ -1,3 +1,5 @@
+import { readFile, readdir, rm, stat, writeFile } from 'node:fs/promises'
+import { basename, join } from 'node:path'
 import { PassThrough } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
 
@@ -193,6 +195,60 @@ test('a run that is killed while it makes a template leaves none, or a whole one
     const whole = (await listTemplates(docker)).map(({ volume }) => volume)
     expect(made.map(({ Name }) => Name).filter((name) => !whole.includes(name))).toEqual([])
   }
+})
+
+test('a template goes to another machine as a file, which is refused where it is not whole', { timeout: 600_000 }, async () => {
+  await using project = await createTempProject({
+    'small.test.ts': `
+import { expect } from 'vitest'
+import { describe, postgres } from 'vitest-kubernetes'
+import { echoApp } from '${root}src/testing/echo-app.ts'
+
+const options = { agents: 1, images: ['busybox:1.37'], manifests: echoApp('web'), services: { db: postgres() }, seed: { db: 'own.sql' } }
+describe.withCluster('small', options, (test) => {
+  test('answers, with its data', async ({ cluster }) => {
+    expect(await (await fetch(cluster.url('web'))).text()).toBe('web')
+    expect(await cluster.sql('db', 'select * from own')).toHaveLength(1)
+  })
+})`,
+    'own.sql': 'create table own (id serial primary key); insert into own default values;',
+  })
+  await run(project)
+  const [template] = await templatesOf('small')
+  const folder = join(project.folder, 'exported')
+  const file = join(folder, `small-${template!.key}.tar.zst`)
+  expect(await cli('templates', 'small', '--export', folder)).toMatch(
+    new RegExp(`^exported ${template!.key} of "small": ${file}, [\\d.]+ MB$`, 'm'),
+  )
+  expect(await readdir(folder)).toEqual([basename(file)])
+  expect((await stat(file)).mode & 0o777).toBe(0o600)
+  expect(await cli('templates', 'small', '--export', folder)).toContain(`is there: ${template!.key}`)
+  expect(await cli('templates', '--import', folder)).toContain(`is there: ${template!.key}`)
+
+  await cli('templates', 'small', '--remove')
+  const whole = await readFile(file)
+  const volumes = async () => (await docker.engine.listVolumes()).Volumes.map(({ Name }) => Name).toSorted()
+  const before = await volumes()
+  for (const [name, content] of [
+    ['cut', whole.subarray(0, whole.length / 2)],
+    ['changed', Buffer.concat([whole.subarray(0, 1_000_000), Buffer.from([whole[1_000_000]! ^ 1]), whole.subarray(1_000_001)])],
+    ['text', Buffer.from('no template')],
+    ['empty', Buffer.alloc(0)],
+  ] as const) {
+    const broken = join(folder, `${name}.tar.zst`)
+    await writeFile(broken, content)
+    await expect(cli('templates', '--import', broken), name).rejects.toThrow(`"${broken}" is no exported template, or not whole: `)
+    await rm(broken)
+  }
+  await expect(cli('templates', '--import', join(folder, 'absent'))).rejects.toThrow(/absent" cannot be read: ENOENT/)
+  await expect(cli('templates', '--import', folder, '--remove')).rejects.toThrow('only one can be given')
+  expect(await volumes()).toEqual(before)
+
+  const { imported } = JSON.parse(await cli('templates', '--import', folder, '--json')) as { imported: unknown }
+  expect(imported).toEqual([{ key: template!.key, suite: 'small', file, size: template!.size, isNew: true }])
+  const [here] = await templatesOf('small')
+  expect({ ...here, volume: template!.volume }).toEqual(template)
+  expect(await run(project)).toMatch(/✓ small cluster .* a fork of "small"/)
 })
 
 test('a suite says what keeps its cluster from being forked', { timeout: 600_000 }, async () => {
