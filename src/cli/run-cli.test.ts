@@ -49,8 +49,8 @@ test('shows help, and the version', async () => {
       logs [options] [cluster] [workloads...]  Show the logs of workloads and nodes of a cluster
       report [options] [folder]                Open the report of the last run in a browser
       images [options] [images...]             Show the size, layers, biggest files and waste of images
-      templates [options] [templates...]       List the templates that clusters are forked from, or
-                                               remove them
+      templates [options] [templates...]       List the templates that clusters are forked from, remove
+                                               them, or take them to another machine
       prune [options] [runs...]                Remove what dead runs left behind
       complete [shell]                         Generate shell completion scripts
       help [command]                           Show help for a command
