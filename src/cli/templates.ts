@@ -4,7 +4,7 @@ import { join, resolve } from 'node:path'
 import { createOwner } from '../cluster/ownership/owner.ts'
 import { type UsedTemplate, listByUse } from '../cluster/template/limit-templates.ts'
 import { exportTemplate, importTemplate } from '../cluster/template/template-file.ts'
-import { type Template, removeTemplate } from '../cluster/template/template.ts'
+import { removeTemplate } from '../cluster/template/template.ts'
 import { type Docker, connectDocker } from '../docker/docker.ts'
 import { ClusterTestError, messageOf } from '../support/errors.ts'
 import { formatAge, formatBytes, formatList } from '../support/format.ts'
@@ -34,12 +34,12 @@ export const templates: RunCommand = async ({ positionals, values }, context) =>
 type Values = Parameters<RunCommand>[0]['values']
 
 /** A file's name has the key of what is in it: one that is there already is the same. */
-async function exportAll(docker: Docker, chosen: readonly Template[], folder: string, { json }: Values, context: CliContext) {
+async function exportAll(docker: Docker, chosen: readonly UsedTemplate[], folder: string, { json }: Values, context: CliContext) {
   const { print, stopSignal } = context
   const options = { owner: createOwner(), signal: stopSignal() }
   await mkdir(folder, { recursive: true })
   const exported = []
-  for (const template of chosen) {
+  for (const { lastUse: _ofThisMachine, ...template } of chosen) {
     const { key, name } = template
     const file = join(folder, `${slug(name, 40)}-${key}${ending}`)
     const known = await sizeOf(file)
