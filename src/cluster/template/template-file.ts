@@ -42,6 +42,10 @@ export async function exportTemplate(docker: Docker, template: Template, file: s
     const compress = createZstdCompress({ params: { [constants.ZSTD_c_checksumFlag]: 1 } })
     await pipeline(packed, compress, createWriteStream(part, { mode: 0o600 }), { signal: options.signal })
     await rename(part, file)
+  } catch (error) {
+    // Why it was cancelled, rather than that it was.
+    options.signal.throwIfAborted()
+    throw error
   } finally {
     await rm(part, { force: true })
   }

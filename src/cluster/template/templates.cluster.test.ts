@@ -10,6 +10,8 @@ import { connectDocker } from '../../docker/docker.ts'
 import { findTraces, runVitest } from '../../testing/run-vitest.ts'
 import { type TempProject, createTempProject } from '../../testing/temp-project.ts'
 import { pruneLeftovers } from '../ownership/leftovers.ts'
+import { createOwner } from '../ownership/owner.ts'
+import { exportTemplate, importTemplate } from './template-file.ts'
 import { listTemplates, removeTemplate } from './template.ts'
 
 const root = new URL('../../../', import.meta.url).pathname
@@ -225,6 +227,10 @@ describe.withCluster('small', options, (test) => {
   expect(await cli('templates', 'small', '--export', folder)).toContain(`is there: ${template!.key}`)
   expect(await cli('templates', '--import', folder)).toContain(`is there: ${template!.key}`)
 
+  const cancelled = () => ({ owner: createOwner(), signal: AbortSignal.timeout(1_000) })
+  await expect(exportTemplate(docker, template!, `${file}.other`, cancelled())).rejects.toThrow('aborted due to timeout')
+  expect(await readdir(folder)).toEqual([basename(file)])
+
   await cli('templates', 'small', '--remove')
   const whole = await readFile(file)
   const volumes = async () => (await docker.engine.listVolumes()).Volumes.map(({ Name }) => Name).toSorted()
@@ -240,6 +246,7 @@ describe.withCluster('small', options, (test) => {
     await expect(cli('templates', '--import', broken), name).rejects.toThrow(`"${broken}" is no exported template, or not whole: `)
     await rm(broken)
   }
+  await expect(importTemplate(docker, file, cancelled())).rejects.toThrow('aborted due to timeout')
   await expect(cli('templates', '--import', join(folder, 'absent'))).rejects.toThrow(/absent" cannot be read: ENOENT/)
   await expect(cli('templates', '--import', folder, '--remove')).rejects.toThrow('only one can be given')
   expect(await volumes()).toEqual(before)
