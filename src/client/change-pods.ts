@@ -1,3 +1,4 @@
+import { isForKubeProxy } from '../cluster/network/service-rules.ts'
 import { apiPath } from '../kube/kinds.ts'
 import { selectorFits } from '../kube/labels.ts'
 import { isOf } from '../kube/lineage.ts'
@@ -98,7 +99,9 @@ async function untilPodsAre(count: number, old: ReadonlySet<string>, options: Ch
 async function untilServicesFollow(workload: KubeObject, context: ChangeOptions, signal: AbortSignal): Promise<void> {
   const { kube, namespace, addresses, update } = context
   const list = async <T>(kind: 'Service' | 'Pod') => (await kube.request<KubeList<T>>('GET', apiPath(kind, namespace), { signal })).items
-  const own = (await list<Service>('Service')).filter((service) => selects(service, workload))
+  // Whether this machine reaches one whose traffic stays on its node depends on where the pods are.
+  const isReached = (service: Service) => isForKubeProxy(service) && service.spec?.internalTrafficPolicy !== 'Local'
+  const own = (await list<Service>('Service')).filter((service) => selects(service, workload) && isReached(service))
   const follows = async ({ metadata, spec }: Service, pods: readonly Pod[]): Promise<boolean> => {
     // Others may be behind it too.
     const answers = pods.some((pod) => isPodReady(pod) && selectorFits(spec?.selector, pod.metadata?.labels))

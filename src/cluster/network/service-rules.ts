@@ -21,6 +21,7 @@ const serviceRules = shellScript<'families'>(import.meta.dirname, 'service-rules
 /**
  * Waits until every node forwards to the endpoints of these Services. A Service that has a ready endpoint is not
  * reachable yet: kube-proxy writes its rules up to a second later (iptables mode, which k3s uses), and until then refuses connections.
+ * With `internalTrafficPolicy: Local`, a node without an endpoint of its own drops them for good.
  */
 export async function waitForServiceRules(
   docker: Docker,
@@ -28,7 +29,7 @@ export async function waitForServiceRules(
   services: readonly Service[],
   signal: AbortSignal,
 ): Promise<void> {
-  const wanted = services.flatMap(portsOf)
+  const wanted = services.filter(isForKubeProxy).flatMap(portsOf)
   await Promise.all(
     cluster.nodes.map(async ({ container }) => {
       let missing = wanted
@@ -36,7 +37,7 @@ export async function waitForServiceRules(
         async () => {
           const script = serviceRules({ families: missing.some(({ address }) => isIPv6(address)) ? '4 6' : '4' })
           const rules = rulesOfServices(await execInContainer(docker, container, script, { timeout: 30_000, signal }))
-          missing = missing.filter((port) => !rules.some((rule) => isOf(port, rule) && / -j KUBE-SV[CL]-/.test(rule)))
+          missing = missing.filter((port) => !rules.some((rule) => isOf(port, rule) && / -j (?:KUBE-SV[CL]-|DROP$)/.test(rule)))
           return missing.length === 0 ? true : undefined
         },
         { interval: 50, signal },
@@ -59,7 +60,7 @@ export async function waitForRulesOfPods(docker: Docker, { kube, nodes }: Cluste
       const known = await listEndpoints(kube, signal)
       if (!rules.flatMap(targetsOf).every((address) => known.has(address))) return undefined
       const { items } = await kube.request<KubeList<Service>>('GET', servicesPath, { signal })
-      const ports = items.filter(isKubeProxys).flatMap(portsOf)
+      const ports = items.filter(isForKubeProxy).flatMap(portsOf)
       const lost = rules.map(rulesOfServices).flatMap((each) => ports.filter((port) => !each.some((rule) => isOf(port, rule))))
       if (lost.length === 0) return true
       if (performance.now() - asked < patience) return undefined
@@ -126,6 +127,6 @@ function isOf({ address, port, protocol }: ServicePort, rule: string): boolean {
 }
 
 /** Others are left to another proxy: https://kubernetes.io/docs/reference/labels-annotations-taints/ */
-function isKubeProxys({ metadata }: Service): boolean {
+export function isForKubeProxy({ metadata }: Service): boolean {
   return metadata?.labels?.['service.kubernetes.io/service-proxy-name'] === undefined
 }
