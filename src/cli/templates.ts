@@ -17,7 +17,13 @@ export const templates: RunCommand = async ({ positionals, values }, context) =>
   const [folder, paths] = [values['export'] as string | undefined, values['import'] as readonly string[] | undefined]
   const wanted = ['remove', 'export', 'import'].filter((name) => values[name] !== undefined)
   if (wanted.length > 1 || (paths && positionals.length > 0))
-    throw new ClusterTestError('ERR_OPTIONS_INVALID', 'Of --remove, --export and --import only one can be given, and --import no template.')
+    throw new ClusterTestError(
+      'ERR_OPTIONS_INVALID',
+      'Of --remove, --export and --import only one can be given, and --import no template.',
+      {
+        hint: 'Run the command once for each of them.',
+      },
+    )
   const docker = await connectDocker()
   if (paths) return importAll(docker, paths, values, context)
   const chosen = choose(await listByUse(docker), positionals)
@@ -37,7 +43,11 @@ type Values = Parameters<RunCommand>[0]['values']
 async function exportAll(docker: Docker, chosen: readonly UsedTemplate[], folder: string, { json }: Values, context: CliContext) {
   const { print, stopSignal } = context
   const options = { owner: createOwner(), signal: stopSignal() }
-  await mkdir(folder, { recursive: true })
+  await mkdir(folder, { recursive: true }).catch((error: unknown) => {
+    throw new ClusterTestError('ERR_OPTIONS_INVALID', `Expected --export to be a folder, got "${folder}": ${messageOf(error)}.`, {
+      cause: error,
+    })
+  })
   const exported = []
   for (const { lastUse: _ofThisMachine, ...template } of chosen) {
     const { key, name } = template
@@ -86,7 +96,10 @@ async function filesAt(path: string): Promise<readonly string[]> {
       .toSorted()
       .map((name) => join(path, name))
   } catch (error) {
-    throw new ClusterTestError('ERR_TEMPLATE_INVALID', `"${path}" cannot be read: ${messageOf(error)}.`, { cause: error })
+    throw new ClusterTestError('ERR_TEMPLATE_INVALID', `"${path}" cannot be read: ${messageOf(error)}.`, {
+      cause: error,
+      hint: 'Pass files that --export has written, or their folder.',
+    })
   }
 }
 

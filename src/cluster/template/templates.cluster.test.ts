@@ -227,6 +227,8 @@ describe.withCluster('small', options, (test) => {
   expect(await cli('templates', 'small', '--export', folder)).toContain(`is there: ${template!.key}`)
   expect(await cli('templates', '--import', folder)).toContain(`is there: ${template!.key}`)
 
+  await expect(cli('templates', 'small', '--export', file)).rejects.toThrow(`Expected --export to be a folder, got "${file}": `)
+
   const cancelled = () => ({ owner: createOwner(), signal: AbortSignal.timeout(1_000) })
   await expect(exportTemplate(docker, template!, `${file}.other`, cancelled())).rejects.toThrow('aborted due to timeout')
   expect(await readdir(folder)).toEqual([basename(file)])
