@@ -32,9 +32,9 @@ const unlimited = 2 ** 32 - 1
 const settings = { enablePush: false, initialWindowSize: 1 << 20, maxHeaderListSize: unlimited }
 
 /**
- * No limits but those of the two ends: Node.js' own would refuse streams because of what others have waiting. And a client's session that
- * has refused fields of an answer may end the process (24.21, `~Http2Session`: "current_nghttp2_memory_ == 0"), where it is collected
- * before the stream that still has the fields before them.
+ * No limits but those of the two ends: Node.js' own would refuse streams because of what others have waiting. Besides, a client session
+ * of Node.js 24.21 that refuses header fields of an answer may abort the process (`~Http2Session`, "current_nghttp2_memory_ == 0"): when it
+ * is collected before the stream, which still holds the fields that came before.
  */
 const limits = {
   maxSessionMemory: 1 << 12,

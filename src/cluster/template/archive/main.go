@@ -131,16 +131,17 @@ func packFile(archive *tar.Writer, folder, file string, entry fs.DirEntry, names
 	return err
 }
 
+// The most that the kernel lets names or a value have (XATTR_LIST_MAX, XATTR_SIZE_MAX).
+var names, value [64 << 10]byte
+
 func readAttributes(file string) (map[string]string, error) {
-	names := make([]byte, 64<<10)
-	size, err := syscall.Listxattr(file, names)
+	size, err := syscall.Listxattr(file, names[:])
 	if err != nil || size == 0 {
 		return nil, ignoreUnsupported(file, err)
 	}
 	records := map[string]string{}
-	value := make([]byte, 64<<10)
 	for _, name := range strings.Split(strings.TrimSuffix(string(names[:size]), "\x00"), "\x00") {
-		length, err := syscall.Getxattr(file, name, value)
+		length, err := syscall.Getxattr(file, name, value[:])
 		if err != nil {
 			return nil, fmt.Errorf("%s: attribute %s: %w", file, name, err)
 		}
