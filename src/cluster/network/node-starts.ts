@@ -1,11 +1,9 @@
 import { createInterface } from 'node:readline'
 import type { Readable } from 'node:stream'
-import { buffer } from 'node:stream/consumers'
-
-import { pack } from 'tar-stream'
 
 import type { Docker } from '../../docker/docker.ts'
 import { execInContainer } from '../../docker/exec.ts'
+import { putFiles } from '../../docker/put-files.ts'
 import { type ShellScript, shellScript } from '../../support/shell-script.ts'
 import type { ClusterRanges } from './cluster-ranges.ts'
 
@@ -57,10 +55,7 @@ export async function watchNodeStarts(docker: Docker, cluster: string, ranges: C
 
 async function prepareNode(docker: Docker, name: string, script: ShellScript): Promise<void> {
   const container = docker.engine.getContainer(name)
-  const archive = pack()
-  archive.entry({ name: entrypoint, mode: 0o755 }, `#!/bin/sh\n${script.text}`)
-  archive.finalize()
-  await container.putArchive(await buffer(archive), { path: '/bin' })
+  await putFiles(container, { [`/bin/${entrypoint}`]: { content: `#!/bin/sh\n${script.text}`, mode: 0o755 } })
   // k3d may have been faster.
   const { State } = await container.inspect()
   if (State.Running) await execInContainer(docker, name, script, { timeout: 30_000 })

@@ -1,15 +1,13 @@
 import { createReadStream, createWriteStream } from 'node:fs'
 import { rename, rm, stat } from 'node:fs/promises'
 import { PassThrough, type Readable } from 'node:stream'
-import { buffer } from 'node:stream/consumers'
 import { pipeline } from 'node:stream/promises'
 import { constants, createZstdCompress, createZstdDecompress } from 'node:zlib'
-
-import { pack } from 'tar-stream'
 
 import type { Docker } from '../../docker/docker.ts'
 import { type ExecOptions, execForStream, execInContainer } from '../../docker/exec.ts'
 import { inspectImage, pullImage } from '../../docker/images.ts'
+import { putFiles } from '../../docker/put-files.ts'
 import { readProgram } from '../../docker/read-program.ts'
 import { removeContainer } from '../../docker/remove.ts'
 import { ClusterTestError, messageOf } from '../../support/errors.ts'
@@ -164,18 +162,12 @@ async function startArchiver(docker: Docker, template: Template, { owner, signal
   })
   await using cleanup = new AsyncDisposableStack()
   cleanup.defer(() => removeContainer(docker, container.id))
-  const put = async (name: string, content: string | Buffer, mode = 0o600) => {
-    const archive = pack()
-    archive.entry({ name, mode }, content)
-    archive.finalize()
-    await container.putArchive(await buffer(archive), { path: '/' })
-  }
-  await put('archive', await readProgram('archive', docker.platform), 0o755)
+  await putFiles(container, { '/archive': { content: await readProgram('archive', docker.platform), mode: 0o755 } })
   await container.start()
   const owned = cleanup.move()
   const options: ExecOptions = { timeout: copyTimeout, signal }
   return {
-    put,
+    put: (name, content) => putFiles(container, { [name]: { content, mode: 0o600 } }),
     run: (args) => execForStream(docker, container.id, ['/archive', ...args], options),
     async unpack(input, abort) {
       await execInContainer(docker, container.id, ['/archive', 'unpack', templateFolder], { ...options, input, signal: abort })
