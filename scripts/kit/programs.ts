@@ -6,7 +6,7 @@ import { gzipSync } from 'node:zlib'
 import { CHECKOUT, type Kit } from './kit.ts'
 import { isOnPath } from './on-path.ts'
 
-const SOURCES = ['src/bridge/reach/relay', 'src/cluster/template/archive']
+const SOURCES = ['src/cluster/network/relay', 'src/cluster/template/archive']
 const ARCHITECTURES = ['amd64', 'arm64']
 const TARGETS = SOURCES.flatMap((source) =>
   ARCHITECTURES.map((architecture) => ({

@@ -8,6 +8,8 @@
 // What follows "+" of wait and dial are frames, both ways: four bytes of length and so many bytes. A frame without bytes is the end of
 // that direction; a connection that closes without both of them was reset. So ends and resets pass whatever stands between this
 // program and the machine. For datagrams each frame is one of them, its length counted with these four bytes.
+//
+// With the argument "tunnel" it does something else: tunnel.go says what.
 package main
 
 import (
@@ -47,6 +49,10 @@ var idle = make(chan *carrier, 4096)
 var waiting atomic.Int32
 
 func main() {
+	if os.Args[1] == "tunnel" {
+		runTunnel()
+		return
+	}
 	token, err := os.ReadFile(os.Args[2])
 	if err != nil {
 		fail(err)

@@ -1,0 +1,157 @@
+import { spawn } from 'node:child_process'
+import { createHash, randomBytes } from 'node:crypto'
+import { once } from 'node:events'
+import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { type AddressInfo, type Server, type Socket, connect, createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { Duplex } from 'node:stream'
+import { setTimeout as sleep } from 'node:timers/promises'
+
+import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest'
+
+import { readProgram } from '../../docker/read-program.ts'
+import { type Tunnel, openTunnel } from './tunnel.ts'
+
+let folder: string
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'tunnel-'))
+  await writeFile(join(folder, 'relay'), await readProgram('relay', process.arch === 'arm64' ? 'linux/arm64' : 'linux/amd64'))
+  await chmod(join(folder, 'relay'), 0o755)
+})
+afterAll(() => rm(folder, { recursive: true }))
+
+function startTunnel(): Tunnel {
+  const { stdin, stdout } = spawn(join(folder, 'relay'), ['tunnel'], { stdio: ['pipe', 'pipe', 'inherit'] })
+  const tunnel = openTunnel(Duplex.from({ writable: stdin, readable: stdout }), (chunk) => [chunk])
+  onTestFinished(() => tunnel.close())
+  return tunnel
+}
+
+async function listen(onConnection: (socket: Socket) => void, allowHalfOpen = true): Promise<number> {
+  const server: Server = createServer({ allowHalfOpen }, (socket) => onConnection(socket.on('error', () => {})))
+  await once(server.listen(0, '127.0.0.1'), 'listening')
+  onTestFinished(() => void server.close())
+  return (server.address() as AddressInfo).port
+}
+
+/** A port of this machine that leads through a tunnel to another one. */
+function lead(tunnel: Tunnel, port: number): Promise<number> {
+  const server = createServer({ allowHalfOpen: true, pauseOnConnect: true }, (local) => tunnel.join(local, `127.0.0.1:${port}`))
+  onTestFinished(() => void server.close())
+  return once(server.listen(0, '127.0.0.1'), 'listening').then(() => (server.address() as AddressInfo).port)
+}
+
+/** What a client reads, and how that ends. */
+async function readAll(socket: Socket): Promise<{ readonly bytes: Buffer; readonly end: string }> {
+  const parts: Buffer[] = []
+  try {
+    for await (const part of socket) parts.push(part as Buffer)
+    return { bytes: Buffer.concat(parts), end: 'end' }
+  } catch (error) {
+    return { bytes: Buffer.concat(parts), end: (error as NodeJS.ErrnoException).code ?? 'error' }
+  }
+}
+
+const open = (port: number) => connect({ port, host: '127.0.0.1', allowHalfOpen: true })
+
+test('bytes go both ways, and one direction ends before the other', async () => {
+  const port = await listen(async (socket) => {
+    const { bytes } = await readAll(socket)
+    socket.end(`got ${bytes.toString()}`)
+  })
+  const client = open(await lead(startTunnel(), port))
+  client.end('hello')
+  expect(await readAll(client)).toEqual({ bytes: Buffer.from('got hello'), end: 'end' })
+})
+
+test('the other end may speak first, and end first', async () => {
+  const heard = Promise.withResolvers<Buffer>()
+  const port = await listen(async (socket) => {
+    socket.end('welcome')
+    heard.resolve((await readAll(socket)).bytes)
+  })
+  const client = open(await lead(startTunnel(), port))
+  expect(await readAll(client)).toEqual({ bytes: Buffer.from('welcome'), end: 'end' })
+  client.end('late')
+  expect(String(await heard.promise)).toBe('late')
+})
+
+test('a port where nobody listens resets; whoever asks is told', async () => {
+  const port = await listen(() => {})
+  const tunnel = startTunnel()
+  expect(await tunnel.reaches(`127.0.0.1:${port}`)).toBe(true)
+  expect(await tunnel.reaches('127.0.0.1:1')).toBe(false)
+  expect((await readAll(open(await lead(tunnel, 1)))).end).toBe('ECONNRESET')
+})
+
+test('resets pass, in either direction, after what came before', async () => {
+  const ended = Promise.withResolvers<string>()
+  const port = await listen((socket) => {
+    socket.write('first')
+    socket.once('data', () => socket.resetAndDestroy())
+    socket.once('error', (error: NodeJS.ErrnoException) => ended.resolve(error.code!))
+  })
+  const through = await lead(startTunnel(), port)
+  const client = open(through)
+  client.once('data', () => client.write('reset me'))
+  expect(await readAll(client)).toEqual({ bytes: Buffer.from('first'), end: 'ECONNRESET' })
+  const other = open(through)
+  other.once('data', () => other.resetAndDestroy())
+  expect(await ended.promise).toBe('ECONNRESET')
+})
+
+test('300 MB go to a reader who stops, who holds up nobody else, and nothing is kept beyond the window', async () => {
+  const piece = randomBytes(1 << 20)
+  const hash = createHash('sha256')
+  let sent = 0
+  const port = await listen(async (socket) => {
+    for (let index = 0; index < 300 && !socket.destroyed; index++) {
+      hash.update(piece)
+      if (!socket.write(piece)) await once(socket, 'drain')
+      sent = index + 1
+    }
+    socket.end()
+  })
+  const echo = await listen((socket) => socket.pipe(socket))
+  const tunnel = startTunnel()
+  const client = open(await lead(tunnel, port))
+  client.pause()
+  await once(client, 'connect')
+  await sleep(1000)
+  expect(sent).toBeLessThan(40)
+  const other = open(await lead(tunnel, echo))
+  other.end('not held up')
+  expect(String((await readAll(other)).bytes)).toBe('not held up')
+  const received = createHash('sha256')
+  for await (const part of client) received.update(part as Buffer)
+  expect(received.digest('hex')).toBe(hash.digest('hex'))
+})
+
+test('500 connections at once keep their bytes apart', async () => {
+  const port = await listen((socket) => socket.pipe(socket))
+  const through = await lead(startTunnel(), port)
+  const results = await Promise.all(
+    Array.from({ length: 500 }, async (_, index) => {
+      const text = Buffer.alloc(1 + ((index * 7919) % 200_000), String(index))
+      const client = open(through)
+      client.end(text)
+      const { bytes, end } = await readAll(client)
+      return end === 'end' && bytes.equals(text)
+    }),
+  )
+  expect(results.filter(Boolean)).toHaveLength(500)
+})
+
+test('all connections are reset when the program ends, and new ones too', async () => {
+  const port = await listen((socket) => socket.write('hello'))
+  const tunnel = startTunnel()
+  const through = await lead(tunnel, port)
+  const client = open(through)
+  await once(client, 'data')
+  tunnel.close()
+  expect((await readAll(client)).end).toBe('ECONNRESET')
+  expect((await readAll(open(through))).end).toBe('ECONNRESET')
+  expect(tunnel.isClosed).toBe(true)
+  expect(await tunnel.reaches(`127.0.0.1:${port}`)).toBe(false)
+})

@@ -1,0 +1,140 @@
+import type { Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
+
+import { reset } from '../../support/reset-socket.ts'
+
+/** Connections whose other ends a program opens, all through its standard input and output: relay/tunnel.go says what passes there. */
+export interface Tunnel {
+  readonly isClosed: boolean
+  /** Makes one of a connection of this machine and one that is opened to an address: `127.0.0.1:6443`. */
+  join(local: Socket, address: string): void
+  /** Whether a connection to an address can be opened. */
+  reaches(address: string): Promise<boolean>
+  close(): void
+}
+
+/** Number of the connection and length of what follows, and a letter. */
+const headerSize = 9
+/** Bytes that may be under way to the other end of a connection. */
+const windowSize = 1 << 20
+
+/** What is told of a connection. */
+interface Way {
+  opened?(): void
+  bytes?(part: Buffer): void
+  room?(size: number): void
+  end?(): void
+  reset(): void
+}
+
+/**
+ * @param connection to the standard input and output of the program
+ * @param split takes apart what comes
+ */
+export function openTunnel(connection: Duplex, split: (chunk: Buffer) => readonly Buffer[]): Tunnel {
+  const ways = new Map<number, Way>()
+  let last = 0
+  let isClosed = false
+  const close = () => {
+    isClosed = true
+    connection.destroy()
+    for (const way of ways.values()) way.reset()
+    ways.clear()
+  }
+  const send = (number: number, letter: string, content: Buffer | string = '') => {
+    if (isClosed) return
+    const bytes = Buffer.from(content)
+    const header = Buffer.allocUnsafe(headerSize)
+    header.writeUInt32BE(number, 0)
+    header.writeUInt32BE(bytes.length, 4)
+    header.write(letter, 8, 'latin1')
+    connection.write(Buffer.concat([header, bytes]))
+  }
+  const open = (address: string, way: Way): number => {
+    const number = ++last
+    ways.set(number, way)
+    send(number, 'o', address)
+    return number
+  }
+  const take = (number: number, letter: string, content: Buffer) => {
+    const way = ways.get(number)
+    if (letter === 'o') way?.opened?.()
+    if (letter === 'd') way?.bytes?.(content)
+    if (letter === 'c') way?.room?.(Number(content.toString()))
+    if (letter === 'e') way?.end?.()
+    if (letter === 'r') {
+      ways.delete(number)
+      way?.reset()
+    }
+  }
+  const read = createMessageReader(take)
+  connection.on('data', (chunk: Buffer) => {
+    for (const part of split(chunk)) read(part)
+  })
+  connection.on('error', close).on('end', close).on('close', close)
+
+  return {
+    get isClosed() {
+      return isClosed
+    },
+    join(local, address) {
+      if (isClosed) return reset(local)
+      let room = windowSize
+      let ends = 0
+      const countEnd = () => ++ends === 2 && ways.delete(number)
+      const number = open(address, {
+        bytes: (part) => void local.write(part, (error) => error ?? send(number, 'c', String(part.length))),
+        room(size) {
+          room += size
+          if (room > 0) local.resume()
+        },
+        end() {
+          local.end()
+          countEnd()
+        },
+        reset: () => reset(local),
+      })
+      local.on('data', (bytes: Buffer) => {
+        send(number, 'd', bytes)
+        room -= bytes.length
+        if (room <= 0) local.pause()
+      })
+      local.once('end', () => {
+        send(number, 'e')
+        countEnd()
+      })
+      local.once('close', () => ways.delete(number) && send(number, 'r'))
+      // Its close follows.
+      local.on('error', () => {})
+      local.resume()
+    },
+    reaches(address) {
+      if (isClosed) return Promise.resolve(false)
+      return new Promise((resolve) => {
+        const number = open(address, {
+          opened() {
+            ways.delete(number)
+            send(number, 'r')
+            resolve(true)
+          },
+          reset: () => resolve(false),
+        })
+      })
+    },
+    close,
+  }
+}
+
+function createMessageReader(onMessage: (number: number, letter: string, content: Buffer) => void): (bytes: Buffer) => void {
+  let come: Buffer = Buffer.alloc(0)
+  return (bytes) => {
+    come = come.length > 0 ? Buffer.concat([come, bytes]) : bytes
+    while (come.length >= headerSize) {
+      const end = headerSize + come.readUInt32BE(4)
+      if (come.length < end) return
+      const message = come
+      come = come.subarray(end)
+      onMessage(message.readUInt32BE(0), String.fromCharCode(message[8]!), message.subarray(headerSize, end))
+    }
+  }
+}
