@@ -54,6 +54,7 @@ export default defineConfig({
           page('CI'),
           { text: 'Slim images', link: '/images#slim-images' },
           page('Docker Desktop'),
+          page('Docker in another place', 'remote-docker'),
           page('Offline'),
         ],
       },

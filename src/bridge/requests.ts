@@ -22,6 +22,8 @@ export interface MemberRequest {
   readonly image: string | Build
   readonly env: EnvOptions
   readonly files: FilesOption
+  /** Absolute paths of what is mounted into it. */
+  readonly mounts: readonly string[]
   /** TCP ports to publish on loopback of the host. */
   readonly publish: readonly number[]
 }

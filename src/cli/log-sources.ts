@@ -1,15 +1,20 @@
 import type { Readable } from 'node:stream'
 
+import { type ReachedCluster, reachCluster } from '../cluster/attach-cluster.ts'
 import { findK3d } from '../cluster/k3d.ts'
 import type { ClusterInventory } from '../cluster/ownership/inventory.ts'
+import { clusterLabel } from '../cluster/ownership/owner.ts'
 import { streamContainerLog } from '../docker/container-log.ts'
 import type { Docker } from '../docker/docker.ts'
-import { type KubeClient, createKubeClient } from '../kube/client.ts'
+import { readSettings } from '../engine/settings.ts'
+import type { KubeClient } from '../kube/client.ts'
 import { streamPodLog } from '../kube/logs.ts'
 import type { KubeList, Pod } from '../kube/types.ts'
 import { listPods } from '../kube/workload.ts'
 import { ClusterTestError } from '../support/errors.ts'
 import { formatList } from '../support/format.ts'
+import { createTerminalProgress } from '../support/terminal.ts'
+import type { CliContext } from './command.ts'
 
 /** Which logs somebody asks for. */
 export interface LogSelection {
@@ -45,16 +50,19 @@ export function nodeSources(
     .map((name) => ({ name: short(name), open: () => streamContainerLog(docker.engine.getContainer(name), { tail, follow }) }))
 }
 
-export async function podSources(
-  docker: Docker,
-  { name }: ClusterInventory,
-  selection: LogSelection,
-  k3dCommand: string,
-): Promise<readonly LogSource[]> {
+/** The cluster of a run, whoever started it. */
+export async function reach(docker: Docker, { name }: ClusterInventory, { env, note }: CliContext): Promise<ReachedCluster> {
+  const k3d = await findK3d(docker, readSettings(env).k3d)
+  const kubeconfig = await k3d.kubeconfig(name)
+  const options = { labels: { [clusterLabel]: name }, progress: createTerminalProgress(note)(name), signal: AbortSignal.timeout(30_000) }
+  return reachCluster(docker, { name, kubeconfig }, options)
+}
+
+/** undefined where only those of nodes are asked for. */
+export function podSelection(selection: LogSelection): LogSelection | undefined {
   const targets = selection.targets.filter((target) => !target.startsWith('node/'))
-  if (targets.length === 0 && selection.targets.length > 0) return []
-  const k3d = await findK3d(docker, k3dCommand)
-  return sourcesOf(createKubeClient(await k3d.kubeconfig(name)), { ...selection, targets })
+  const isOnlyNodes = selection.targets.length === 0 ? selection.nodes : targets.length === 0
+  return isOnlyNodes ? undefined : { ...selection, targets }
 }
 
 /** Of the containers of workloads; of all but the cluster's own when none is named. */

@@ -2,7 +2,6 @@ import type { Readable } from 'node:stream'
 
 import { readInventory } from '../cluster/ownership/inventory.ts'
 import { connectDocker } from '../docker/docker.ts'
-import { readSettings } from '../engine/settings.ts'
 import { ClusterTestError, messageOf } from '../support/errors.ts'
 import type { RunCommand } from './command.ts'
 import { findCluster } from './find-cluster.ts'
@@ -13,13 +12,12 @@ export const logs: RunCommand = async ({ positionals, values }, context) => {
   const named = first?.includes('/') ? undefined : first
   const targets = named === undefined ? positionals : positionals.slice(1)
   const selection = { ...readSelection(values), targets }
-  const { nodeSources, podSources } = await import('./log-sources.ts')
+  const { nodeSources, podSelection, reach, sourcesOf } = await import('./log-sources.ts')
   const docker = await connectDocker()
   const cluster = findCluster(await readInventory(docker), named)
-  const sources = [
-    ...nodeSources(docker, cluster, selection),
-    ...(selection.nodes && targets.length === 0 ? [] : await podSources(docker, cluster, selection, readSettings(context.env).k3d)),
-  ]
+  const ofPods = podSelection(selection)
+  await using reached = ofPods && (await reach(docker, cluster, context))
+  const sources = [...nodeSources(docker, cluster, selection), ...(reached ? await sourcesOf(reached.kube, ofPods) : [])]
   if (sources.length === 0) context.note(`Cluster "${cluster.name}" has no such logs yet.`)
   const print = values['json']
     ? (source: string, line: string) => context.print(JSON.stringify({ source, line }))

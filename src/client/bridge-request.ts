@@ -77,10 +77,11 @@ function sideOf(workload: string, options: BridgeOptions, folder: string): Local
 }
 
 function memberRequest(options: LocalContainerOptions, folder: string): MemberRequest {
-  const { image, build, dockerfile, target, buildArgs, env = {}, files = true, publish = [] } = options
+  const { image, build, dockerfile, target, buildArgs, mount = {}, env = {}, files = true, publish = [] } = options
   if ((image === undefined) === (build === undefined))
     throw new ClusterTestError('ERR_OPTIONS_INVALID', 'A local container needs either `image` or `build`.')
-  return { image: image ?? { build: resolve(folder, build!), dockerfile, target, buildArgs }, env, files, publish }
+  const mounts = Object.keys(mount).map((path) => resolve(folder, path))
+  return { image: image ?? { build: resolve(folder, build!), dockerfile, target, buildArgs }, env, files, mounts, publish }
 }
 
 function checkFiles(files: FilesOption | undefined): void {

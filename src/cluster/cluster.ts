@@ -15,6 +15,7 @@ import { type IpFamily, clusterRanges } from './network/cluster-ranges.ts'
 import { createDockerNetwork } from './network/docker-network.ts'
 import { isPortTaken } from './network/free-port.ts'
 import { watchNodeStarts } from './network/node-starts.ts'
+import { type PublishedPorts, openPublishedPorts } from './network/published-ports.ts'
 import { withNodeLogs } from './node-logs.ts'
 import { type KeptCluster, type UpStack, markKept } from './ownership/kept-clusters.ts'
 import { type Owner, clusterLabel, suiteLabel } from './ownership/owner.ts'
@@ -69,6 +70,8 @@ export interface Cluster extends AsyncDisposable {
   /** Absolute path of the kubeconfig, readable by its owner only. */
   readonly kubeconfigPath: string
   readonly kube: KubeClient
+  /** What Docker publishes for it. */
+  readonly ports: PublishedPorts
   readonly labels: Readonly<Record<string, string>>
   /** What it was forked from. */
   readonly template: Template | undefined
@@ -133,13 +136,15 @@ export async function startCluster(options: StartClusterOptions): Promise<Cluste
 
   return await runStep(progress, 'cluster', `k3d cluster "${name}"${template ? `, a fork of "${template.name}"` : ''}`, async () => {
     const kubeconfig = template ? await startFork(docker, template, { name, labels, signal }) : await create()
+    const containers = await readNodes(docker, name)
+    const ports = cleanup.use(openPublishedPorts(docker, { name, image: containers[0]!.image, labels }, { progress, signal }))
+    const reached = await reachServer(kubeconfig, ports)
     const kubeconfigPath = join(folder, `${name}.kubeconfig`)
     await mkdir(folder, { recursive: true, mode: 0o700 })
-    await writeFile(kubeconfigPath, kubeconfig, { mode: 0o600 })
+    await writeFile(kubeconfigPath, reached, { mode: 0o600 })
     cleanup.defer(() => rm(kubeconfigPath, { force: true }))
-    const kube = createKubeClient(kubeconfig)
+    const kube = createKubeClient(reached)
     if (template) await finishFork(docker, kube, template, { name, signal })
-    const containers = await readNodes(docker, name)
     const isNamed = template || [...k3sArgs, ...Object.keys(nodeEnv)].some((each) => /node-name|with-node-id|K3S_NODE_NAME/.test(each))
     const nodes = isNamed ? await withNames(kube, containers, signal) : containers
     await starts.ready(nodes)
@@ -151,6 +156,7 @@ export async function startCluster(options: StartClusterOptions): Promise<Cluste
       image: nodes[0]!.image,
       kubeconfigPath,
       kube,
+      ports,
       labels,
       template,
       templateVolume,
@@ -205,6 +211,13 @@ export async function startCluster(options: StartClusterOptions): Promise<Cluste
   }
 }
 
+/** The same kubeconfig for this machine, with the port by which it reaches the API server. */
+export async function reachServer(kubeconfig: string, ports: PublishedPorts): Promise<string> {
+  const server = /(?<=server: https:\/\/127\.0\.0\.1:)\d+/
+  const port = await ports.reach(Number(server.exec(kubeconfig)![0]))
+  return kubeconfig.replace(server, String(port))
+}
+
 /** k3s brings an ingress controller and a metrics server that most suites never use and all would wait for. */
 const defaultK3sArgs = ['--disable=traefik', '--disable=metrics-server'] as const
 
@@ -223,12 +236,6 @@ export async function stoppedNodes(docker: Docker, { name, nodes }: Cluster): Pr
   return nodes.map(({ container }) => container).filter((container) => !running.has(container))
 }
 
-/** The nodes that run, with their names in Kubernetes. */
-export async function readNamedNodes(docker: Docker, kube: KubeClient, cluster: string, signal: AbortSignal) {
-  const containers = await readNodes(docker, cluster)
-  return containers.length > 0 ? withNames(kube, containers, signal) : []
-}
-
 /** Resolves once so many nodes run. */
 function whenRunning(docker: Docker, cluster: string, count: number, signal: AbortSignal): Promise<readonly NodeContainer[]> {
   const find = async () => {
@@ -238,12 +245,12 @@ function whenRunning(docker: Docker, cluster: string, count: number, signal: Abo
   return poll(find, { interval: 200, signal })
 }
 
-interface NodeContainer extends ClusterNode {
+export interface NodeContainer extends ClusterNode {
   readonly image: string
 }
 
-/** Each with the name that k3s gives to a node unless told otherwise: its host's. */
-async function readNodes(docker: Docker, cluster: string): Promise<readonly NodeContainer[]> {
+/** Those that run, each with the name that k3s gives to a node unless told otherwise: its host's. */
+export async function readNodes(docker: Docker, cluster: string): Promise<readonly NodeContainer[]> {
   const containers = await docker.engine.listContainers({ filters: { label: [`k3d.cluster=${cluster}`] } })
   return containers
     .filter(({ Labels }) => ['server', 'agent'].includes(Labels['k3d.role'] ?? ''))
@@ -258,7 +265,7 @@ async function readNodes(docker: Docker, cluster: string): Promise<readonly Node
 }
 
 /** Waits for the Node objects: k3s says that it is up and running before its own node is registered. */
-function withNames(kube: KubeClient, containers: readonly NodeContainer[], signal: AbortSignal): Promise<readonly NodeContainer[]> {
+export function withNames(kube: KubeClient, containers: readonly NodeContainer[], signal: AbortSignal): Promise<readonly NodeContainer[]> {
   const findAll = async () => {
     const { items } = await kube.request<KubeList<NodeObject>>('GET', '/api/v1/nodes', { signal })
     const named = containers.flatMap((each) => {

@@ -9,7 +9,10 @@ export interface HelperCluster {
   readonly labels: Readonly<Record<string, string>>
 }
 
-interface HelperOptions extends Pick<ContainerCreateOptions, 'Tty' | 'ExposedPorts' | 'Hostname' | 'Domainname'> {
+interface HelperOptions extends Pick<
+  ContainerCreateOptions,
+  'Tty' | 'OpenStdin' | 'StdinOnce' | 'ExposedPorts' | 'Hostname' | 'Domainname'
+> {
   /** A part of its name. */
   readonly role: string
   /** In sh. What it starts with; then it stays. */

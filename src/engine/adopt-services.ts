@@ -3,6 +3,7 @@ import { type ExposedServices, exposeServices } from '../cluster/network/exposed
 import { findFreePort } from '../cluster/network/free-port.ts'
 import { leaveRunning } from '../cluster/network/gateway.ts'
 import { withRoutes } from '../cluster/network/ingress-routes.ts'
+import { reachAddresses } from '../cluster/network/published-ports.ts'
 import { type ServiceAddress, writeAddresses } from '../cluster/network/service-address.ts'
 import { type ServiceTarget, listServices, listTargets } from '../cluster/network/service-targets.ts'
 import { listGateways } from '../cluster/ownership/inventory.ts'
@@ -45,7 +46,8 @@ export async function adoptServices(
     onPortTaken: (port) => progress({ kind: 'note', step: 'services', text: `port ${port} is in use: its Service gets another one` }),
     onProblem,
   })
-  let adopted = await withRoutes(cluster.kube, addresses, start)
+  const reached = await reachAddresses(cluster.ports, addresses)
+  let adopted = await withRoutes(cluster.kube, reached, start)
   await writeAddresses(file, adopted)
   // Nobody has followed its pods since the gateways were left.
   const hasHeadless = async (signal: AbortSignal) => (await listServices(cluster, signal)).some(({ spec }) => spec?.clusterIP === 'None')
@@ -56,7 +58,7 @@ export async function adoptServices(
     targets.every((target) => known(target) !== undefined && (chosen(target) ?? known(target)) === known(target))
   const update = async (signal: AbortSignal) => {
     if (!isReplaced && fits(await look(signal)) && !(await hasHeadless(signal))) {
-      adopted = await withRoutes(cluster.kube, addresses, signal)
+      adopted = await withRoutes(cluster.kube, reached, signal)
       return writeAddresses(file, adopted)
     }
     if (!isReplaced) for (const { Id } of await listGateways(docker, cluster.name)) await removeContainer(docker, Id)

@@ -4,6 +4,7 @@ import { type Bridges, createBridges } from '../bridge/bridges.ts'
 import type { BridgesOptions } from '../bridge/parts.ts'
 import { attachCluster } from '../cluster/attach-cluster.ts'
 import type { Cluster } from '../cluster/cluster.ts'
+import { reachAddresses } from '../cluster/network/published-ports.ts'
 import { type ServiceAddress, writeAddresses } from '../cluster/network/service-address.ts'
 import { listAddresses } from '../cluster/ownership/inventory.ts'
 import type { KeptCluster } from '../cluster/ownership/kept-clusters.ts'
@@ -29,20 +30,24 @@ export async function attachStack(
   { namespace, progress, onLocal, folder, signal }: AttachOptions,
 ): Promise<AttachedStack> {
   // What is started for a bridge goes with this process.
-  const cluster = await attachCluster(parts.docker, kept, parts.owner.labels, signal)
-  const addresses = await listAddresses(parts.docker, kept.name)
+  await using cleanup = new AsyncDisposableStack()
+  const cluster = cleanup.use(await attachCluster(parts.docker, kept, { labels: parts.owner.labels, progress, signal }))
+  const addresses = await reachAddresses(cluster.ports, await listAddresses(parts.docker, kept.name))
   const addressesFile = join(parts.folder, 'addresses.json')
   await writeAddresses(addressesFile, addresses)
   const prepareImage = localImages(parts, folder, { progress })
-  const bridges = createBridges({
-    ...parts,
-    cluster,
-    namespace,
-    addresses: () => addresses,
-    addressesFile,
-    prepareImage,
-    progress,
-    onLocal,
-  })
-  return { cluster, addresses, bridges, [Symbol.asyncDispose]: () => bridges[Symbol.asyncDispose]() }
+  const bridges = cleanup.use(
+    createBridges({
+      ...parts,
+      cluster,
+      namespace,
+      addresses: () => addresses,
+      addressesFile,
+      prepareImage,
+      progress,
+      onLocal,
+    }),
+  )
+  const owned = cleanup.move()
+  return { cluster, addresses, bridges, [Symbol.asyncDispose]: () => owned.disposeAsync() }
 }

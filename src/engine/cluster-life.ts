@@ -1,4 +1,5 @@
 import { type Baseline, takeBaseline } from '../cluster/baseline.ts'
+import { checkFolders } from '../cluster/check-folders.ts'
 import { type Cluster, type StartClusterOptions, startCluster } from '../cluster/cluster.ts'
 import { defaultClusterMemory } from '../cluster/host-limits.ts'
 import { listPublished } from '../cluster/ownership/inventory.ts'
@@ -96,6 +97,8 @@ export function beginCluster(request: LeaseRequest, users: ReadonlySet<Progress>
     const starting = startFor(request, { ...parts, name, label, template, onNodes, progress: first, signal })
     starting.then(target.resolve, target.reject)
     const cluster = cleanup.use(await starting)
+    const mounts = resolveMounts(request.options.mount, stackFolder(request))
+    await checkFolders(parts.docker, cluster, [...new Set(mounts.map(({ source }) => source))], signal)
     const baseline = isWatch && !isShared ? await takeBaseline(cluster.kube, stop.signal) : undefined
     ;(await slot).settle()
     isRunning = true

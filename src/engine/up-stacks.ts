@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { dirname } from 'node:path'
 
-import { attachCluster } from '../cluster/attach-cluster.ts'
+import { type AttachOptions, attachCluster } from '../cluster/attach-cluster.ts'
 import { type KeptCluster, type UpCluster, listUp, readDefinition } from '../cluster/ownership/kept-clusters.ts'
 import type { Docker } from '../docker/docker.ts'
 import { whileWaiting } from '../support/deadline.ts'
@@ -67,7 +67,10 @@ interface ReserveOptions {
 function reserve(docker: Docker, kept: UpCluster, { owned, report }: ReserveOptions): Reservation {
   return {
     up: kept,
-    enter: (signal) => runStep(report, 'cluster', `stack "${kept.stack.name}", which is up`, () => enterUp(docker, kept, signal)),
+    enter: (signal) =>
+      runStep(report, 'cluster', `stack "${kept.stack.name}", which is up`, () =>
+        enterUp(docker, kept, { owned, progress: report, signal }),
+      ),
     explain: async (error) => error,
     fail: () => {},
     isKept: true,
@@ -77,8 +80,12 @@ function reserve(docker: Docker, kept: UpCluster, { owned, report }: ReserveOpti
 }
 
 /** What is created for it stays with it. */
-export async function enterUp(docker: Docker, kept: KeptCluster, signal: AbortSignal): Promise<StartedCluster> {
-  const cluster = await attachCluster(docker, kept, kept.labels, signal)
+export async function enterUp(
+  docker: Docker,
+  kept: KeptCluster,
+  { owned, ...options }: Omit<AttachOptions, 'labels'> & { readonly owned: AsyncDisposableStack },
+): Promise<StartedCluster> {
+  const cluster = owned.use(await attachCluster(docker, kept, { ...options, labels: kept.labels }))
   return {
     ...{ cluster, baseline: undefined, importOnce: createImportOnce(docker, Promise.resolve(cluster)), objectOwners: createObjectOwners() },
     inBackground: async () => {},

@@ -32,7 +32,8 @@ export async function updateStack(
   const { docker, folder } = parts
   const plan = await planSuite(request, folder, signal)
   const { namespace } = plan
-  const started = await enterUp(docker, kept, signal)
+  await using owned = new AsyncDisposableStack()
+  const started = await enterUp(docker, kept, { owned, progress, signal })
   const { cluster } = started
   const addresses = await listAddresses(docker, kept.name)
   await refuseBusyPorts(plan.ports.filter(({ hostPort }) => !addresses.some((each) => each.hostPort === hostPort)))

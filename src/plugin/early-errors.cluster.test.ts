@@ -108,7 +108,7 @@ test('without Docker', async () => {
   const run = await runVitest('passes', { env: { DOCKER_HOST: 'unix:///nowhere/docker.sock' } }).ended
   expect(run.exitCode).toBe(1)
   expect(run.output).toMatch(
-    /ClusterTestError: No Docker engine answers at DOCKER_HOST "unix:\/\/\/nowhere\/docker\.sock": .*\nHint: Start Docker, or point DOCKER_HOST at an engine that runs on this machine/,
+    /ClusterTestError: No Docker engine answers at DOCKER_HOST "unix:\/\/\/nowhere\/docker\.sock": .*\nHint: Start Docker, or point DOCKER_HOST at an engine/,
   )
 })
 

@@ -15,7 +15,7 @@ export function checkMount(mount: unknown): void {
     for (const [folder, target] of Object.entries(folders)) {
       const own = `${option}["${folder}"]`
       // k3d separates the two paths of a volume by it (Docker's own syntax).
-      if (folder.includes(':')) throw invalid(option, 'an object whose folders have no colon in their pathsss', folder)
+      if (folder.includes(':')) throw invalid(option, 'an object whose folders have no colon in their paths', folder)
       const isPath = (value: unknown) => isText(value) && value.startsWith('/')
       if (!isRecord(target)) {
         checkOption(own, 'an absolute path in the container, or { path, container, readOnly }', target ?? null, isPath)

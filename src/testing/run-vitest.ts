@@ -32,13 +32,16 @@ export interface RunVitestOptions {
   readonly command?: 'run' | 'list'
   /** The package. @default that of this project */
   readonly vitest?: string
+  /** Begins the command line. @default [] */
+  readonly enter?: readonly string[]
 }
 
 export function runVitest(
   suite: string,
-  { args = [], env = {}, folder = `${root}fixtures/suites`, command = 'run', vitest = ownVitest }: RunVitestOptions = {},
+  { args = [], env = {}, folder = `${root}fixtures/suites`, command = 'run', vitest = ownVitest, enter = [] }: RunVitestOptions = {},
 ): VitestRun {
-  return start(process.execPath, [join(vitest, 'vitest.mjs'), command, '--root', folder, ...(suite ? [suite] : []), ...args], env)
+  const line = [...enter, process.execPath, join(vitest, 'vitest.mjs'), command, '--root', folder, ...(suite ? [suite] : []), ...args]
+  return start(line[0]!, line.slice(1), env)
 }
 
 /** In watch mode, in a terminal: what is written to the standard input of `child` are its keys. Ends with the test, however that ends. */

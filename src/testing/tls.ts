@@ -1,4 +1,5 @@
 import { once } from 'node:events'
+import { isIP } from 'node:net'
 import { type TLSSocket, connect, createServer } from 'node:tls'
 
 import { generate } from 'selfsigned'
@@ -15,7 +16,7 @@ export async function createIdentity(name: string): Promise<Identity> {
     algorithm: 'sha256',
     extensions: [
       { name: 'basicConstraints', cA: true },
-      { name: 'subjectAltName', altNames: [{ type: 2, value: name }] },
+      { name: 'subjectAltName', altNames: [isIP(name) ? { type: 7, ip: name } : { type: 2, value: name }] },
     ],
   })
   return { key, cert }

@@ -63,7 +63,7 @@ async function findReach({ docker, cluster, network, shell, progress, onProblem,
       `The cluster cannot reach this machine (${why}), and the relay that stands in could not be used: ${messageOf(error)}`,
       {
         cause: error,
-        hint: 'Allow traffic from the Docker network in your firewall, run vitest on the machine whose loopback has the ports that Docker publishes, or bridge to a local container (image or build).',
+        hint: 'Allow traffic from the Docker network in your firewall, or bridge to a local container (image or build).',
       },
     )
   }

@@ -1,11 +1,8 @@
-import { buffer } from 'node:stream/consumers'
-
-import { pack } from 'tar-stream'
-
 import type { Cluster } from '../../cluster/cluster.ts'
 import { createHelper } from '../../cluster/helper-container.ts'
 import { readContainerState } from '../../docker/container-log.ts'
 import type { Docker } from '../../docker/docker.ts'
+import { putFiles } from '../../docker/put-files.ts'
 import { readProgram } from '../../docker/read-program.ts'
 import { removeContainer } from '../../docker/remove.ts'
 import { watchContainer } from '../../docker/watch-container.ts'
@@ -36,11 +33,10 @@ export async function runRelayContainer(docker: Docker, cluster: Cluster, token:
   })
   await using cleanup = new AsyncDisposableStack()
   cleanup.defer(() => removeContainer(docker, container.id))
-  const archive = pack()
-  archive.entry({ name: 'relay', mode: 0o755 }, await readProgram('relay', docker.platform))
-  archive.entry({ name: 'relay-token', mode: 0o600 }, token)
-  archive.finalize()
-  await container.putArchive(await buffer(archive), { path: '/' })
+  await putFiles(container, {
+    '/relay': { content: await readProgram('relay', docker.platform), mode: 0o755 },
+    '/relay-token': { content: token, mode: 0o600 },
+  })
   await container.start()
   const { Name, NetworkSettings } = await container.inspect()
   const { IPAddress, GlobalIPv6Address } = NetworkSettings.Networks[cluster.network]!
@@ -55,7 +51,7 @@ export async function runRelayContainer(docker: Docker, cluster: Cluster, token:
   return {
     name: Name.slice(1),
     addresses: [IPAddress, ...(GlobalIPv6Address ? [GlobalIPv6Address] : [])],
-    port: Number(published.HostPort),
+    port: await cluster.ports.reach(Number(published.HostPort)),
     isRunning: async () => (await readContainerState(container)).isRunning,
     watch: (onEnded) => void watching.use(watchContainer(docker, container.id, onEnded)),
     [Symbol.asyncDispose]: () => owned.disposeAsync(),

@@ -1,3 +1,4 @@
+import { checkFolders } from '../../cluster/check-folders.ts'
 import { together } from '../../support/together.ts'
 import type { BridgeParts } from '../parts.ts'
 import type { MemberRequest, OpenMember } from '../requests.ts'
@@ -50,6 +51,7 @@ export async function createMember(
       return cleanup.use(await startMember({ docker, cluster, network, names, publish, signal: abort }))
     },
     () => env,
+    (abort) => checkFolders(docker, cluster, request.mounts, abort),
   ])
   const podAddress = Object.values(selected).find((value) => value === source?.pod.status?.podIP)
   if (podAddress) await takePodAddress(docker, member.holder, podAddress, cluster.nodes.find(({ name }) => name === source!.node)!.address)

@@ -72,12 +72,15 @@ export async function startMember({ docker, cluster, network, names, publish, si
   }
   await poll(isReady, { interval: 10, signal })
   const { NetworkSettings } = await container.inspect()
+  const published = await Promise.all(
+    publish.map(async (port) => [port, await cluster.ports.reach(Number(NetworkSettings.Ports[`${port}/tcp`]![0]!.HostPort))] as const),
+  )
   const owned = cleanup.move()
   return {
     holder: container.id,
     address: NetworkSettings.Networks[cluster.network]!.IPAddress,
     address6: NetworkSettings.Networks[cluster.network]!.GlobalIPv6Address || undefined,
-    published: Object.fromEntries(publish.map((port) => [port, Number(NetworkSettings.Ports[`${port}/tcp`]?.[0]?.HostPort)])),
+    published: Object.fromEntries(published),
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   }
 }

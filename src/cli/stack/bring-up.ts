@@ -7,6 +7,7 @@ import { inProcessLease } from '../../client/in-process-lease.ts'
 import { runSeedFunctions } from '../../client/run-seed-functions.ts'
 import { createTestBridges } from '../../client/test-bridges.ts'
 import { withRoutes } from '../../cluster/network/ingress-routes.ts'
+import { reachAddresses } from '../../cluster/network/published-ports.ts'
 import { listAddresses } from '../../cluster/ownership/inventory.ts'
 import { type KeptCluster, type UpCluster, listUp, noteDefinition, removeKept } from '../../cluster/ownership/kept-clusters.ts'
 import { clusterLabel, ownerLabel } from '../../cluster/ownership/owner.ts'
@@ -89,7 +90,8 @@ async function start(engine: Engine, request: LeaseRequest, { options }: Defined
   const suite = await engine.start(request, held, signal)
   try {
     const { cluster, namespace } = suite
-    const addresses = await withRoutes(cluster.kube, await listAddresses(engine.parts.docker, cluster.name), signal)
+    const published = await listAddresses(engine.parts.docker, cluster.name)
+    const addresses = await withRoutes(cluster.kube, await reachAddresses(cluster.ports, published), signal)
     using _direct = bypassProxy()
     using _names = installClusterNames(() => addresses, namespace)
     const lease = inProcessLease({

@@ -39,9 +39,7 @@ export const dev: RunCommand = async ({ positionals: [wanted], command, values }
   const workloads = bridged.map(({ workload }) => workload)
   using _watch = values['watch'] ? await updateOnChange(defined, { kept, parts: stack.parts!, workloads, context, signal }) : undefined
   // Awaited here: the bridges end with this function.
-  return await (command.length > 0
-    ? runBeside(stack, kept.kubeconfigPath, command, context, signal)
-    : waitForKeys(stack, kept, context, signal))
+  return await (command.length > 0 ? runBeside(stack, command, context, signal) : waitForKeys(stack, kept, context, signal))
 }
 
 /** `deployment/web=5173`, `deployment/web=http:5173`. */
@@ -57,7 +55,6 @@ function parseBridge(text: string) {
 /** The terminal is the command's: its keys, its colours, and Ctrl-C, which reaches both. Resolves to its exit code. */
 async function runBeside(
   stack: OpenedStack,
-  kubeconfig: string,
   command: readonly string[],
   { env, cwd, note }: CliContext,
   signal: AbortSignal,
@@ -65,7 +62,7 @@ async function runBeside(
   const variables = serviceEnv(stack)
   const child = spawn(command[0]!, command.slice(1), {
     cwd,
-    env: { ...env, ...variables, KUBECONFIG: kubeconfig, ...noProxyEnv(env) },
+    env: { ...env, ...variables, KUBECONFIG: stack.kubeconfigPath, ...noProxyEnv(env) },
     stdio: 'inherit',
   })
   // In a terminal Ctrl-C has reached it too, and it may have something to do before it ends.

@@ -1,4 +1,3 @@
-import { readFile } from 'node:fs/promises'
 import { relative } from 'node:path'
 
 import type { BridgesOptions } from '../../bridge/parts.ts'
@@ -8,7 +7,9 @@ import { createTestCluster, findAddress } from '../../client/create-test-cluster
 import { inProcessLease } from '../../client/in-process-lease.ts'
 import { createTestBridges } from '../../client/test-bridges.ts'
 import type { TestCluster } from '../../client/test-cluster.ts'
+import { readKubeconfig, reachCluster } from '../../cluster/attach-cluster.ts'
 import { withRoutes } from '../../cluster/network/ingress-routes.ts'
+import { reachAddresses } from '../../cluster/network/published-ports.ts'
 import type { ServiceAddress } from '../../cluster/network/service-address.ts'
 import { listAddresses } from '../../cluster/ownership/inventory.ts'
 import { type UpCluster, listUp } from '../../cluster/ownership/kept-clusters.ts'
@@ -18,7 +19,7 @@ import { claimWorkload } from '../../engine/claims.ts'
 import { openParts } from '../../engine/open-parts.ts'
 import type { EngineParts } from '../../engine/parts.ts'
 import { readSettings } from '../../engine/settings.ts'
-import { type KubeClient, createKubeClient } from '../../kube/client.ts'
+import type { KubeClient } from '../../kube/client.ts'
 import type { SuiteClusterOptions } from '../../stack/options.ts'
 import type { ServiceEndpoint } from '../../stack/services/connection.ts'
 import { ClusterTestError } from '../../support/errors.ts'
@@ -33,6 +34,7 @@ export interface OpenedStack extends AsyncDisposable {
   readonly options: SuiteClusterOptions
   readonly namespace: string
   readonly kube: KubeClient
+  readonly kubeconfigPath: string
   readonly cluster: TestCluster
   readonly addresses: readonly ServiceAddress[]
   /** How this machine connects to the services of the option `services`. */
@@ -64,6 +66,9 @@ export async function findUpStack(wanted: string | undefined, { cwd }: Pick<CliC
   })
 }
 
+/** Milliseconds. */
+const reachLimit = 30_000
+
 export interface OpenOptions extends Pick<BridgesOptions, 'onLocal'> {
   /** Whether the command bridges, changes the stack, or reads the environment of containers, which takes longer to open. @default false */
   readonly canBridge?: boolean
@@ -77,9 +82,11 @@ export async function openStack(kept: UpCluster, context: CliContext, { canBridg
       hint: `To take down what is up: npx vitest-kubernetes down ${name}`,
     })
   await using cleanup = new AsyncDisposableStack()
-  const kube = createKubeClient(await readFile(kept.kubeconfigPath, 'utf8'))
-  const addresses = await withRoutes(kube, await listAddresses(await connectDocker(), kept.name))
+  const docker = await connectDocker()
+  const progress = createTerminalProgress(context.note)(name)
   const attached = canBridge ? await attach(cleanup) : undefined
+  const { kube, ports } = attached?.cluster ?? cleanup.use(await reach())
+  const addresses = await withRoutes(kube, await reachAddresses(ports, await listAddresses(docker, kept.name)))
   const held = inProcessLease({ cluster: kept, namespace, bridges: attached?.bridges ?? ({} as BridgeFunctions) })
   const testBridges = cleanup.use(createTestBridges(held, context.cwd))
   const cluster = createTestCluster<never>({ held, kube, bridges: testBridges, addresses: () => addresses, stack: options })
@@ -88,6 +95,7 @@ export async function openStack(kept: UpCluster, context: CliContext, { canBridg
   const owned = cleanup.move()
   return {
     ...{ name, options, namespace, kube, cluster, addresses, services },
+    kubeconfigPath: attached?.cluster.kubeconfigPath ?? kept.kubeconfigPath,
     claim: async (workload, where = namespace) => {
       if (attached) await claimWorkload(attached.parts, kept.name, workload, where)
     },
@@ -96,12 +104,17 @@ export async function openStack(kept: UpCluster, context: CliContext, { canBridg
   }
 
   async function attach(owner: AsyncDisposableStack) {
-    const { env, note, cwd: folder } = context
+    const { env, cwd: folder } = context
     const signal = context.stopSignal()
-    const progress = createTerminalProgress(note)(name)
     const { parts } = owner.use(await openParts({ ...readSettings(env), outputs: [], progress }))
-    const { bridges } = owner.use(await attachStack(parts, kept, { namespace, progress, onLocal, folder, signal }))
-    return { parts, bridges }
+    const stack = owner.use(await attachStack(parts, kept, { namespace, progress, onLocal, folder, signal }))
+    return { parts, ...stack }
+  }
+
+  async function reach() {
+    const kubeconfig = await readKubeconfig(kept.name, kept.kubeconfigPath)
+    const signal = AbortSignal.timeout(reachLimit)
+    return reachCluster(docker, { name: kept.name, kubeconfig }, { labels: kept.labels, progress, signal })
   }
 }
 

@@ -81,7 +81,10 @@ export function exposeServices(
     const gateway = gateways.use(await start(await Promise.all(targets.map(portOf))))
     const keys = targets.map(keyOf)
     open.push({ gateway, keys })
-    for (const [index, key] of keys.entries()) places.set(key, { host: hosts[index]!, hostPort: gateway.ports[index]! })
+    for (const [index, key] of keys.entries()) {
+      const host = hosts[index]!
+      places.set(key, { host, hostPort: await cluster.ports.reach(gateway.ports[index]!, host) })
+    }
   }
   /** One after the other: seeds of several workloads run at the same time. */
   const bringInTurn = (signal: AbortSignal) => inTurn(() => bring(signal))

@@ -12,9 +12,9 @@ import { createHelper } from '../helper-container.ts'
 import { type Leads, firstPort, leadScript, readyWord, startScript } from './gateway-scripts.ts'
 
 export interface GatewayOptions {
-  /** For each port: the loopback address of this machine on which it is published. */
+  /** For each port: the loopback address on which it is published. */
   readonly hosts: readonly string[]
-  /** Of this machine; undefined for those that Docker chooses. */
+  /** What Docker publishes; undefined for those that it chooses. */
   readonly ports: readonly (number | undefined)[]
   /** Where each port leads. */
   readonly leads: Leads
@@ -26,7 +26,7 @@ export interface GatewayOptions {
 }
 
 export interface Gateway extends AsyncDisposable {
-  /** Of this machine, in the order of the options. */
+  /** As Docker has published them, in the order of the options. */
   readonly ports: readonly number[]
   /** Lets the ports lead elsewhere. What leads nowhere is refused. */
   lead(leads: Leads): Promise<void>

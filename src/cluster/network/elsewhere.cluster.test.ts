@@ -1,0 +1,98 @@
+import { spawn } from 'node:child_process'
+import { mkdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
+
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
+
+import { findRemains } from '../../testing/find-remains.ts'
+import { type OtherMachine, canStartOtherMachine, startOtherMachine } from '../../testing/other-machine.ts'
+import { findTraces, runVitest } from '../../testing/run-vitest.ts'
+import { createTempProject } from '../../testing/temp-project.ts'
+
+const root = new URL('../../../', import.meta.url).pathname
+let machine: OtherMachine
+
+describe.skipIf(!canStartOtherMachine)('where the ports that Docker publishes are on another machine', () => {
+  beforeAll(async () => {
+    machine = await startOtherMachine()
+  })
+  afterAll(() => machine[Symbol.asyncDispose]())
+
+  test.each(['socket', 'tcp', 'tls'] as const)('a suite passes with the engine by its %s', { timeout: 300_000 }, async (kind) => {
+    const { exitCode, output } = await runVitest('elsewhere', { enter: machine.enter, env: machine.env[kind] }).ended
+    expect(exitCode, output).toBe(0)
+    expect(output).toContain('Tests  6 passed (6)')
+    expect(output).toMatch(
+      /! elsewhere cluster +the ports that Docker publishes are not this machine's: container "vk-\S+-tunnel-\S+" leads to them/,
+    )
+    expect(await findTraces(output)).toEqual([])
+  })
+
+  test('a killed run leaves nothing', { timeout: 300_000 }, async () => {
+    const run = runVitest('long', { enter: machine.enter, env: machine.env.tcp })
+    onTestFinished(() => void run.child.kill('SIGTERM'))
+    await run.prints('the test runs in process')
+    run.child.kill('SIGKILL')
+    await expect.poll(() => findRemains(run.output()), { timeout: 30_000, interval: 250 }).toEqual([])
+  })
+
+  test('a folder that the engine sees otherwise is refused', { timeout: 300_000 }, async () => {
+    await using project = await createTempProject({
+      'mounts.test.ts': `
+import { describe } from 'vitest-kubernetes'
+import { echoApp } from '${root}src/testing/echo-app.ts'
+describe.withCluster('mounts', { manifests: echoApp('shop'), mount: { 'deployment/shop': { './page': '/page' } } }, (test) => {
+  test('never runs', () => {})
+})`,
+    })
+    const page = join(project.folder, 'page')
+    await mkdir(page)
+    const hide = ['unshare', '--mount', 'sh', '-c', `mount -t tmpfs none ${page} && exec "$@"`, 'sh']
+    const { output } = await runVitest('', { enter: [...machine.enter, ...hide], folder: project.folder }).ended
+    expect(output).toContain(`ClusterTestError: "${page}" cannot be mounted: where the Docker engine runs, something else has that path.`)
+    expect(output).toMatch(/Hint: Let the engine and vitest see the same folder at the same path/)
+    expect(await findTraces(output)).toEqual([])
+  })
+
+  test('commands reach a stack that is up', { timeout: 300_000 }, async () => {
+    await using project = await createTempProject({
+      'kiosk.stack.ts': `
+import { defineStack, postgres } from '${root}src/index.ts'
+import { echoApp } from '${root}src/testing/echo-app.ts'
+export const kiosk = defineStack({
+  manifests: echoApp('web', { text: 'web' }),
+  services: { db: postgres() },
+  seed: { db: './rows.sql' },
+  ports: { web: 4811 },
+})`,
+      'rows.sql': 'create table t (n int); insert into t values (1), (2);',
+    })
+    const cli = async (...args: readonly string[]) => {
+      const [program, ...rest] = [...machine.enter, process.execPath, `${root}src/cli/main.ts`, ...args]
+      const child = spawn(program!, rest, {
+        cwd: project.folder,
+        env: { ...process.env, ...machine.env.tcp },
+        stdio: ['ignore', 'pipe', 'pipe'],
+      })
+      const exited = new Promise<number | null>((resolve) => child.once('exit', resolve))
+      const [out, err, exitCode] = await Promise.all([text(child.stdout), text(child.stderr), exited])
+      expect(exitCode, err).toBe(0)
+      return { out, err }
+    }
+    const count = () => cli('exec', 'db', '--', 'psql', '-U', 'app', '-Atc', 'select count(*) from t')
+    const fetchPage = `fetch('http://127.0.0.1:4811').then((answer) => answer.text()).then(console.log)`
+    onTestFinished(() => void cli('down'))
+    const { err } = await cli('up')
+    expect(err).toContain('as long as this process runs')
+    expect((await cli('url', 'web')).out).toBe('http://127.0.0.1:4811\n')
+    await cli('exec', 'db', '--', 'psql', '-U', 'app', '-c', 'delete from t')
+    expect((await count()).out).toBe('0\n')
+    await cli('reset')
+    expect((await count()).out).toBe('2\n')
+    expect((await cli('dev', '--', 'node', '-e', fetchPage)).out).toContain('web\n')
+    expect((await cli('logs', '--tail', '1')).out).not.toBe('')
+    await cli('up')
+    expect((await cli('dev', '--', 'node', '-e', fetchPage)).out).toContain('web\n')
+  })
+})
