@@ -1,6 +1,7 @@
 // Measures the bridge on one cluster in one run: node scripts/bench/bridge.ts
 import { once } from 'node:events'
 import { Agent, type IncomingMessage, request as httpRequest } from 'node:http'
+import { type AddressInfo, createServer } from 'node:net'
 import { cpus, loadavg } from 'node:os'
 
 import type { BridgeOptions } from '../../src/bridge/options.ts'
@@ -8,6 +9,7 @@ import { readAddresses } from '../../src/bridge/side/read-addresses.ts'
 import { startBroker } from '../../src/broker/broker.ts'
 import { leaseCluster } from '../../src/broker/client.ts'
 import { createTestBridges } from '../../src/client/test-bridges.ts'
+import { startTunnel } from '../../src/cluster/network/tunnel-container.ts'
 import { connectDocker } from '../../src/docker/docker.ts'
 import { execInContainer } from '../../src/docker/exec.ts'
 import { readSettings } from '../../src/engine/settings.ts'
@@ -105,10 +107,12 @@ async function measureRollout(): Promise<void> {
 
 async function measureTraffic(): Promise<void> {
   const forward = await startPortForward()
+  await using tunnel = await startTunnelTo(hostPort)
   const rows: Record<string, string>[] = []
   for (const [name, url, side] of [
     ['direct', direct, undefined],
     ['bridged', direct, local],
+    ['tunnel', tunnel.url, undefined],
     ['port-forward', forward, undefined],
   ] as const) {
     await using stack = new AsyncDisposableStack()
@@ -123,6 +127,23 @@ async function measureTraffic(): Promise<void> {
     rows.push(row)
   }
   console.table(rows)
+}
+
+/** As where Docker is in another place, but for this process being client and end of the tunnel at once. */
+async function startTunnelTo(port: number): Promise<AsyncDisposable & { readonly url: string }> {
+  const { Config } = await docker.engine.getContainer(node).inspect()
+  const { tunnel, ...container } = await startTunnel(docker, { name: held.lease.name, image: Config.Image, labels: {} })
+  const server = createServer({ allowHalfOpen: true, noDelay: true, pauseOnConnect: true }, (local) =>
+    tunnel.join(local, `127.0.0.1:${port}`),
+  )
+  await once(server.listen(0, '127.0.0.1'), 'listening')
+  return {
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    async [Symbol.asyncDispose]() {
+      server.close()
+      await container[Symbol.asyncDispose]()
+    },
+  }
 }
 
 async function startPortForward(): Promise<string> {

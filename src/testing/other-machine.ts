@@ -50,7 +50,7 @@ export async function startOtherMachine(): Promise<OtherMachine> {
   const { socketPath } = (await connectDocker()).engine.modem as { socketPath?: string }
   const options = { host: address, path: socketPath!, tls: { ...server, ca: client.cert } }
   const [program, ...args] = [...enter, process.execPath, '-e', `(${serveEngine.toString()})(${JSON.stringify(options)})`]
-  const proxy = spawn(program!, args, { stdio: ['pipe', 'pipe', 'inherit'] })
+  const proxy = spawn(program, args, { stdio: ['pipe', 'pipe', 'inherit'] })
   cleanup.defer(async () => {
     proxy.stdin.end()
     if (proxy.exitCode === null) await once(proxy, 'exit')
