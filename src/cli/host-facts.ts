@@ -88,7 +88,7 @@ async function readEngine(docker: Docker): Promise<EngineFacts> {
     processors: docker.processors,
     memory: docker.memory,
     subnets: countFreeSubnets(pools, taken),
-    disk: docker.address.startsWith('tcp:') ? undefined : await readDisk(info.DockerRootDir),
+    disk: /^tcp:\/\/(?!localhost|127\.|\[::1\])/.test(docker.address) ? undefined : await readDisk(info.DockerRootDir),
     deadRuns: leftovers.length,
     templates: templates.map(({ size }) => size),
   }

@@ -4,6 +4,7 @@ import type { Docker } from '../docker/docker.ts'
 import { type KubeClient, createKubeClient } from '../kube/client.ts'
 import { withDeadline } from '../support/deadline.ts'
 import { ClusterTestError, messageOf } from '../support/errors.ts'
+import { randomId } from '../support/identity.ts'
 import type { Progress } from '../support/progress.ts'
 import { type Cluster, type NodeContainer, reachServer, readNodes, withNames } from './cluster.ts'
 import { type PublishedPorts, openPublishedPorts } from './network/published-ports.ts'
@@ -30,7 +31,7 @@ export async function attachCluster(docker: Docker, { name, kubeconfigPath }: Ke
   const { kube, ports, containers, ...reached } = cleanup.use(await reachCluster(docker, { name, kubeconfig }, options))
   let path = kubeconfigPath
   if (reached.kubeconfig !== kubeconfig) {
-    path += `-${process.pid}`
+    path += `-${randomId()}`
     cleanup.defer(() => rm(path, { force: true }))
     await writeFile(path, reached.kubeconfig, { mode: 0o600 })
   }
@@ -84,6 +85,6 @@ export async function readKubeconfig(cluster: string, path: string): Promise<str
 
 function notThere(name: string, why: string): ClusterTestError {
   return new ClusterTestError('ERR_CLUSTER_NOT_FOUND', `Cluster "${name}" cannot be used: ${why}.`, {
-    hint: `Start its containers (docker start k3d-${name}-server-0), or take the stack down and bring it up again.`,
+    hint: `Start its containers (docker start k3d-${name}-server-0); a stack can also be taken down and brought up again.`,
   })
 }

@@ -17,13 +17,15 @@ export async function checkFolders(docker: Docker, cluster: Cluster, paths: read
   if (!cluster.ports.areElsewhere) return
   await Promise.all(
     paths.map(async (path) => {
+      const before = await findHere(path)
       const there = await findThere(docker, cluster, path, signal)
-      if (there !== undefined && there === (await findHere(path))) return
+      // Somebody may write into it meanwhile.
+      if (there !== undefined && (there === before || there === (await findHere(path)))) return
       throw new ClusterTestError(
         'ERR_MOUNT_NOT_FOUND',
-        `"${path}" cannot be mounted: where the Docker engine runs, ${there === undefined ? 'nothing has that path' : 'something else has that path'}.`,
+        `"${path}" cannot be mounted: on the Docker engine's machine, ${there === undefined ? 'nothing' : 'something else'} is at that path.`,
         {
-          hint: 'Let the engine and vitest see the same folder at the same path, as a volume of both, or build an image that has the files.',
+          hint: 'Let the engine and vitest see the same folder at the same path, such as a volume that both mount, or build an image that has the files.',
         },
       )
     }),
@@ -32,8 +34,8 @@ export async function checkFolders(docker: Docker, cluster: Cluster, paths: read
 
 async function findHere(path: string): Promise<string | undefined> {
   try {
-    const { ino, mtimeMs } = await stat(path)
-    return `${ino} ${Math.floor(mtimeMs / 1000)}`
+    const { ino, mtimeMs } = await stat(path, { bigint: true })
+    return `${ino} ${mtimeMs / 1000n}`
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
     return undefined

@@ -169,5 +169,5 @@ async function endCluster(docker: Docker, cluster: Cluster, { keptUntil, up, rep
   const kept = await cluster.keep(keptUntil, up)
   if (up) return
   onKept()
-  report({ kind: 'note', step: 'kept', text: describeKept(kept, await listPublished(docker, cluster.name)) })
+  report({ kind: 'note', step: 'kept', text: describeKept(kept, await listPublished(docker, cluster.name), cluster.ports.areElsewhere) })
 }

@@ -16,25 +16,27 @@ export function describeHeld(
 ): string {
   return [
     `cluster "${name}" stays as it is until its suite runs again, and is kept when vitest ends:`,
-    ...lookInto(name, kubeconfigPath, services),
+    ...lookInto(name, kubectlFor({ name, kubeconfigPath }), services),
   ].join(indent)
 }
 
 /** What the user can do with a cluster that is kept. */
-export function describeKept({ name, run, expires, kubeconfigPath }: KeptCluster, services: readonly PublishedService[]): string {
+export function describeKept(kept: KeptCluster, services: readonly PublishedService[], areElsewhere: boolean): string {
+  const { name, run, expires } = kept
   return [
     `cluster "${name}" is kept until ${new Date(expires).toLocaleTimeString('en-GB')}:`,
-    ...lookInto(name, kubeconfigPath, services),
+    ...lookInto(name, kubectlFor(kept, areElsewhere), areElsewhere ? [] : services),
     `npx vitest-kubernetes prune ${run} --all`,
   ].join(indent)
 }
 
+/** @param areElsewhere whether what Docker publishes is on another machine, and forwarded by no process */
+export function kubectlFor({ name, kubeconfigPath }: Pick<Cluster, 'name' | 'kubeconfigPath'>, areElsewhere = false): string {
+  return areElsewhere ? `docker exec k3d-${name}-server-0 kubectl` : `kubectl --kubeconfig ${kubeconfigPath}`
+}
+
 const indent = '\n     '
 
-function lookInto(name: string, kubeconfigPath: string, services: readonly PublishedService[]): readonly string[] {
-  return [
-    ...formatServices(services),
-    `kubectl --kubeconfig ${kubeconfigPath} get pods --all-namespaces`,
-    `npx vitest-kubernetes logs ${name}`,
-  ]
+function lookInto(name: string, kubectl: string, services: readonly PublishedService[]): readonly string[] {
+  return [...formatServices(services), `${kubectl} get pods --all-namespaces`, `npx vitest-kubernetes logs ${name}`]
 }

@@ -45,13 +45,14 @@ export async function runRelayContainer(docker: Docker, cluster: Cluster, token:
     const { state, tail } = await readContainerState(container)
     throw new ClusterTestError('ERR_DOCKER_REQUEST_FAILED', `Container "${Name.slice(1)}" ${state}, and has no port.${await tail()}`)
   }
+  const port = await cluster.ports.reach(Number(published.HostPort))
   const watching = new AsyncDisposableStack()
   const owned = cleanup.move()
   owned.use(watching)
   return {
     name: Name.slice(1),
     addresses: [IPAddress, ...(GlobalIPv6Address ? [GlobalIPv6Address] : [])],
-    port: await cluster.ports.reach(Number(published.HostPort)),
+    port,
     isRunning: async () => (await readContainerState(container)).isRunning,
     watch: (onEnded) => void watching.use(watchContainer(docker, container.id, onEnded)),
     [Symbol.asyncDispose]: () => owned.disposeAsync(),

@@ -1,5 +1,6 @@
 import { once } from 'node:events'
 import { type AddressInfo, type Socket, connect, createServer } from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
 
 import type { Cluster } from '../../cluster/cluster.ts'
 import type { Docker } from '../../docker/docker.ts'
@@ -73,7 +74,7 @@ export async function startRelay({ docker, cluster, onProblem }: RelayOptions): 
     return { port, listening: carrier.socket.resume() }
   }
   const onCall = async (call: Call, { socket }: Carrier) => {
-    const lead = leads.get(`${call.protocol} ${call.port}`)
+    const lead = leads.get(keyOf(call))
     const accept = () => void socket.write('+\n')
     try {
       if (!lead) throw new Error('Nobody listens there any more.')
@@ -115,10 +116,31 @@ export async function startRelay({ docker, cluster, onProblem }: RelayOptions): 
     await container[Symbol.asyncDispose]()
     container = await start(docker, cluster, token)
     watch()
-    for (const lead of leads.values()) lead.listening = (await listen(lead.protocol, lead.port)).listening
+    for (const lead of leads.values()) await listenAgain(lead)
     if (addresses.join() !== container.addresses.join()) onProblem(relayMoved(container.name, leads.size))
   }
-  const watch = () => container.watch(() => void inTurn(revive).catch((error: unknown) => stop.signal.aborted || onProblem(error)))
+  const listenAgain = async (lead: Lead) => {
+    lead.listening = (await listen(lead.protocol, lead.port)).listening
+    hold(lead)
+  }
+  /** What leads to the relay may break, and the relay goes on: where Docker is in another place. */
+  const hold = (lead: Lead) => lead.listening.once('close', () => void inTurn(() => restore(lead)).catch(tell))
+  const restore = async (lead: Lead) => {
+    const isMissing = () => lead.listening.destroyed && leads.get(keyOf(lead)) === lead && !stop.signal.aborted
+    for (let tries = 100; isMissing(); tries--) {
+      await revive()
+      if (!isMissing()) return
+      try {
+        await listenAgain(lead)
+      } catch (error) {
+        // The relay may not have seen yet that the connection before has broken: it holds the port until then.
+        if (tries === 0) throw doesNotAnswer(container.name, error)
+        await sleep(pause)
+      }
+    }
+  }
+  const tell = (error: unknown) => stop.signal.aborted || onProblem(error)
+  const watch = () => container.watch(() => void inTurn(revive).catch(tell))
   watch()
 
   const add = async (protocol: Protocol, endpoint: Endpoint, cleanup: AsyncDisposableStack): Promise<Lead> => {
@@ -126,10 +148,10 @@ export async function startRelay({ docker, cluster, onProblem }: RelayOptions): 
       throw doesNotAnswer(container.name, cause)
     })
     const lead = { protocol, endpoint, ...listening }
-    const key = `${protocol} ${lead.port}`
-    leads.set(key, lead)
+    leads.set(keyOf(lead), lead)
+    hold(lead)
     cleanup.defer(() => {
-      leads.delete(key)
+      leads.delete(keyOf(lead))
       lead.listening.destroy()
     })
     return lead
@@ -166,6 +188,13 @@ export async function startRelay({ docker, cluster, onProblem }: RelayOptions): 
     },
   }
 }
+
+function keyOf({ protocol, port }: { readonly protocol: string; readonly port: number }): string {
+  return `${protocol} ${port}`
+}
+
+/** Milliseconds between tries to listen again. */
+const pause = 100
 
 /** Milliseconds until a relay has to answer. */
 const startLimit = 30_000

@@ -20,8 +20,8 @@ export interface UpState {
   readonly ingresses: readonly PublishedIngress[]
 }
 
-export function describeUp(kept: UpCluster, { addresses, services, namespace }: OpenedStack): UpState {
-  const { name: cluster, kubeconfigPath: kubeconfig } = kept
+export function describeUp(kept: UpCluster, { addresses, services, namespace, kubeconfigPath: kubeconfig }: OpenedStack): UpState {
+  const cluster = kept.name
   return {
     ...{ stack: kept.stack.name, file: kept.stack.file, cluster, kubeconfig },
     services: addresses.map((each) => {
@@ -33,7 +33,8 @@ export function describeUp(kept: UpCluster, { addresses, services, namespace }: 
   }
 }
 
-export function formatUp({ stack, cluster, kubeconfig, services, ingresses }: UpState): string {
+/** @param kubectl begins a command line of kubectl */
+export function formatUp({ stack, cluster, services, ingresses }: UpState, kubectl: string): string {
   return [
     `Stack "${stack}" is up, until you take it down:`,
     ...formatServices([
@@ -44,6 +45,6 @@ export function formatUp({ stack, cluster, kubeconfig, services, ingresses }: Up
     `  npx vitest-kubernetes logs ${cluster} -f`,
     `  npx vitest-kubernetes reset --stack ${stack}`,
     `  npx vitest-kubernetes down ${stack}`,
-    `  kubectl --kubeconfig ${kubeconfig} get pods`,
+    `  ${kubectl} get pods`,
   ].join('\n')
 }

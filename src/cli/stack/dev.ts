@@ -5,6 +5,7 @@ import open from 'open'
 import { serviceEnv } from '../../client/service-env.ts'
 import { publishedService } from '../../cluster/network/published-services.ts'
 import type { UpCluster } from '../../cluster/ownership/kept-clusters.ts'
+import { kubectlFor } from '../../engine/keep.ts'
 import { noProxyEnv } from '../../support/bypass-proxy.ts'
 import { ClusterTestError, messageOf } from '../../support/errors.ts'
 import type { CliContext, RunCommand } from '../command.ts'
@@ -31,7 +32,7 @@ export const dev: RunCommand = async ({ positionals: [wanted], command, values }
     await stack.claim(workload)
     await stack.cluster.bridge(workload, { server })
   }
-  note(formatUp(describeUp(kept, stack)))
+  note(formatUp(describeUp(kept, stack), kubectlFor({ name: kept.name, kubeconfigPath: stack.kubeconfigPath })))
   for (const { workload, port } of bridged) note(`  ${workload} is bridged to port ${port} of this machine`)
   const selection = { targets, namespace: undefined, container: undefined, tail: 10, previous: false, follow: true }
   const sources = targets.length > 0 ? await sourcesOf(stack.kube, selection) : []

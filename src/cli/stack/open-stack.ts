@@ -9,7 +9,6 @@ import { createTestBridges } from '../../client/test-bridges.ts'
 import type { TestCluster } from '../../client/test-cluster.ts'
 import { readKubeconfig, reachCluster } from '../../cluster/attach-cluster.ts'
 import { withRoutes } from '../../cluster/network/ingress-routes.ts'
-import { reachAddresses } from '../../cluster/network/published-ports.ts'
 import type { ServiceAddress } from '../../cluster/network/service-address.ts'
 import { listAddresses } from '../../cluster/ownership/inventory.ts'
 import { type UpCluster, listUp } from '../../cluster/ownership/kept-clusters.ts'
@@ -35,6 +34,8 @@ export interface OpenedStack extends AsyncDisposable {
   readonly namespace: string
   readonly kube: KubeClient
   readonly kubeconfigPath: string
+  /** Whether what Docker publishes is on another machine. */
+  readonly areElsewhere: boolean
   readonly cluster: TestCluster
   readonly addresses: readonly ServiceAddress[]
   /** How this machine connects to the services of the option `services`. */
@@ -86,7 +87,9 @@ export async function openStack(kept: UpCluster, context: CliContext, { canBridg
   const progress = createTerminalProgress(context.note)(name)
   const attached = canBridge ? await attach(cleanup) : undefined
   const { kube, ports } = attached?.cluster ?? cleanup.use(await reach())
-  const addresses = await withRoutes(kube, await reachAddresses(ports, await listAddresses(docker, kept.name)))
+  // Where nothing connects to them, they are told as they are while a process forwards them.
+  const published = attached?.addresses ?? (await listAddresses(docker, kept.name))
+  const addresses = await withRoutes(kube, published)
   const held = inProcessLease({ cluster: kept, namespace, bridges: attached?.bridges ?? ({} as BridgeFunctions) })
   const testBridges = cleanup.use(createTestBridges(held, context.cwd))
   const cluster = createTestCluster<never>({ held, kube, bridges: testBridges, addresses: () => addresses, stack: options })
@@ -96,6 +99,7 @@ export async function openStack(kept: UpCluster, context: CliContext, { canBridg
   return {
     ...{ name, options, namespace, kube, cluster, addresses, services },
     kubeconfigPath: attached?.cluster.kubeconfigPath ?? kept.kubeconfigPath,
+    areElsewhere: ports.areElsewhere,
     claim: async (workload, where = namespace) => {
       if (attached) await claimWorkload(attached.parts, kept.name, workload, where)
     },

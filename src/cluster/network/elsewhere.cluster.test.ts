@@ -1,6 +1,8 @@
 import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
+import { createInterface } from 'node:readline'
 import { text } from 'node:stream/consumers'
 
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
@@ -24,7 +26,7 @@ describe.skipIf(!canStartOtherMachine)('where the ports that Docker publishes ar
     expect(exitCode, output).toBe(0)
     expect(output).toContain('Tests  6 passed (6)')
     expect(output).toMatch(
-      /! elsewhere cluster +the ports that Docker publishes are not this machine's: container "vk-\S+-tunnel-\S+" leads to them/,
+      /! elsewhere cluster +the ports that Docker publishes are another machine's: container "vk-\S+-tunnel-\S+" forwards them/,
     )
     expect(await findTraces(output)).toEqual([])
   })
@@ -50,14 +52,18 @@ describe.withCluster('mounts', { manifests: echoApp('shop'), mount: { 'deploymen
     await mkdir(page)
     const hide = ['unshare', '--mount', 'sh', '-c', `mount -t tmpfs none ${page} && exec "$@"`, 'sh']
     const { output } = await runVitest('', { enter: [...machine.enter, ...hide], folder: project.folder }).ended
-    expect(output).toContain(`ClusterTestError: "${page}" cannot be mounted: where the Docker engine runs, something else has that path.`)
+    expect(output).toContain(
+      `ClusterTestError: "${page}" cannot be mounted: on the Docker engine's machine, something else is at that path.`,
+    )
     expect(output).toMatch(/Hint: Let the engine and vitest see the same folder at the same path/)
     expect(await findTraces(output)).toEqual([])
   })
 
   test('commands reach a stack that is up', { timeout: 300_000 }, async () => {
-    await using project = await createTempProject({
-      'kiosk.stack.ts': `
+    await using cleanup = new AsyncDisposableStack()
+    const project = cleanup.use(
+      await createTempProject({
+        'kiosk.stack.ts': `
 import { defineStack, postgres } from '${root}src/index.ts'
 import { echoApp } from '${root}src/testing/echo-app.ts'
 export const kiosk = defineStack({
@@ -66,33 +72,45 @@ export const kiosk = defineStack({
   seed: { db: './rows.sql' },
   ports: { web: 4811 },
 })`,
-      'rows.sql': 'create table t (n int); insert into t values (1), (2);',
-    })
-    const cli = async (...args: readonly string[]) => {
+        'rows.sql': 'create table t (n int); insert into t values (1), (2);',
+      }),
+    )
+    const start = (...args: readonly string[]) => {
       const [program, ...rest] = [...machine.enter, process.execPath, `${root}src/cli/main.ts`, ...args]
-      const child = spawn(program!, rest, {
-        cwd: project.folder,
-        env: { ...process.env, ...machine.env.tcp },
-        stdio: ['ignore', 'pipe', 'pipe'],
-      })
-      const exited = new Promise<number | null>((resolve) => child.once('exit', resolve))
-      const [out, err, exitCode] = await Promise.all([text(child.stdout), text(child.stderr), exited])
+      return spawn(program!, rest, { cwd: project.folder, env: { ...process.env, ...machine.env.tcp }, stdio: ['ignore', 'pipe', 'pipe'] })
+    }
+    const cli = async (...args: readonly string[]) => {
+      const child = start(...args)
+      const exited = once(child, 'exit')
+      const [out, err, [exitCode]] = await Promise.all([text(child.stdout), text(child.stderr), exited])
       expect(exitCode, err).toBe(0)
       return { out, err }
     }
-    const count = () => cli('exec', 'db', '--', 'psql', '-U', 'app', '-Atc', 'select count(*) from t')
+    const count = async () => (await cli('exec', 'db', '--', 'psql', '-U', 'app', '-Atc', 'select count(*) from t')).out
     const fetchPage = `fetch('http://127.0.0.1:4811').then((answer) => answer.text()).then(console.log)`
-    onTestFinished(() => void cli('down'))
-    const { err } = await cli('up')
-    expect(err).toContain('as long as this process runs')
+    cleanup.defer(async () => void (await cli('down')))
+    const { out, err } = await cli('up')
+    expect(err).toMatch(/the ports that Docker publishes are another machine's: container ".*" forwards them while this process runs/)
+    const [, cluster = ''] = /docker exec k3d-(vk-\S+)-server-0 kubectl get pods/.exec(out)!
     expect((await cli('url', 'web')).out).toBe('http://127.0.0.1:4811\n')
     await cli('exec', 'db', '--', 'psql', '-U', 'app', '-c', 'delete from t')
-    expect((await count()).out).toBe('0\n')
+    expect(await count()).toBe('0\n')
     await cli('reset')
-    expect((await count()).out).toBe('2\n')
-    expect((await cli('dev', '--', 'node', '-e', fetchPage)).out).toContain('web\n')
-    expect((await cli('logs', '--tail', '1')).out).not.toBe('')
-    await cli('up')
-    expect((await cli('dev', '--', 'node', '-e', fetchPage)).out).toContain('web\n')
+    expect(await count()).toBe('2\n')
+    expect((await cli('dev', '--', process.execPath, '-e', fetchPage)).out).toContain('web\n')
+    expect((await cli('logs', cluster, '--tail', '1')).out).not.toBe('')
+    expect((await cli('up')).out).toContain('http://127.0.0.1:4811')
+
+    // Beside a process that forwards the same ports.
+    const dev = start('dev', '--', process.execPath, '-e', 'console.log("runs"); setInterval(() => {}, 1000)')
+    const [line] = (await once(createInterface({ input: dev.stdout }), 'line')) as [string]
+    expect(line).toBe('runs')
+    expect((await cli('url', 'web')).out).toBe('http://127.0.0.1:4811\n')
+    expect(await count()).toBe('2\n')
+    expect(
+      (await cli('dev', '--', process.execPath, '-e', 'fetch(process.env.WEB_URL).then((answer) => answer.text()).then(console.log)')).out,
+    ).toContain('web\n')
+    dev.kill('SIGINT')
+    await once(dev, 'exit')
   })
 })

@@ -1,8 +1,9 @@
 import { once } from 'node:events'
-import { type AddressInfo, type Server, type Socket, connect, createServer } from 'node:net'
+import { type AddressInfo, type Socket, connect, createServer } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 
 import type { Docker } from '../../docker/docker.ts'
+import { ClusterTestError, messageOf } from '../../support/errors.ts'
 import { bracketed } from '../../support/ip-range.ts'
 import { poll } from '../../support/poll.ts'
 import type { Progress } from '../../support/progress.ts'
@@ -18,7 +19,11 @@ import { type TunnelContainer, startTunnel } from './tunnel-container.ts'
 export interface PublishedPorts extends AsyncDisposable {
   /** Whether they are on another loopback than this machine's, once the first is reached. */
   readonly areElsewhere: boolean
-  /** Resolves to the port of this machine's loopback that leads to a published one: the same number, unless somebody else has that. */
+  /**
+   * Resolves to the port of this machine's loopback that leads to a published one: the same number, unless somebody has that. The first is
+   * to be the API server's.
+   * @throws ClusterTestError `ERR_KUBE_UNREACHABLE` when the first leads nowhere
+   */
   reach(port: number, host?: string): Promise<number>
 }
 
@@ -27,81 +32,111 @@ interface PublishedPortsOptions {
   readonly signal: AbortSignal
 }
 
+/** Milliseconds. A fork's API server does not listen at first. */
+const findLimit = 30_000
+
 /** Found out by a trial with the first port: what cannot be connected to from here, and can be from a container beside the engine. */
 export function openPublishedPorts(docker: Docker, cluster: HelperCluster, { progress, signal }: PublishedPortsOptions): PublishedPorts {
   const servers = new AsyncDisposableStack()
   const ways = new Map<string, Promise<number>>()
   const sockets = new Set<Socket>()
+  const stop = new AbortController()
   let finding: Promise<boolean> | undefined
   let areElsewhere = false
   let current: Promise<TunnelContainer> | undefined
-  let isOver = false
 
+  const note = (text: string) => progress({ kind: 'note', step: 'cluster', text })
   /** The one that is open, or a new one where that has broken. */
   const openTunnel = async (): Promise<TunnelContainer> => {
     const before = current
     const known = await before?.catch(() => undefined)
     if (known && !known.tunnel.isClosed) return known
-    if (isOver) throw new Error('The cluster is not needed any more.')
+    stop.signal.throwIfAborted()
     if (current !== before) return openTunnel()
-    return (current = startTunnel(docker, cluster))
+    return (current = replace(known))
+  }
+  const replace = async (broken: TunnelContainer | undefined): Promise<TunnelContainer> => {
+    await broken?.[Symbol.asyncDispose]()
+    const started = await startTunnel(docker, cluster, stop.signal)
+    if (broken)
+      note(`container "${broken.name}" has ended${broken.why()}, and what it forwarded was reset: "${started.name}" takes its place`)
+    return started
   }
   const endTunnel = async () => {
     const known = await current?.catch(() => undefined)
     await known?.[Symbol.asyncDispose]()
   }
-  /** Where Docker publishes without a proxy of its own, nothing listens before the container does: neither here nor there. */
   const find = async (port: number, host: string): Promise<boolean> => {
     if (await connects(port, host)) return false
-    const { name, tunnel } = await openTunnel()
+    const address = `${bracketed(host)}:${port}`
+    let why: unknown
     const look = async () => {
-      const isThere = await tunnel.reaches(`${bracketed(host)}:${port}`)
+      const reaches = async () => (await openTunnel()).tunnel.reaches(address)
+      const isThere = await reaches().catch((error: unknown) => void (why = error))
+      // Where Docker publishes without a proxy of its own, nothing listens before the container does: neither here nor there.
       if (await connects(port, host)) return false
       return isThere || undefined
     }
-    const found = await poll(look, { interval: 50, signal })
+    const found = await poll(look, { interval: 100, signal: AbortSignal.any([signal, AbortSignal.timeout(findLimit)]) }).catch(() => {
+      signal.throwIfAborted()
+      throw leadsNowhere(cluster.name, address, why)
+    })
     areElsewhere = found
-    if (found) {
-      const text = `the ports that Docker publishes are not this machine's: container "${name}" leads to them, as long as this process runs`
-      progress({ kind: 'note', step: 'cluster', text })
-    } else await endTunnel()
+    if (!found) await endTunnel()
+    else
+      note(
+        `the ports that Docker publishes are another machine's: container "${(await openTunnel()).name}" forwards them while this process runs`,
+      )
     return found
   }
-  const join = async (local: Socket, port: number, host: string) => {
+  const join = async (local: Socket, address: string) => {
     sockets.add(local)
     local.on('error', () => {}).once('close', () => sockets.delete(local))
     try {
       const { tunnel } = await openTunnel()
-      tunnel.join(local, `${bracketed(host)}:${port}`)
+      tunnel.join(local, address)
     } catch {
       reset(local)
     }
   }
-  const listen = async (port: number, host: string): Promise<number> => {
+  const listen = async (port: number, host: string, isFirst: boolean): Promise<number> => {
+    stop.signal.throwIfAborted()
     const options = { allowHalfOpen: true, noDelay: true, pauseOnConnect: true }
-    const server = createServer(options, (local) => void join(local, port, host))
+    const server = createServer(options, (local) => void join(local, `${bracketed(host)}:${port}`))
     servers.defer(() => void server.close())
-    await listenOn(server, port, host).catch((error: unknown) => {
-      if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw error
-      return listenOn(server, 0, host)
-    })
-    return (server.address() as AddressInfo).port
+    const listenOn = async (wanted: number) => {
+      await once(server.listen(wanted, host), 'listening')
+      return (server.address() as AddressInfo).port
+    }
+    // Another process that uses the cluster would take this one's port for Docker's.
+    if (isFirst) return listenOn(0)
+    try {
+      return await listenOn(port)
+    } catch (error) {
+      const { code, message } = error as NodeJS.ErrnoException
+      if (code === 'EADDRNOTAVAIL') throw noIPv6(message, error)
+      if (code !== 'EADDRINUSE' && code !== 'EACCES') throw error
+      const other = await listenOn(0)
+      note(
+        `port ${port} of this machine ${code === 'EACCES' ? 'is not for everybody' : 'is in use'}: ${other} leads to the one that Docker publishes`,
+      )
+      return other
+    }
   }
   return {
     get areElsewhere() {
       return areElsewhere
     },
     reach(port, host = '127.0.0.1') {
-      const key = `${host} ${port}`
-      const known = ways.get(key)
-      if (known) return known
+      const isFirst = !finding
       finding ??= find(port, host)
-      const way = finding.then((found) => (found ? listen(port, host) : port))
+      const key = `${host} ${port}`
+      const way = ways.get(key) ?? finding.then((found) => (found ? listen(port, host, isFirst) : port))
       ways.set(key, way)
       return way
     },
     async [Symbol.asyncDispose]() {
-      isOver = true
+      stop.abort(new ClusterTestError('ERR_SETUP_CANCELLED', `Cluster "${cluster.name}" is not used any more.`))
       await servers.disposeAsync()
       for (const socket of sockets) socket.destroy()
       await endTunnel()
@@ -109,13 +144,25 @@ export function openPublishedPorts(docker: Docker, cluster: HelperCluster, { pro
   }
 }
 
+function leadsNowhere(cluster: string, address: string, cause: unknown): ClusterTestError {
+  const why = cause === undefined ? '' : ` (${messageOf(cause)})`
+  return new ClusterTestError(
+    'ERR_KUBE_UNREACHABLE',
+    `The API server of cluster "${cluster}", which Docker publishes at ${address}, can be reached neither from here nor from a container beside the Docker engine${why}.`,
+    { cause, hint: 'Look whether its nodes run, and what they say: docker ps, docker logs.' },
+  )
+}
+
+function noIPv6(why: string, cause: unknown): ClusterTestError {
+  return new ClusterTestError('ERR_CLUSTER_NO_IPV6', `This machine has no IPv6, by which a Service is published: ${why}.`, {
+    cause,
+    hint: 'Enable IPv6 here (sysctl net.ipv6.conf.all.disable_ipv6=0), or omit ipFamily.',
+  })
+}
+
 /** The same addresses, for this machine. */
 export function reachAddresses(ports: PublishedPorts, addresses: readonly ServiceAddress[]): Promise<readonly ServiceAddress[]> {
   return Promise.all(addresses.map(async (each) => ({ ...each, hostPort: await ports.reach(each.hostPort, each.host) })))
-}
-
-async function listenOn(server: Server, port: number, host: string): Promise<void> {
-  await once(server.listen(port, host), 'listening')
 }
 
 /** Milliseconds: loopback answers at once, if ever. */

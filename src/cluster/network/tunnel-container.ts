@@ -1,4 +1,4 @@
-import type { Duplex } from 'node:stream'
+import type { Socket } from 'node:net'
 
 import { demultiplex } from '../../docker/demultiplex.ts'
 import type { Docker } from '../../docker/docker.ts'
@@ -13,35 +13,40 @@ import { type Tunnel, openTunnel } from './tunnel.ts'
 export interface TunnelContainer extends AsyncDisposable {
   readonly name: string
   readonly tunnel: Tunnel
+  /** What its program has said, in brackets. */
+  why(): string
 }
 
 /** Milliseconds. */
 const startLimit = 30_000
 
 /** Through Docker's own API, and so wherever that is. Docker removes the container when this process ends, however it does. */
-export function startTunnel(docker: Docker, cluster: HelperCluster): Promise<TunnelContainer> {
-  const what = 'Starting the container that leads to the machine of the Docker engine'
-  return withDeadline({ limit: startLimit, code: 'ERR_DOCKER_REQUEST_FAILED', what }, (signal) =>
-    whileWaiting(start(docker, cluster), signal),
+export function startTunnel(docker: Docker, cluster: HelperCluster, signal: AbortSignal): Promise<TunnelContainer> {
+  const what = "Starting the container that forwards the Docker engine's ports"
+  return withDeadline({ limit: startLimit, code: 'ERR_DOCKER_REQUEST_FAILED', what, signal }, (each) =>
+    whileWaiting(start(docker, cluster, each), each),
   )
 }
 
-async function start(docker: Docker, cluster: HelperCluster): Promise<TunnelContainer> {
+async function start(docker: Docker, cluster: HelperCluster, signal: AbortSignal): Promise<TunnelContainer> {
   const container = await createHelper(docker, cluster, {
     ...{ role: 'tunnel', script: ['exec /relay tunnel'], OpenStdin: true, StdinOnce: true },
-    HostConfig: { NetworkMode: 'host', AutoRemove: true },
+    // Without a log: all that comes back through the tunnel would be in it.
+    HostConfig: { NetworkMode: 'host', AutoRemove: true, LogConfig: { Type: 'none', Config: {} } },
   })
   await using cleanup = new AsyncDisposableStack()
   cleanup.defer(() => removeContainer(docker, container.id))
   await putFiles(container, { '/relay': { content: await readProgram('relay', docker.platform), mode: 0o755 } })
-  const connection = await container.attach({ stream: true, hijack: true, stdin: true, stdout: true, stderr: true })
-  const tunnel = openTunnel(
-    connection as Duplex,
-    demultiplex(() => {}),
-  )
+  const connection = (await container.attach({ stream: true, hijack: true, stdin: true, stdout: true, stderr: true })) as Socket
+  connection.setKeepAlive(true, 15_000)
+  let printed = ''
+  const split = demultiplex((part) => void (printed += part.toString()))
+  const tunnel = openTunnel(connection, split)
   cleanup.defer(() => tunnel.close())
   await container.start()
   const name = (await container.inspect()).Name.slice(1)
+  // Whoever waited may have given up.
+  signal.throwIfAborted()
   const owned = cleanup.move()
-  return { name, tunnel, [Symbol.asyncDispose]: () => owned.disposeAsync() }
+  return { name, tunnel, why: () => (printed ? ` (${printed.trim()})` : ''), [Symbol.asyncDispose]: () => owned.disposeAsync() }
 }

@@ -101,6 +101,39 @@ test('resets pass, in either direction, after what came before', async () => {
   expect(await ended.promise).toBe('ECONNRESET')
 })
 
+test('what a client has sent before it resets comes first', async () => {
+  const heard: Promise<number>[] = []
+  const port = await listen((socket) => {
+    socket.write('unread')
+    heard.push(readAll(socket).then(({ bytes }) => bytes.length))
+  })
+  const through = await lead(startTunnel(), port)
+  for (let index = 0; index < 50; index++) {
+    const client = open(through)
+    await once(client, 'readable')
+    client.write(Buffer.alloc(60_000))
+    // With bytes that it has not read, its end is a reset.
+    setImmediate(() => client.destroy())
+    await once(client, 'close')
+  }
+  expect((await Promise.all(heard)).filter((size) => size === 60_000)).toHaveLength(50)
+})
+
+test('whoever goes on sending to a server that has answered and closed is reset', async () => {
+  const port = await listen((socket) => {
+    socket.end('too large')
+    setTimeout(() => socket.destroy(), 100)
+  })
+  const client = open(await lead(startTunnel(), port))
+  const closed = new Promise<string>((resolve) => client.once('error', (error: NodeJS.ErrnoException) => resolve(error.code!)))
+  const send = () => {
+    while (!client.destroyed && client.write(Buffer.alloc(65_536)));
+  }
+  client.on('drain', send).resume()
+  send()
+  expect(['ECONNRESET', 'EPIPE']).toContain(await closed)
+})
+
 test('300 MB go to a reader who stops, who holds up nobody else, and nothing is kept beyond the window', async () => {
   const piece = randomBytes(1 << 20)
   const hash = createHash('sha256')

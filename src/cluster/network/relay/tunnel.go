@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 // A tunnel carries connections that a machine opens through this program's standard input and output, and so wherever
@@ -42,14 +43,22 @@ type way struct {
 	// Locks what follows, and tells of its changes.
 	change *sync.Cond
 	conn   *net.TCPConn
-	// What is to be written, in order; one without bytes is the end.
-	pieces [][]byte
+	// What the machine has sent for it, in order.
+	messages []message
 	// Bytes that the machine has room for.
 	room   int
-	ends   int
 	isOver bool
+	// Until when what was sent before a reset may be written.
+	deadline time.Time
+	// Directions that have ended.
+	ends atomic.Int32
 	// Whether nothing can be written any more.
 	isBroken atomic.Bool
+}
+
+type message struct {
+	letter  byte
+	content []byte
 }
 
 func runTunnel() {
@@ -83,13 +92,14 @@ func (t *tunnel) take(number uint32, letter byte, content []byte) {
 	switch letter {
 	case 'o':
 		go w.run(string(content))
-	case 'd', 'e':
-		w.update(func() { w.pieces = append(w.pieces, content) })
+	case 'd', 'e', 'r':
+		w.update(func() { w.messages = append(w.messages, message{letter, content}) })
+		if letter == 'r' {
+			w.setDeadline()
+		}
 	case 'c':
 		size, _ := strconv.Atoi(string(content))
 		w.update(func() { w.room += size })
-	case 'r':
-		w.breakOff()
 	}
 }
 
@@ -112,7 +122,10 @@ func (w *way) run(address string) {
 		w.send(w.number, 'r', []byte(err.Error()))
 		return
 	}
-	w.update(func() { w.conn = conn.(*net.TCPConn) })
+	w.update(func() {
+		w.conn = conn.(*net.TCPConn)
+		w.conn.SetWriteDeadline(w.deadline)
+	})
 	w.send(w.number, 'o', nil)
 	var both sync.WaitGroup
 	both.Add(1)
@@ -122,9 +135,6 @@ func (w *way) run(address string) {
 	}()
 	w.write()
 	both.Wait()
-	if w.ends < 2 {
-		reset(w.conn)
-	}
 	w.conn.Close()
 }
 
@@ -140,50 +150,75 @@ func (w *way) read() {
 		if err == io.EOF && !w.isBroken.Load() {
 			w.send(w.number, 'e', nil)
 			w.end()
+			if w.isBroken.Load() {
+				w.tellBroken()
+			}
 			return
 		}
 		if err != nil {
-			w.breakOff()
-			w.send(w.number, 'r', nil)
+			w.tellBroken()
 			return
 		}
 	}
 }
 
 func (w *way) write() {
-	var piece []byte
-	hasPiece := func() bool {
-		if len(w.pieces) == 0 {
+	var next message
+	isThere := func() bool {
+		if len(w.messages) == 0 {
 			return false
 		}
-		piece, w.pieces = w.pieces[0], w.pieces[1:]
+		next, w.messages = w.messages[0], w.messages[1:]
 		return true
 	}
-	for w.await(hasPiece) {
-		if len(piece) == 0 {
+	for w.await(isThere) {
+		switch next.letter {
+		case 'd':
+			w.writePiece(next.content)
+		case 'e':
 			w.conn.CloseWrite()
 			w.end()
-			return
+		case 'r':
+			w.breakOff()
 		}
-		if _, err := w.conn.Write(piece); err != nil {
-			// What has come is still read, and then how it ends.
-			w.isBroken.Store(true)
-			return
-		}
-		w.send(w.number, 'c', []byte(strconv.Itoa(len(piece))))
+	}
+}
+
+func (w *way) writePiece(content []byte) {
+	if w.isBroken.Load() {
+		return
+	}
+	if _, err := w.conn.Write(content); err == nil {
+		w.send(w.number, 'c', []byte(strconv.Itoa(len(content))))
+		return
+	}
+	// What has come is still read, and then how it ends.
+	w.isBroken.Store(true)
+	if w.ends.Load() > 0 {
+		w.tellBroken()
 	}
 }
 
 // End counts the end of a direction.
 func (w *way) end() {
-	isLast := false
-	w.update(func() {
-		w.ends++
-		isLast = w.ends == 2
-	})
-	if isLast {
+	if w.ends.Add(1) == 2 {
 		w.over()
 	}
+}
+
+// SetDeadline keeps whoever does not read from holding up a reset.
+func (w *way) setDeadline() {
+	w.update(func() {
+		w.deadline = time.Now().Add(patience)
+		if w.conn != nil {
+			w.conn.SetWriteDeadline(w.deadline)
+		}
+	})
+}
+
+func (w *way) tellBroken() {
+	w.breakOff()
+	w.send(w.number, 'r', nil)
 }
 
 func (w *way) breakOff() {
