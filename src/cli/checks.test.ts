@@ -12,6 +12,7 @@ const engine: EngineFacts = {
   cgroupVersion: 2,
   isRootless: false,
   isDesktop: false,
+  elsewhere: undefined,
   processors: 8,
   memory: 16e9,
   subnets: { free: 29, all: 31 },
@@ -59,6 +60,9 @@ test('names what is missing, with the cure', () => {
   expect(full).toEqual([expect.stringMatching(/ 2 templates of clusters, 1\.0 GB: npx vitest-kubernetes templates --remove\.$/)])
   expect(ofEngine({ isDesktop: true })).toEqual([
     expect.stringMatching(/^bridges info: Docker Desktop runs containers in a virtual machine/),
+  ])
+  expect(ofEngine({ elsewhere: 'tcp://docker:2376' })).toEqual([
+    expect.stringMatching(/^ports info: the engine is at tcp:\/\/docker:2376: the ports that it publishes are forwarded/),
   ])
   expect(ofEngine({ isRootless: true })).toEqual([expect.stringMatching(/^bridges info: Rootless Docker/)])
   expect(ofEngine({ disk: { folder: '/d', free: 4e9, size: 100e9 } })).toEqual([

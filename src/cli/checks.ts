@@ -28,6 +28,7 @@ export function checkHost(facts: HostFacts): readonly Check[] {
           ...checkDisk(engine),
           ...checkTemplates(engine),
           ...checkLeftovers(engine),
+          ...checkPlace(engine),
           ...checkBridges(engine),
         ]
   return [
@@ -142,6 +143,13 @@ function checkLeftovers({ deadRuns }: EngineFacts): readonly Check[] {
   if (deadRuns === 0) return []
   const text = `${deadRuns} dead ${deadRuns === 1 ? 'run has' : 'runs have'} left something behind`
   return [{ name: 'leftovers', status: 'warning', text, fix: 'npx vitest-kubernetes prune; the next run does the same.' }]
+}
+
+/** Whether its ports are this machine's is found out when a cluster starts; here is what to expect. */
+function checkPlace({ elsewhere }: EngineFacts): readonly Check[] {
+  if (!elsewhere) return []
+  const text = `the engine is at ${elsewhere}: the ports that it publishes are forwarded to this machine while a run or a command lasts`
+  return [{ name: 'ports', status: 'info', text }]
 }
 
 /** Whether pods reach this machine is found out when a bridge needs it; here is what to expect. */

@@ -31,6 +31,8 @@ export interface EngineFacts {
   readonly cgroupVersion: 1 | 2
   readonly isRootless: boolean
   readonly isDesktop: boolean
+  /** Its address, if that is of another machine. */
+  readonly elsewhere: string | undefined
   readonly processors: number
   /** Bytes. */
   readonly memory: number
@@ -76,6 +78,7 @@ async function readEngine(docker: Docker): Promise<EngineFacts> {
     findLeftovers(docker),
     listTemplates(docker),
   ])
+  const elsewhere = /^tcp:\/\/(?!localhost|127\.|\[::1\])/.test(docker.address) ? docker.address : undefined
   const pools: readonly AddressPool[] =
     info.DefaultAddressPools?.map(({ Base, Size }) => ({ base: Base, size: Size })) ?? defaultAddressPools
   return {
@@ -88,7 +91,8 @@ async function readEngine(docker: Docker): Promise<EngineFacts> {
     processors: docker.processors,
     memory: docker.memory,
     subnets: countFreeSubnets(pools, taken),
-    disk: /^tcp:\/\/(?!localhost|127\.|\[::1\])/.test(docker.address) ? undefined : await readDisk(info.DockerRootDir),
+    elsewhere,
+    disk: elsewhere ? undefined : await readDisk(info.DockerRootDir),
     deadRuns: leftovers.length,
     templates: templates.map(({ size }) => size),
   }

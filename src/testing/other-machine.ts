@@ -1,6 +1,6 @@
 import { execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -18,7 +18,10 @@ export const canStartOtherMachine = await run('ip', ['netns', 'list']).then(
   () => false,
 )
 
-/** A network namespace that has nothing but a loopback of its own: to what runs in it, what Docker publishes is on another machine. */
+/**
+ * A network namespace that has nothing but a loopback of its own, and a folder for temporary files that the engine does not see: to what
+ * runs in it, Docker is on another machine.
+ */
 export interface OtherMachine extends AsyncDisposable {
   /** Begins the command line of what is to run there. */
   readonly enter: readonly string[]
@@ -36,20 +39,22 @@ const address = '10.200.200.200'
 
 export async function startOtherMachine(): Promise<OtherMachine> {
   const name = `vk-${randomId()}`
-  const enter = ['ip', 'netns', 'exec', name]
+  const namespace = ['ip', 'netns', 'exec', name]
   await using cleanup = new AsyncDisposableStack()
   await run('ip', ['netns', 'add', name])
   cleanup.defer(async () => void (await run('ip', ['netns', 'delete', name])))
   await run('ip', ['-n', name, 'link', 'set', 'lo', 'up'])
   await run('ip', ['-n', name, 'address', 'add', `${address}/32`, 'dev', 'lo'])
-  const certificates = await mkdtemp(join(tmpdir(), 'certificates-'))
-  cleanup.defer(() => rm(certificates, { recursive: true }))
+  const folder = await mkdtemp(join(tmpdir(), 'other-machine-'))
+  cleanup.defer(() => rm(folder, { recursive: true }))
+  const [certificates, temporary] = [join(folder, 'certificates'), join(folder, 'temporary')]
+  for (const each of [certificates, temporary]) await mkdir(each)
   const [server, client] = [await createIdentity(address), await createIdentity('client')]
   for (const [file, text] of Object.entries({ ca: server.cert, cert: client.cert, key: client.key }))
     await writeFile(join(certificates, `${file}.pem`), text)
   const { socketPath } = (await connectDocker()).engine.modem as { socketPath?: string }
   const options = { host: address, path: socketPath!, tls: { ...server, ca: client.cert } }
-  const [program, ...args] = [...enter, process.execPath, '-e', `(${serveEngine.toString()})(${JSON.stringify(options)})`]
+  const [program, ...args] = [...namespace, process.execPath, '-e', `(${serveEngine.toString()})(${JSON.stringify(options)})`]
   const proxy = spawn(program, args, { stdio: ['pipe', 'pipe', 'inherit'] })
   cleanup.defer(async () => {
     proxy.stdin.end()
@@ -58,8 +63,9 @@ export async function startOtherMachine(): Promise<OtherMachine> {
   const [line] = (await once(createInterface({ input: proxy.stdout }), 'line')) as [string]
   const [plain, secure] = line.split(' ')
   const owned = cleanup.move()
+  const hide = `mount -t tmpfs none '${temporary}' && export TMPDIR='${temporary}' && exec "$@"`
   return {
-    enter,
+    enter: [...namespace, 'unshare', '--mount', 'sh', '-c', hide, 'sh'],
     env: {
       socket: {},
       tcp: { DOCKER_HOST: `tcp://${address}:${plain}` },

@@ -83,7 +83,11 @@ export function openTunnel(connection: Duplex, split: (chunk: Buffer) => readonl
       let ends = 0
       const countEnd = () => ++ends === 2 && ways.delete(number)
       const number = open(address, {
-        bytes: (part) => void local.write(part, (error) => error ?? send(number, 'c', String(part.length))),
+        bytes(part) {
+          local.write(part, (error) => {
+            if (!error) send(number, 'c', String(part.length))
+          })
+        },
         room(size) {
           room += size
           if (room > 0) local.resume()
