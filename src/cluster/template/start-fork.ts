@@ -1,8 +1,5 @@
-import { buffer } from 'node:stream/consumers'
-
-import { pack } from 'tar-stream'
-
 import type { Docker } from '../../docker/docker.ts'
+import { putFiles } from '../../docker/put-files.ts'
 import { together } from '../../support/together.ts'
 import { findFreePort } from '../network/free-port.ts'
 import { type Gateways, startCopier, templateMount } from './copy-files.ts'
@@ -41,7 +38,7 @@ export async function startFork(docker: Docker, template: Template, { name, labe
       Promise.all(
         nodes.map(async (node) => {
           const container = await docker.engine.createContainer(containerOf(node, options))
-          await container.putArchive(await archiveOf(node, gateways), { path: '/' })
+          await putFiles(container, filesOf(node, gateways))
           return { hostname: node.hostname, container: container.id }
         }),
       ),
@@ -96,14 +93,15 @@ function containerOf(node: TemplateNode, { name, labels, port, volume, gateway, 
 }
 
 /** The files of a node, with the address of its new network's gateway in k3d's entrypoint. */
-async function archiveOf({ files }: TemplateNode, { from, to }: Gateways): Promise<Buffer> {
-  const archive = pack()
+function filesOf({ files }: TemplateNode, { from, to }: Gateways): Parameters<typeof putFiles>[1] {
   const whole = new RegExp(`(?<![\\w.:])${RegExp.escape(from)}(?![\\w.:])`, 'g')
-  for (const [path, content] of Object.entries(files)) {
-    const bytes = Buffer.from(content, 'hex')
-    if (path.startsWith('/bin/')) archive.entry({ name: path, mode: 0o755 }, bytes.toString().replaceAll(whole, to))
-    else archive.entry({ name: path, mode: 0o600 }, bytes)
-  }
-  archive.finalize()
-  return buffer(archive)
+  return Object.fromEntries(
+    Object.entries(files).map(([path, hex]) => {
+      const bytes = Buffer.from(hex, 'hex')
+      return [
+        path,
+        path.startsWith('/bin/') ? { content: bytes.toString().replaceAll(whole, to), mode: 0o755 } : { content: bytes, mode: 0o600 },
+      ]
+    }),
+  )
 }

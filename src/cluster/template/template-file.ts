@@ -135,7 +135,9 @@ function describedIn(read: Buffer): Description | undefined {
 function isDescription(value: unknown): value is Description {
   const { key, name, nodes } = Object(value) as Partial<Template>
   const isNode = (node: unknown) => /^[\w.-]+$/.test((Object(node) as Template['nodes'][number]).hostname ?? '') && Object(node).image
-  return /^[0-9a-f]{24}$/.test(key ?? '') && typeof name === 'string' && Array.isArray(nodes) && nodes.length > 0 && nodes.every(isNode)
+  // Control characters would command the terminal that lists it.
+  const isName = typeof name === 'string' && /^\P{Cc}+$/u.test(name)
+  return /^[0-9a-f]{24}$/.test(key ?? '') && isName && Array.isArray(nodes) && nodes.length > 0 && nodes.every(isNode)
 }
 
 function notWhole(file: string, error: unknown): ClusterTestError {
