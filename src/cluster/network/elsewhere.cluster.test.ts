@@ -63,10 +63,10 @@ describe.withCluster('mounts', { manifests: echoApp('shop'), mount: { 'deploymen
     await using cleanup = new AsyncDisposableStack()
     const project = cleanup.use(
       await createTempProject({
-        'kiosk.stack.ts': `
+        'stall.stack.ts': `
 import { defineStack, postgres } from '${root}src/index.ts'
 import { echoApp } from '${root}src/testing/echo-app.ts'
-export const kiosk = defineStack({
+export const stall = defineStack({
   manifests: echoApp('web', { text: 'web' }),
   services: { db: postgres() },
   seed: { db: './rows.sql' },
