@@ -132,7 +132,11 @@ async function measureTraffic(): Promise<void> {
 /** As where Docker is in another place, but for this process being client and end of the tunnel at once. */
 async function startTunnelTo(port: number): Promise<AsyncDisposable & { readonly url: string }> {
   const { Config } = await docker.engine.getContainer(node).inspect()
-  const { tunnel, ...container } = await startTunnel(docker, { name: held.lease.name, image: Config.Image, labels: {} }, AbortSignal.timeout(60_000))
+  const { tunnel, ...container } = await startTunnel(
+    docker,
+    { name: held.lease.name, image: Config.Image, labels: {} },
+    AbortSignal.timeout(60_000),
+  )
   const server = createServer({ allowHalfOpen: true, noDelay: true, pauseOnConnect: true }, (local) =>
     tunnel.join(local, `127.0.0.1:${port}`),
   )

@@ -77,11 +77,23 @@ function read(text: string): KubectlAnswer {
 
 /** Differences that are meant. */
 function isMeant(text: string, here: KubectlAnswer, there: KubectlAnswer): boolean {
-  // kubectl drops what follows the first document of a part without a word, and so what follows a bracket, a quote or text at the top.
-  const hasNoMapping = there.documents.some((document) => !document.startsWith('{')) || /^\W*[[{"']/.test(text)
-  if (here.error?.includes('text stands behind the end') || (here.error !== undefined && hasNoMapping)) return there.error === undefined
+  // With two byte order marks go-yaml 2 takes the first character of each line for one (`is_bom` looks at the start of its buffer).
+  if (text.startsWith('\uFEFF\uFEFF')) return true
+  if (here.error !== undefined && there.error === undefined) return /directives such as/.test(here.error) || isHalfRead(text, there)
   // kubectl refuses some texts that begin as JSON and go on as something else.
   return there.error !== undefined && /^(?:json: |unexpected (?:EOF|end)|invalid character)/.test(there.error)
+}
+
+/** kubectl drops what stands behind the value of a part without a word: less of that part has the same value. */
+function isHalfRead(text: string, { documents }: KubectlAnswer): boolean {
+  const parts = text.split(/^(?=---)/m)
+  return parts.some((part, index) =>
+    Array.from(part, (_, cut) => cut).some((cut) => {
+      if (part.slice(cut).replaceAll(/#.*/g, '').trim() === '') return false
+      const shorter = read(parts.toSpliced(index, 1, `${part.slice(0, cut)}\n`).join(''))
+      return shorter.error === undefined && JSON.stringify(shorter.documents) === JSON.stringify(documents)
+    }),
+  )
 }
 
 function difference(text: string, here: KubectlAnswer, there: KubectlAnswer): string | undefined {

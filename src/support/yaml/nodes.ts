@@ -174,8 +174,11 @@ function readFlow({ tokens }: NodeReader, end: ']' | '}', readEntry: () => void)
 }
 
 function readPair(reader: NodeReader, end: ']' | '}'): readonly [Node, Node] {
-  nextToken(reader.tokens)
-  const key = readUnless(reader, ['value', ',', end], {})
+  const { line } = nextToken(reader.tokens)
+  const isKeyEmpty = ['value', ',', end].includes(peekToken(reader.tokens).kind)
+  // As Go's reader does (yaml_parser_parse_flow_sequence_entry_mapping_key, go-yaml 2 and 3): what stands in place of the key is lost.
+  if (isKeyEmpty && end === ']') nextToken(reader.tokens)
+  const key = isKeyEmpty ? empty(line) : readNode(reader, {})
   return [key, takeValue(reader.tokens) ? readUnless(reader, [',', end], {}) : empty(key.line)]
 }
 

@@ -39,6 +39,7 @@ test.for([
   ['JSON values in a row, and YAML after them', '{"a":1}{"b":"\\ud83d\\ude00\\/"}', '{"a":1} {"b":"😀/"}'],
   ['YAML after JSON', '{"a":12345678901234567890}\n---\nb: 2\n', '{"a":12345678901234567890} {"b":2}'],
   ['a key that objects have anyway', '__proto__: {a: 1}\n', '{"__proto__":{"a":1}}'],
+  ['question marks without a key in brackets', 'a: [?,]\na: {?, b}\na: [? c]\n', '{"a":[{"c":null}]}'],
   ['documents that are empty, or a comment', '---\n# c\n---\n---\na: 1\n--- # d\n~\n---\n', '{"a":1}'],
 ] as const)('reads %s as kubectl does', ([, text, expected]) => {
   expect(
@@ -56,6 +57,7 @@ test.for([
   ['a: 1\n\tb: 2\n', 2, 'a tab stands where lines are indented'],
   ['a:\n  - 1\n  b: 2\n', 3, 'a key stands where a "-" of the list should'],
   ['a: {b: 1\n  c d\n', 3, 'the end stands where "," or "}" of the bracket of line 1 should'],
+  ['a: [?, b]\na: 1\n', 1, '"b" stands where "," or "]" of the bracket of line 1 should'],
   ['a: "b\nc: 1\n', 1, 'the quote " is not closed'],
   ['a: "\\/"\n', 1, '"\\/" is no escape sequence of YAML'],
   ['a: {{ .Values.a }}\n', 1, 'a key is a list or a mapping: text that begins with "{" or "[" needs quotes'],
