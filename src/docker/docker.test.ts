@@ -16,8 +16,6 @@ const server = createServer((request: IncomingMessage, response) => {
   requests.push(path)
   const answers: Readonly<Record<string, unknown>> = {
     '/info': { MemTotal: 8e9, NCPU: 4, Architecture: 'x86_64', CgroupVersion: '2', OperatingSystem: 'Linux' },
-    // testcontainers asks for it where it takes itself to be in a container.
-    '/networks/bridge': { IPAM: { Config: [{ Gateway: '127.0.0.1' }] } },
     '/version': { Version: '29.1.0', ApiVersion: '1.52', MinAPIVersion: '1.44' },
   }
   const refused = /^\/v1\.\d+\//.test(path) && Number(path.split('.')[1]!.split('/')[0]) < 44
@@ -39,8 +37,7 @@ afterAll(async () => {
   await rm(folder, { recursive: true })
 })
 
-// testcontainers takes its time to load.
-test('speaks with an engine whatever versions of the API it has', { timeout: 30_000 }, async () => {
+test('speaks with an engine whatever versions of the API it has', async () => {
   delete process.env.DOCKER_API_VERSION
   expect(await connectDocker()).toMatchObject({ env: {}, processors: 4, cgroupVersion: 2, platform: 'linux/amd64' })
   expect(requests.filter((path) => path.startsWith('/v'))).toEqual(['/version'])

@@ -1,3 +1,7 @@
+import { existsSync } from 'node:fs'
+import { homedir } from 'node:os'
+import { join } from 'node:path'
+
 import type Dockerode from 'dockerode'
 
 import { ClusterTestError, messageOf } from '../support/errors.ts'
@@ -50,12 +54,7 @@ export async function connectDocker(limit = 15_000): Promise<Docker> {
 }
 
 async function connect(): Promise<Docker> {
-  // Loaded when needed: the command line's help and checks of options do without.
-  const { ImageName, getContainerRuntimeClient } = await import('testcontainers')
-  const runtime = await getContainerRuntimeClient()
-  const engine = runtime.container.dockerode
-  limitRequests(engine)
-  const info = (await engine.info()) as EngineInfo
+  const { engine, info } = (await tryKnownSocket()) ?? (await findEngine())
   const address = addressOf(engine.modem)
   checkAddress(address)
   return {
@@ -67,8 +66,37 @@ async function connect(): Promise<Docker> {
     usesContainerdStore: info.DriverStatus?.some(([key, value]) => key === 'driver-type' && value.startsWith('io.containerd')) ?? false,
     cgroupVersion: info.CgroupVersion === '1' ? 1 : 2,
     platform: `linux/${{ x86_64: 'amd64', aarch64: 'arm64' }[info.Architecture ?? ''] ?? info.Architecture}`,
-    pull: (reference) => runtime.image.pull(ImageName.fromString(reference)),
+    async pull(reference) {
+      const { ImageName, getContainerRuntimeClient } = await import('testcontainers')
+      await (await getContainerRuntimeClient()).image.pull(ImageName.fromString(reference))
+    },
   }
+}
+
+interface FoundEngine {
+  readonly engine: Dockerode
+  readonly info: EngineInfo
+}
+
+/** The engine that testcontainers would take first, without loading it, which takes longer than most commands. undefined where it may take another. */
+async function tryKnownSocket(): Promise<FoundEngine | undefined> {
+  const { DOCKER_HOST: address = 'unix:///var/run/docker.sock' } = process.env
+  if (!address.startsWith('unix:///') || existsSync(join(homedir(), '.testcontainers.properties'))) return undefined
+  const { default: Docker } = await import('dockerode')
+  const engine = new Docker({ socketPath: address.slice('unix://'.length) })
+  limitRequests(engine)
+  try {
+    return { engine, info: (await engine.info()) as EngineInfo }
+  } catch {
+    return undefined
+  }
+}
+
+async function findEngine(): Promise<FoundEngine> {
+  const { getContainerRuntimeClient } = await import('testcontainers')
+  const engine = (await getContainerRuntimeClient()).container.dockerode
+  limitRequests(engine)
+  return { engine, info: (await engine.info()) as EngineInfo }
 }
 
 /** Our own requests name no version, which means the engine's. Docker's client for Go takes an empty variable for "agree on one". */
