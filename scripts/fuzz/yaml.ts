@@ -12,6 +12,8 @@ import { type KubectlAnswer, canonical, startKubectlReader } from './kubectl-rea
 const [seconds = '60', ...folders] = process.argv.slice(2).filter((each) => !each.startsWith('--'))
 const seed = Number(process.argv.find((each) => each.startsWith('--seed='))?.slice(7) ?? 1)
 
+const anotherValue = 'another value'
+
 using kubectl = await startKubectlReader()
 const differences = new Map<string, { count: number; example: string }>()
 const files: string[] = []
@@ -106,8 +108,6 @@ function difference(text: string, here: KubectlAnswer, there: KubectlAnswer): st
   if (there.error !== undefined) return `refused by kubectl: ${generalise(there.error)}`
   return JSON.stringify(here.documents) === JSON.stringify(there.documents) ? undefined : anotherValue
 }
-
-const anotherValue = 'another value'
 
 /** Of keys that are one number in two types (`1_000`, `1e3`), kubectl takes one by chance: Go's maps have no order. */
 async function isByChance(text: string): Promise<boolean> {
