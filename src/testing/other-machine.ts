@@ -27,8 +27,6 @@ export interface OtherMachine extends AsyncDisposable {
   readonly enter: readonly string[]
   /** For the environment, by how the engine is reached. */
   readonly env: {
-    /** By its socket, as where that is mounted into a container. */
-    readonly socket: Readonly<Record<string, string>>
     readonly tcp: Readonly<Record<string, string>>
     /** The same with TLS, and certificates of both. */
     readonly tls: Readonly<Record<string, string>>
@@ -67,7 +65,6 @@ export async function startOtherMachine(): Promise<OtherMachine> {
   return {
     enter: [...namespace, 'unshare', '--mount', 'sh', '-c', hide, 'sh'],
     env: {
-      socket: {},
       tcp: { DOCKER_HOST: `tcp://${address}:${plain}` },
       tls: { DOCKER_HOST: `tcp://${address}:${secure}`, DOCKER_TLS_VERIFY: '1', DOCKER_CERT_PATH: certificates },
     },

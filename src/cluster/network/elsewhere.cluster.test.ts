@@ -1,12 +1,17 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { existsSync } from 'node:fs'
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
+import type { Duplex } from 'node:stream'
 import { text } from 'node:stream/consumers'
 
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 
+import { connectDocker } from '../../docker/docker.ts'
+import { readSettings } from '../../engine/settings.ts'
+import { substituteImage } from '../../stack/images/image-names.ts'
 import { findRemains } from '../../testing/find-remains.ts'
 import { type OtherMachine, canStartOtherMachine, startOtherMachine } from '../../testing/other-machine.ts'
 import { findTraces, runVitest } from '../../testing/run-vitest.ts'
@@ -15,13 +20,39 @@ import { createTempProject } from '../../testing/temp-project.ts'
 const root = new URL('../../../', import.meta.url).pathname
 let machine: OtherMachine
 
+test('a suite passes in a container that was given the socket of the engine', { timeout: 300_000 }, async () => {
+  const { engine } = await connectDocker()
+  const { socketPath } = engine.modem as { socketPath?: string }
+  const { k3d, substitutes } = readSettings(process.env)
+  const folder = process.env['PATH']!.split(':').find((each) => existsSync(join(each, k3d)))!
+  const container = await engine.createContainer({
+    Image: substituteImage(substitutes, 'node:24-slim'),
+    Entrypoint: ['node', join(root, 'node_modules/vitest/vitest.mjs'), 'run', '--root', join(root, 'fixtures/suites'), 'elsewhere'],
+    Cmd: [],
+    Env: [
+      ...Object.entries(process.env).flatMap(([name, value]) => (/^(?:VITEST_KUBERNETES|K3D)_/.test(name) ? [`${name}=${value}`] : [])),
+      ...['NO_COLOR=1', `PATH=${folder}:/usr/local/bin:/usr/bin:/bin`],
+    ],
+    Tty: true,
+    // The suite mounts a folder of the checkout.
+    HostConfig: { Binds: [`${socketPath}:/var/run/docker.sock`, `${root}:${root}`, `${folder}:${folder}:ro`] },
+  })
+  onTestFinished(() => container.remove({ force: true, v: true }))
+  const output = text((await container.attach({ stream: true, stdout: true, stderr: true })) as Duplex)
+  await container.start()
+  const { StatusCode } = (await container.wait()) as { StatusCode: number }
+  expect(StatusCode, await output).toBe(0)
+  expect(await output).toContain('Tests  6 passed (6)')
+  expect(await findTraces(await output)).toEqual([])
+})
+
 describe.skipIf(!canStartOtherMachine)('where the ports that Docker publishes are on another machine', () => {
   beforeAll(async () => {
     machine = await startOtherMachine()
   })
   afterAll(() => machine[Symbol.asyncDispose]())
 
-  test.each(['socket', 'tcp', 'tls'] as const)('a suite passes with the engine by its %s', { timeout: 300_000 }, async (kind) => {
+  test.each(['tcp', 'tls'] as const)('a suite passes with the engine by its %s', { timeout: 300_000 }, async (kind) => {
     const { exitCode, output } = await runVitest('elsewhere', { enter: machine.enter, env: machine.env[kind] }).ended
     expect(exitCode, output).toBe(0)
     expect(output).toContain('Tests  6 passed (6)')
