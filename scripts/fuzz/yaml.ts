@@ -92,7 +92,7 @@ function isMeant(text: string, here: KubectlAnswer, there: KubectlAnswer): boole
 
 /** kubectl drops what stands behind the value of a part without a word: less of that part has the same value. */
 function isHalfRead(text: string, { documents }: KubectlAnswer): boolean {
-  const parts = text.split(/^(?=---)/m)
+  const parts = text.split(/(?<=\n)(?=---)/)
   return parts.some((part, index) =>
     Array.from(part, (_, cut) => cut).some((cut) => {
       if (!/[^ \t\r\n]/.test(part.slice(cut).replaceAll(/#.*/g, ''))) return false

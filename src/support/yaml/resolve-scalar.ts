@@ -1,3 +1,5 @@
+import { isUtf8 } from 'node:buffer'
+
 import { YamlError } from './cursor.ts'
 import type { ScalarNode } from './nodes.ts'
 
@@ -63,5 +65,17 @@ function isTimestamp(text: string): boolean {
 function decodeBase64(text: string, line: number): string {
   const packed = text.replaceAll(/[\r\n]/g, '')
   if (packed.length % 4 !== 0 || !/^[A-Za-z\d+/]*={0,2}$/.test(packed)) throw new YamlError('a !!binary value is no base64', line)
-  return Buffer.from(packed, 'base64').toString()
+  return decodeAsGo(Buffer.from(packed, 'base64'))
+}
+
+/** As encoding/json writes text: each byte that belongs to no character is a replacement character of its own. Node.js has one for several. */
+function decodeAsGo(bytes: Buffer): string {
+  if (isUtf8(bytes)) return bytes.toString()
+  let text = ''
+  for (let at = 0; at < bytes.length;) {
+    const size = [1, 2, 3, 4].find((each) => at + each <= bytes.length && isUtf8(bytes.subarray(at, at + each)))
+    text += size === undefined ? '\uFFFD' : bytes.toString('utf8', at, at + size)
+    at += size ?? 1
+  }
+  return text
 }
