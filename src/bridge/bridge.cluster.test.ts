@@ -185,7 +185,9 @@ describe.withCluster('bridge', suite, (test) => {
     expect(await bridge.pods()).toEqual([])
     // Which waits until the nodes have the Service's rules: a connection that comes before hangs, k3s 1.36.
     await cluster.scale('deployment/sleeper', 1)
-    expect(await fetchInCluster(cluster, 'http://sleeper/')).toEqual(['awake'])
+    // By its address: CoreDNS may not know the name of a new Service for many seconds when it has lost its watch.
+    const address = await kubectl(cluster, 'get service sleeper -o jsonpath={.spec.clusterIP}')
+    expect(await fetchInCluster(cluster, `http://${address}/`)).toEqual(['awake'])
     expect(await bridge.pods()).toHaveLength(1)
   })
 
