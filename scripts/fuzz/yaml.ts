@@ -94,7 +94,7 @@ function isMeant(text: string, here: KubectlAnswer, there: KubectlAnswer): boole
 function isHalfRead(text: string, { documents }: KubectlAnswer): boolean {
   const parts = text.split(/(?<=\n)(?=---)/)
   return parts.some((part, index) =>
-    Array.from(part, (_, cut) => cut).some((cut) => {
+    Array.from({ length: part.length }, (_, cut) => cut).some((cut) => {
       if (!/[^ \t\r\n]/.test(part.slice(cut).replaceAll(/#.*/g, ''))) return false
       const shorter = read(parts.toSpliced(index, 1, `${part.slice(0, cut)}\n`).join(''))
       return shorter.error === undefined && JSON.stringify(shorter.documents) === JSON.stringify(documents)

@@ -29,6 +29,7 @@ test.for([
   ],
   ['keys that are no text', '1: a\n1.5: b\ntrue: c\n1e6: d\n0x10: e\n', '{"1":"a","16":"e","1.5":"b","true":"c","1e+06":"d"}'],
   ['tags', "a: !!str 1\nb: !!int '1'\nc: !!float 1\nd: ! 1\ne: !x 1\nf: !!binary aGk=\n", '{"a":"1","b":1,"c":1,"d":"1","e":"1","f":"hi"}'],
+  ['binary digits with a sign of their own', 'a: [0b-1, 0b+11, -0b1, -0b-1, 0B-1, 0b-]\n', '{"a":[-1,3,-1,"-0b-1","0B-1","0b-"]}'],
   ['bytes that are no text, each by itself', 'a: !!binary 8J+ZgsOp8J+Z\n', '{"a":"🙂é\uFFFD\uFFFD\uFFFD"}'],
   [
     'merges in the order in which they stand',

@@ -42,9 +42,9 @@ function resolvePlain(text: string): Scalar {
   return text.startsWith('.') && !/^_|_(?!\d)|(?<!\d)_/.test(text) ? (toFloat(text.replaceAll('_', '')) ?? text) : text
 }
 
-/** As strconv.ParseInt and ParseUint read it with base 0. */
+/** As strconv.ParseInt and ParseUint read it with base 0; go-yaml adds binary digits with a sign of their own. */
 function toInteger(text: string): bigint | undefined {
-  const found = /^([-+]?)(0[xX][\da-fA-F]+|0[bB][01]+|0[oO]?[0-7]+|0|[1-9]\d*)$/.exec(text)
+  const found = /^([-+]?)(0[xX][\da-fA-F]+|0[bB][01]+|0[oO]?[0-7]+|0|[1-9]\d*)$/.exec(text.replace(/^0b([-+])(?=[01])/, '$10b'))
   if (!found) return undefined
   const [, sign, digits = ''] = found
   const size = BigInt(digits.replace(/^0[oO]?(?=[0-7])/, '0o'))
