@@ -54,7 +54,7 @@ export default defineConfig({
           page('CI'),
           { text: 'Slim images', link: '/images#slim-images' },
           page('Docker Desktop'),
-          page('Docker in another place', 'remote-docker'),
+          page('Remote engines and dev containers', 'remote-docker'),
           page('Offline'),
         ],
       },

@@ -123,7 +123,7 @@ export async function startRelay({ docker, cluster, onProblem }: RelayOptions): 
     lead.listening = (await listen(lead.protocol, lead.port)).listening
     hold(lead)
   }
-  /** What leads to the relay may break, and the relay goes on: where Docker is in another place. */
+  /** What leads to the relay may break, and the relay goes on: where the engine is remote. */
   const hold = (lead: Lead) => lead.listening.once('close', () => void inTurn(() => restore(lead)).catch(tell))
   const restore = async (lead: Lead) => {
     const isMissing = () => lead.listening.destroyed && leads.get(keyOf(lead)) === lead && !stop.signal.aborted
