@@ -10,7 +10,9 @@ import { setTimeout as sleep } from 'node:timers/promises'
 
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest'
 
+import { type Random, createRandom } from '../../../scripts/fuzz/random.ts'
 import { readProgram } from '../../docker/read-program.ts'
+import { reset } from '../../support/reset-socket.ts'
 import { type Tunnel, openTunnel } from './tunnel.ts'
 
 let folder: string
@@ -174,6 +176,64 @@ test('500 connections at once keep their bytes apart', async () => {
     }),
   )
   expect(results.filter(Boolean)).toHaveLength(500)
+})
+
+/** What one end does: pieces with pauses, and how it ends. */
+function createPlan(random: Random) {
+  const pieces = Array.from({ length: random.below(6) }, () => ({
+    bytes: randomBytes(random.below(random.pick([10, 5_000, 300_000]))),
+    pause: random.once(3) ? random.below(20) : 0,
+  }))
+  return { pieces, isReset: random.once(4), sent: Buffer.concat(pieces.map(({ bytes }) => bytes)) }
+}
+
+async function follow(socket: Socket, { pieces, isReset }: ReturnType<typeof createPlan>): Promise<void> {
+  for (const { bytes, pause } of pieces) {
+    if (socket.destroyed) return
+    if (!socket.write(bytes)) await Promise.race([once(socket, 'drain'), once(socket, 'close')]).catch(() => undefined)
+    if (pause > 0) await sleep(pause)
+  }
+  if (isReset) reset(socket)
+  else socket.end()
+}
+
+test('400 connections by chance: what comes is what was sent, all of it where nobody resets, and ends are told apart', async () => {
+  const random = createRandom(20261130)
+  const plans = Array.from({ length: 400 }, () => ({ client: createPlan(random), server: createPlan(random) }))
+  const heard = new Map<number, ReturnType<typeof readAll>>()
+  const port = await listen(async (socket) => {
+    // Nothing, where the client's reset is faster than its number.
+    const [number] = (await once(socket, 'data').catch(() => [])) as Buffer[]
+    if (!number) return
+    socket.pause()
+    if (number.length > 4) socket.unshift(number.subarray(4))
+    const index = number.readUInt32BE()
+    heard.set(index, readAll(socket))
+    await follow(socket, plans[index]!.server)
+  })
+  const through = await lead(startTunnel(), port)
+  const wrong: string[] = []
+  const connectOnce = async (index: number) => {
+    const { client, server } = plans[index]!
+    const socket = open(through)
+    const read = readAll(socket)
+    const number = Buffer.alloc(4)
+    number.writeUInt32BE(index)
+    socket.write(number)
+    await follow(socket, client)
+    for (const [who, { bytes, end }, from] of [
+      ['client', await read, server],
+      ['server', (await heard.get(index)) ?? { bytes: Buffer.alloc(0), end: 'ECONNRESET' }, client],
+    ] as const) {
+      const isPrefix = from.sent.subarray(0, bytes.length).equals(bytes)
+      const isWhole = bytes.length === from.sent.length && end === 'end'
+      if (!isPrefix || (!client.isReset && !server.isReset && !isWhole))
+        wrong.push(`${index} ${who} ${bytes.length} of ${from.sent.length} ${end}`)
+    }
+  }
+  for (let first = 0; first < plans.length; first += 50)
+    await Promise.all(Array.from({ length: 50 }, (_, offset) => connectOnce(first + offset)))
+  expect(wrong).toEqual([])
 })
 
 test('all connections are reset when the program ends, and new ones too', async () => {
