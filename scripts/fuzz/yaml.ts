@@ -81,13 +81,15 @@ function read(text: string): KubectlAnswer {
 function isMeant(text: string, here: KubectlAnswer, there: KubectlAnswer): boolean {
   // With two byte order marks go-yaml 2 takes the first character of each line for one (`is_bom` looks at the start of its buffer).
   if (text.startsWith('\uFEFF\uFEFF')) return true
-  if (here.error !== undefined && there.error === undefined) {
+  // It takes for JSON what stands behind blanks that JSON does not have.
+  if (/^[\s\x85]*\{/.test(text) && !/^[ \t\r\n]*\{/.test(text)) return true
+  if (there.error === undefined) {
     // Text and lists are no objects of Kubernetes.
-    const isNoManifest = there.documents.some((document) => !document.startsWith('{'))
-    return isNoManifest || /directives such as/.test(here.error) || isHalfRead(text, there)
+    if (there.documents.some((document) => !document.startsWith('{'))) return true
+    return here.error !== undefined && (/directives such as/.test(here.error) || isHalfRead(text, there))
   }
   // kubectl refuses some texts that begin as JSON and go on as something else.
-  return there.error !== undefined && /^(?:json: |unexpected (?:EOF|end)|invalid character)/.test(there.error)
+  return /^(?:json: |unexpected (?:EOF|end)|invalid character)/.test(there.error)
 }
 
 /** kubectl drops what stands behind the value of a part without a word: less of that part has the same value. */
@@ -96,8 +98,10 @@ function isHalfRead(text: string, { documents }: KubectlAnswer): boolean {
   return parts.some((part, index) =>
     Array.from({ length: part.length }, (_, cut) => cut).some((cut) => {
       if (!/[^ \t\r\n]/.test(part.slice(cut).replaceAll(/#.*/g, ''))) return false
-      const shorter = read(parts.toSpliced(index, 1, `${part.slice(0, cut)}\n`).join(''))
-      return shorter.error === undefined && JSON.stringify(shorter.documents) === JSON.stringify(documents)
+      return ['', '\n'].some((end) => {
+        const shorter = read(parts.toSpliced(index, 1, part.slice(0, cut) + end).join(''))
+        return shorter.error === undefined && JSON.stringify(shorter.documents) === JSON.stringify(documents)
+      })
     }),
   )
 }
