@@ -92,18 +92,27 @@ function isMeant(text: string, here: KubectlAnswer, there: KubectlAnswer): boole
   return /^(?:json: |unexpected (?:EOF|end)|invalid character)/.test(there.error)
 }
 
-/** kubectl drops what stands behind the value of a part without a word: less of that part has the same value. */
+/** kubectl drops what stands behind the value of a part without a word: less of each part has the same values. */
 function isHalfRead(text: string, { documents }: KubectlAnswer): boolean {
-  const parts = text.split(/(?<=\n)(?=---)/)
-  return parts.some((part, index) =>
-    Array.from({ length: part.length }, (_, cut) => cut).some((cut) => {
-      if (!/[^ \t\r\n]/.test(part.slice(cut).replaceAll(/#.*/g, ''))) return false
-      return ['', '\n'].some((end) => {
-        const shorter = read(parts.toSpliced(index, 1, part.slice(0, cut) + end).join(''))
-        return shorter.error === undefined && JSON.stringify(shorter.documents) === JSON.stringify(documents)
-      })
-    }),
+  let counts = [0]
+  for (const part of text.split(/(?<=\n)(?=---)/)) {
+    const next = counts.flatMap((count) =>
+      readings(part).flatMap((found) =>
+        found.every((document, index) => document === documents[count + index]) ? [count + found.length] : [],
+      ),
+    )
+    counts = [...new Set(next)]
+  }
+  return counts.includes(documents.length)
+}
+
+/** All that a part may mean to whoever stops somewhere in it. */
+function readings(part: string): readonly (readonly string[])[] {
+  const cuts = Array.from({ length: part.length }, (_, cut) => cut).filter((cut) =>
+    /[^ \t\r\n]/.test(part.slice(cut).replaceAll(/#.*/g, '')),
   )
+  const texts = [part, ...cuts.flatMap((cut) => [part.slice(0, cut), `${part.slice(0, cut)}\n`])]
+  return texts.map(read).flatMap(({ documents, error }) => (error === undefined ? [documents] : []))
 }
 
 function difference(text: string, here: KubectlAnswer, there: KubectlAnswer): string | undefined {
