@@ -13,8 +13,8 @@ import { createIdentity } from './tls.ts'
 const run = promisify(execFile)
 
 /** Whether this process may make one. */
-export const canStartOtherMachine = await run('ip', ['netns', 'list']).then(
-  () => process.getuid?.() === 0,
+export const canStartOtherMachine = await Promise.all([run('ip', ['netns', 'list']), run('unshare', ['--net', '--mount', 'true'])]).then(
+  () => true,
   () => false,
 )
 
