@@ -129,7 +129,7 @@ async function measureTraffic(): Promise<void> {
   console.table(rows)
 }
 
-/** As where Docker is in another place, but for this process being client and end of the tunnel at once. */
+/** As with a remote engine, but this process is both the client and an end of the tunnel. */
 async function startTunnelTo(port: number): Promise<AsyncDisposable & { readonly url: string }> {
   const { Config } = await docker.engine.getContainer(node).inspect()
   const { tunnel, ...container } = await startTunnel(

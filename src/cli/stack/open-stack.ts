@@ -83,12 +83,10 @@ export async function openStack(kept: UpCluster, context: CliContext, { canBridg
       hint: `To take down what is up: npx vitest-kubernetes down ${name}`,
     })
   await using cleanup = new AsyncDisposableStack()
-  const docker = await connectDocker()
   const progress = createTerminalProgress(context.note)(name)
   const attached = canBridge ? await attach(cleanup) : undefined
-  const { kube, ports } = attached?.cluster ?? cleanup.use(await reach())
-  // Where nothing connects to them, they are told as they are while a process forwards them.
-  const published = attached?.addresses ?? (await listAddresses(docker, kept.name))
+  const { cluster: reached, addresses: published } = attached ?? (await reach(cleanup))
+  const { kube, ports } = reached
   const addresses = await withRoutes(kube, published)
   const held = inProcessLease({ cluster: kept, namespace, bridges: attached?.bridges ?? ({} as BridgeFunctions) })
   const testBridges = cleanup.use(createTestBridges(held, context.cwd))
@@ -115,10 +113,13 @@ export async function openStack(kept: UpCluster, context: CliContext, { canBridg
     return { parts, ...stack }
   }
 
-  async function reach() {
+  async function reach(owner: AsyncDisposableStack) {
+    const docker = await connectDocker()
     const kubeconfig = await readKubeconfig(kept.name, kept.kubeconfigPath)
-    const signal = AbortSignal.timeout(reachLimit)
-    return reachCluster(docker, { name: kept.name, kubeconfig }, { labels: kept.labels, progress, signal })
+    const options = { labels: kept.labels, progress, signal: AbortSignal.timeout(reachLimit) }
+    const cluster = owner.use(await reachCluster(docker, { name: kept.name, kubeconfig }, options))
+    // Nothing connects to these: they are told as they are while a process forwards them.
+    return { cluster, addresses: await listAddresses(docker, kept.name) }
   }
 }
 

@@ -13,8 +13,8 @@ import type { ServiceAddress } from './service-address.ts'
 import { type TunnelContainer, startTunnel } from './tunnel-container.ts'
 
 /**
- * What Docker publishes for a cluster on loopback of the engine's machine, as this machine reaches it. That is not one loopback where
- * vitest runs in a container that was given the engine's socket, and where the engine is reached by the network (`tcp://`).
+ * What Docker publishes for a cluster on loopback of the engine's machine, as this machine reaches it. That loopback is another one where
+ * vitest runs in a container that has the engine's socket, and where the engine is remote (`tcp://`).
  */
 export interface PublishedPorts extends AsyncDisposable {
   /** Whether they are on another loopback than this machine's, once the first is reached. */
