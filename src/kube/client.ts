@@ -14,6 +14,8 @@ export interface KubeRequest {
 /** A thin client for any resource of one API server: what is sent is what was given, unlike the typed classes of client-node, which drop unknown fields. */
 export interface KubeClient {
   readonly config: KubeConfig
+  /** The one namespace that it may look into: that of the kubeconfig's context. undefined where the context names none, for all of them. */
+  readonly scope: string | undefined
   request<T>(method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE', path: string, request?: KubeRequest): Promise<T>
   requestText(path: string, request?: KubeRequest): Promise<string>
   /** A GET that resolves to undefined for what is not there. */
@@ -127,7 +129,8 @@ export function createKubeClient(kubeconfig: string): KubeClient {
     }
   }
 
-  return { config, request, requestText: (path, options) => requestText('GET', path, options), find, resource }
+  const scope = config.getContextObject(config.getCurrentContext())?.namespace
+  return { config, scope, request, requestText: (path, options) => requestText('GET', path, options), find, resource }
 }
 
 /** Resolves to undefined where the API server answers that there is no such thing. */

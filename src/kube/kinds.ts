@@ -73,6 +73,21 @@ export function apiPath(kind: Kind, namespace?: string, name?: string): string {
   return `${root}${namespace ? `/namespaces/${namespace}` : ''}/${pluralOf(kind)}${name ? `/${name}` : ''}`
 }
 
+const clusterScoped: readonly Kind[] = [
+  'Node',
+  'Namespace',
+  'PersistentVolume',
+  'StorageClass',
+  'IngressClass',
+  'ClusterRoleBinding',
+  'CustomResourceDefinition',
+]
+
+/** Where the API server has all objects of a kind that a client may see. */
+export function listPath(kind: Kind, scope: string | undefined): string {
+  return apiPath(kind, clusterScoped.includes(kind) ? undefined : scope)
+}
+
 function pluralOf(kind: Kind): string {
   const word = kind.toLowerCase()
   return word.endsWith('s') ? `${word}es` : word.endsWith('y') ? `${word.slice(0, -1)}ies` : `${word}s`

@@ -1,6 +1,7 @@
 import { isUtf8 } from 'node:buffer'
 
 import type { KubeClient } from './client.ts'
+import { listPath } from './kinds.ts'
 import type { KubeList } from './types.ts'
 
 export interface Secret {
@@ -53,6 +54,6 @@ export function isPublicName(names: ReadonlySet<string | undefined>, value: stri
 
 /** The values of all Secrets but those of the cluster itself. */
 export async function readSecretValues(kube: KubeClient, signal?: AbortSignal): Promise<readonly string[]> {
-  const { items } = await kube.request<KubeList<Secret>>('GET', '/api/v1/secrets', { signal })
+  const { items } = await kube.request<KubeList<Secret>>('GET', listPath('Secret', kube.scope), { signal })
   return items.filter(({ metadata }) => metadata?.namespace !== 'kube-system').flatMap(secretValues)
 }

@@ -48,9 +48,6 @@ export interface KubeEvent {
   }
 }
 
-/** Those of all namespaces. */
-export const slicesPath = '/apis/discovery.k8s.io/v1/endpointslices'
-
 export interface EndpointSlice {
   readonly addressType?: string
   readonly metadata: { readonly name?: string; readonly namespace?: string; readonly labels?: Readonly<Record<string, string>> }

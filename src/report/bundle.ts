@@ -6,7 +6,7 @@ import { stringify } from 'yaml'
 import { type Cluster, stoppedNodes } from '../cluster/cluster.ts'
 import { readNodeLogs } from '../cluster/node-logs.ts'
 import type { Docker } from '../docker/docker.ts'
-import { type Kind, apiPath, workloadKinds } from '../kube/kinds.ts'
+import { type Kind, listPath, workloadKinds } from '../kube/kinds.ts'
 import { readPodLog } from '../kube/logs.ts'
 import { isInNamespaces } from '../kube/namespaces.ts'
 import type { KubeObject } from '../kube/object.ts'
@@ -103,7 +103,7 @@ async function reportOf({ cluster, namespaces }: BundleOptions, signal: AbortSig
 
 async function podLogs({ cluster: { kube }, namespaces }: BundleOptions, signal: AbortSignal): Promise<readonly BundleFile[]> {
   try {
-    const { items } = await kube.request<KubeList<Pod>>('GET', apiPath('Pod'), { signal })
+    const { items } = await kube.request<KubeList<Pod>>('GET', listPath('Pod', kube.scope), { signal })
     const shown = items.filter((pod) => pod.metadata?.namespace === 'kube-system' || isInNamespaces(pod, namespaces()))
     const logs = shown.flatMap(({ metadata, status }) => {
       const { namespace = '', name = '' } = metadata ?? {}
@@ -131,7 +131,7 @@ const kinds: readonly Kind[] = ['Node', ...workloadKinds, 'CronJob', 'Service', 
 async function objectsOf({ cluster: { kube }, namespaces, manifests }: BundleOptions, signal: AbortSignal): Promise<readonly BundleFile[]> {
   const found = await Promise.all(
     kinds.map(async (kind): Promise<BundleFile> => {
-      const path = apiPath(kind)
+      const path = listPath(kind, kube.scope)
       const name = `objects/${path.split('/').at(-1)}.yaml`
       try {
         const { items } = await kube.request<KubeList<KubeObject>>('GET', path, { signal })

@@ -1,4 +1,5 @@
 import type { KubeClient } from '../kube/client.ts'
+import { type Kind, listPath } from '../kube/kinds.ts'
 import { type Namespaced, isInNamespaces } from '../kube/namespaces.ts'
 import { podState, restartsOf } from '../kube/pod-state.ts'
 import { type Secret, secretValues } from '../kube/secrets.ts'
@@ -18,22 +19,22 @@ export interface WatchOptions {
 export async function watchCluster(kube: KubeClient, { recorder, namespaces, signal }: WatchOptions): Promise<AsyncDisposable> {
   const isOwn = (object: Namespaced) => isInNamespaces(object, namespaces())
   await using cleanup = new AsyncDisposableStack()
-  const follow = async <T extends { metadata?: object }>(path: string, note: (items: readonly T[]) => void): Promise<WatchedList<T>> => {
+  const follow = async <T extends { metadata?: object }>(kind: Kind, note: (items: readonly T[]) => void): Promise<WatchedList<T>> => {
     // The first list comes before the value that holds it.
     let list: WatchedList<T> | undefined
     const onChange = () => {
       if (list) note(list.items)
     }
-    list = cleanup.use(await watchList<T>(kube, path, { onChange, signal }))
+    list = cleanup.use(await watchList<T>(kube, listPath(kind, kube.scope), { onChange, signal }))
     onChange()
     return list
   }
   await Promise.all([
-    follow<Secret>('/api/v1/secrets', (secrets) => {
+    follow<Secret>('Secret', (secrets) => {
       for (const secret of secrets) if (isInNamespaces(secret, undefined)) recorder.addSecrets(secretValues(secret))
     }),
-    follow<Pod>('/api/v1/pods', notePods(recorder, isOwn)),
-    follow<KubeEvent>('/api/v1/events', noteEvents(recorder, isOwn)),
+    follow<Pod>('Pod', notePods(recorder, isOwn)),
+    follow<KubeEvent>('Event', noteEvents(recorder, isOwn)),
   ])
   const owned = cleanup.move()
   return { [Symbol.asyncDispose]: () => owned.disposeAsync() }

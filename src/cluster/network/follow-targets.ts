@@ -1,11 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 
 import { KubeStatusError } from '../../kube/client.ts'
-import { type EndpointSlice, type Service, slicesPath } from '../../kube/types.ts'
+import { listPath } from '../../kube/kinds.ts'
+import type { EndpointSlice, Service } from '../../kube/types.ts'
 import { watchList } from '../../kube/watch-list.ts'
 import { ClusterTestError } from '../../support/errors.ts'
 import type { Cluster } from '../cluster.ts'
-import { type ServiceTarget, isUsers, servicesPath, targetsOf } from './service-targets.ts'
+import { type ServiceTarget, isUsers, targetsOf } from './service-targets.ts'
 
 export interface FollowOptions {
   readonly isOwn: (service: Service) => boolean
@@ -17,7 +18,7 @@ export interface FollowOptions {
 }
 
 /** Calls `bring` whenever Services come, change or go, or the pods behind those without an address of their own do. */
-export function followTargets({ kube }: Cluster, { isOwn, seen, bring, onProblem }: FollowOptions): AsyncDisposable {
+export function followTargets({ kube }: Pick<Cluster, 'kube'>, { isOwn, seen, bring, onProblem }: FollowOptions): AsyncDisposable {
   const stop = new AbortController()
   const { signal } = stop
   let known = JSON.stringify(seen)
@@ -25,8 +26,8 @@ export function followTargets({ kube }: Cluster, { isOwn, seen, bring, onProblem
   const onChange = () => changed.resolve()
   const follow = async () => {
     const [services, slices] = await Promise.all([
-      watchList<Service>(kube, servicesPath, { onChange, signal }),
-      watchList<EndpointSlice>(kube, slicesPath, { onChange, signal }),
+      watchList<Service>(kube, listPath('Service', kube.scope), { onChange, signal }),
+      watchList<EndpointSlice>(kube, listPath('EndpointSlice', kube.scope), { onChange, signal }),
     ])
     signal.addEventListener('abort', onChange, { once: true })
     for (;;) {

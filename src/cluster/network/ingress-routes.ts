@@ -1,6 +1,7 @@
 import type { KubeClient } from '../../kube/client.ts'
 import { apiPath } from '../../kube/kinds.ts'
-import type { Ingress, IngressBackend, IngressClass, KubeList, Service } from '../../kube/types.ts'
+import { listAll } from '../../kube/list-all.ts'
+import type { Ingress, IngressBackend, IngressClass, Service } from '../../kube/types.ts'
 import { bracketed } from '../../support/ip-range.ts'
 import type { IngressRoute, ServiceAddress } from './service-address.ts'
 
@@ -31,17 +32,17 @@ async function listRoutes(kube: KubeClient, namespace: string, signal?: AbortSig
   const served = controller?.metadata?.annotations?.[namespacesAnnotation]
   if (served === undefined) return []
   const [ingresses, classes] = await Promise.all([
-    kube.request<KubeList<Ingress>>('GET', apiPath('Ingress'), { signal }),
-    kube.request<KubeList<IngressClass>>('GET', apiPath('IngressClass'), { signal }),
+    listAll<Ingress>(kube, 'Ingress', signal),
+    listAll<IngressClass>(kube, 'IngressClass', signal),
   ])
-  const others = new Set(classes.items.filter((each) => !isOwnClass(each)).map(({ metadata }) => metadata?.name))
+  const others = new Set(classes.filter((each) => !isOwnClass(each)).map(({ metadata }) => metadata?.name))
   const isServed = (ingress: Ingress) =>
     (served === '*' || served.split(',').includes(ingress.metadata!.namespace!)) &&
     !others.has(ingress.spec?.ingressClassName) &&
     foreignClass(ingress) === undefined &&
     // Part of another Ingress' rules.
     ingress.metadata?.annotations?.['nginx.ingress.kubernetes.io/canary'] !== 'true'
-  return ingresses.items.filter(isServed).flatMap(routesOf)
+  return ingresses.filter(isServed).flatMap(routesOf)
 }
 
 /** Also by the annotation that named it before there was a field for it. */

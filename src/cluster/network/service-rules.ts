@@ -1,12 +1,14 @@
 import type { Docker } from '../../docker/docker.ts'
 import { execInContainer } from '../../docker/exec.ts'
-import { type EndpointSlice, type KubeList, type Pod, type Service, slicesPath } from '../../kube/types.ts'
+import { apiPath } from '../../kube/kinds.ts'
+import { listAll } from '../../kube/list-all.ts'
+import type { EndpointSlice, Pod, Service } from '../../kube/types.ts'
 import { randomId } from '../../support/identity.ts'
 import { isIPv6 } from '../../support/ip-range.ts'
 import { poll } from '../../support/poll.ts'
 import { shellScript } from '../../support/shell-script.ts'
 import type { Cluster } from '../cluster.ts'
-import { clusterAddresses, servicesPath } from './service-targets.ts'
+import { clusterAddresses } from './service-targets.ts'
 
 /** A port of a Service at one of its addresses. */
 interface ServicePort {
@@ -59,8 +61,7 @@ export async function waitForRulesOfPods(docker: Docker, { kube, nodes }: Cluste
       // Read after the rules: a pod that comes meanwhile is none that is gone.
       const known = await listEndpoints(kube, signal)
       if (!rules.flatMap(targetsOf).every((address) => known.has(address))) return undefined
-      const { items } = await kube.request<KubeList<Service>>('GET', servicesPath, { signal })
-      const ports = items.filter(isForKubeProxy).flatMap(portsOf)
+      const ports = (await listAll<Service>(kube, 'Service', signal)).filter(isForKubeProxy).flatMap(portsOf)
       const lost = rules.map(rulesOfServices).flatMap((each) => ports.filter((port) => !each.some((rule) => isOf(port, rule))))
       if (lost.length === 0) return true
       if (performance.now() - asked < patience) return undefined
@@ -74,13 +75,10 @@ export async function waitForRulesOfPods(docker: Docker, { kube, nodes }: Cluste
 
 /** Addresses of pods, and those that Services lead to besides. Endpoints are late themselves: those of pods do not count. */
 async function listEndpoints(kube: Cluster['kube'], signal: AbortSignal): Promise<ReadonlySet<string>> {
-  const [pods, slices] = await Promise.all([
-    kube.request<KubeList<Pod>>('GET', '/api/v1/pods', { signal }),
-    kube.request<KubeList<EndpointSlice>>('GET', slicesPath, { signal }),
-  ])
-  const others = slices.items.flatMap(({ endpoints }) => (endpoints ?? []).filter(({ targetRef }) => targetRef?.kind !== 'Pod'))
+  const [pods, slices] = await Promise.all([listAll<Pod>(kube, 'Pod', signal), listAll<EndpointSlice>(kube, 'EndpointSlice', signal)])
+  const others = slices.flatMap(({ endpoints }) => (endpoints ?? []).filter(({ targetRef }) => targetRef?.kind !== 'Pod'))
   return new Set([
-    ...pods.items.flatMap(({ status }) => (status?.podIPs ?? []).map(({ ip }) => ip)),
+    ...pods.flatMap(({ status }) => (status?.podIPs ?? []).map(({ ip }) => ip)),
     ...others.flatMap(({ addresses }) => addresses),
   ])
 }
@@ -105,7 +103,7 @@ const patience = 2_000
  * such as an EndpointSlice of no Service.
  */
 async function askKubeProxy(kube: Cluster['kube'], addressTypes: ReadonlySet<string>, signal: AbortSignal): Promise<void> {
-  const path = slicesPath.replace('/endpointslices', '/namespaces/kube-system/endpointslices')
+  const path = apiPath('EndpointSlice', 'kube-system')
   for (const addressType of addressTypes) {
     const name = `vitest-kubernetes-${randomId(4)}`
     const metadata = { name, labels: { 'kubernetes.io/service-name': name } }

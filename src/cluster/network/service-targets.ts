@@ -1,4 +1,5 @@
-import { type EndpointSlice, type KubeList, type Service, slicesPath } from '../../kube/types.ts'
+import { listAll } from '../../kube/list-all.ts'
+import type { EndpointSlice, Service } from '../../kube/types.ts'
 import { isIPv6 } from '../../support/ip-range.ts'
 import type { Cluster } from '../cluster.ts'
 
@@ -22,20 +23,18 @@ export interface Lead {
 
 /** Where Services of the cluster lead now. */
 export async function listTargets(
-  cluster: Cluster,
+  cluster: Pick<Cluster, 'kube'>,
   isOwn: (service: Service) => boolean,
   signal: AbortSignal,
 ): Promise<readonly ServiceTarget[]> {
   const services = (await listServices(cluster, signal)).filter(isOwn)
-  return targetsOf(services, services.some(isHeadless) ? await listEndpointSlices(cluster, signal) : [])
+  return targetsOf(services, services.some(isHeadless) ? await listAll<EndpointSlice>(cluster.kube, 'EndpointSlice', signal) : [])
 }
 
 /** All Services of the cluster but its own. */
-export async function listServices(cluster: Cluster, signal?: AbortSignal): Promise<readonly Service[]> {
-  return (await cluster.kube.request<KubeList<Service>>('GET', servicesPath, { signal })).items.filter(isUsers)
+export async function listServices({ kube }: Pick<Cluster, 'kube'>, signal?: AbortSignal): Promise<readonly Service[]> {
+  return (await listAll<Service>(kube, 'Service', signal)).filter(isUsers)
 }
-
-export const servicesPath = '/api/v1/services'
 
 export function isUsers({ metadata }: Service): boolean {
   return metadata?.namespace !== 'kube-system' && !(metadata?.namespace === 'default' && metadata.name === 'kubernetes')
@@ -97,8 +96,4 @@ function podTargets({ metadata, spec }: Service, slices: readonly EndpointSlice[
 
 function tcpPorts(ports: NonNullable<Service['spec']>['ports'] = []) {
   return ports.filter(({ protocol = 'TCP' }) => protocol === 'TCP')
-}
-
-async function listEndpointSlices(cluster: Cluster, signal: AbortSignal): Promise<readonly EndpointSlice[]> {
-  return (await cluster.kube.request<KubeList<EndpointSlice>>('GET', slicesPath, { signal })).items
 }

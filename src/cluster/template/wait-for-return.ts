@@ -1,6 +1,7 @@
 import type { KubeClient } from '../../kube/client.ts'
 import { KubeStatusError } from '../../kube/client.ts'
-import { type EndpointSlice, type KubeList, type Pod, slicesPath } from '../../kube/types.ts'
+import { apiPath } from '../../kube/kinds.ts'
+import type { EndpointSlice, KubeList, Pod } from '../../kube/types.ts'
 import { isPodReady } from '../../kube/workload.ts'
 import { ClusterTestError } from '../../support/errors.ts'
 import { poll } from '../../support/poll.ts'
@@ -18,7 +19,7 @@ export async function waitForReturn(kube: KubeClient, old: readonly string[], si
         Promise.all([
           kube.request<KubeList<NodeStatus>>('GET', '/api/v1/nodes', { signal, timeout: 5_000 }),
           kube.request<KubeList<Pod>>('GET', '/api/v1/pods', { signal, timeout: 5_000 }),
-          kube.request<KubeList<EndpointSlice>>('GET', slicesPath, { signal, timeout: 5_000 }),
+          kube.request<KubeList<EndpointSlice>>('GET', apiPath('EndpointSlice'), { signal, timeout: 5_000 }),
         ]),
       )
       if (!lists) return undefined

@@ -1,11 +1,12 @@
 import type { KubeClient } from '../../kube/client.ts'
-import { type Kind, apiPath, typed, workloadKinds } from '../../kube/kinds.ts'
+import { type Kind, typed, workloadKinds } from '../../kube/kinds.ts'
+import { listAll } from '../../kube/list-all.ts'
 import { readPodLog } from '../../kube/logs.ts'
 import { type Namespaced, isInNamespaces } from '../../kube/namespaces.ts'
 import type { KubeObject } from '../../kube/object.ts'
 import { podState, restartsOf } from '../../kube/pod-state.ts'
 import { isPublicName, readSecretValues } from '../../kube/secrets.ts'
-import type { KubeEvent, KubeList, Pod } from '../../kube/types.ts'
+import type { KubeEvent, Pod } from '../../kube/types.ts'
 import { isPodReady } from '../../kube/workload.ts'
 import { messageOf } from '../../support/errors.ts'
 import { counted } from '../../support/format.ts'
@@ -33,7 +34,7 @@ export async function describeCluster(
   kube: KubeClient,
   { lines = 10, namespaces, signal = AbortSignal.timeout(10_000) }: DescribeOptions = {},
 ): Promise<string> {
-  const list = async <T>(kind: Kind) => (await kube.request<KubeList<T>>('GET', apiPath(kind), { signal })).items
+  const list = <T>(kind: Kind) => listAll<T>(kube, kind, signal)
   try {
     const [secrets, pods, events, nodes, ...workloads] = await Promise.all([
       readSecretValues(kube, signal),

@@ -1,5 +1,5 @@
 import type { KubeClient } from '../../kube/client.ts'
-import { type WorkloadKind, apiPath, typed } from '../../kube/kinds.ts'
+import { type Kind, type WorkloadKind, listPath, typed } from '../../kube/kinds.ts'
 import type { KubeObject } from '../../kube/object.ts'
 import type { EndpointSlice, KubeEvent, Pod } from '../../kube/types.ts'
 import { watchList } from '../../kube/watch-list.ts'
@@ -17,13 +17,13 @@ export async function watchState(
   { signal, onChange }: { readonly signal: AbortSignal; readonly onChange: () => void },
 ): Promise<WatchedState> {
   using stack = new DisposableStack()
-  const watch = async <T extends { metadata?: object }>(path: string) =>
-    stack.use(await watchList<T & { metadata: { name: string } }>(kube, path, { onChange, signal }))
+  const watch = async <T extends { metadata?: object }>(kind: Kind) =>
+    stack.use(await watchList<T & { metadata: { name: string } }>(kube, listPath(kind, kube.scope), { onChange, signal }))
   const [pods, events, endpointSlices, workloads] = await Promise.all([
-    watch<Pod & { metadata: object }>(apiPath('Pod')),
-    watch<KubeEvent>(apiPath('Event')),
-    watch<EndpointSlice>(apiPath('EndpointSlice')),
-    Promise.all(kinds.map(async (kind) => ({ kind, list: await watch<KubeObject>(apiPath(kind)) }))),
+    watch<Pod & { metadata: object }>('Pod'),
+    watch<KubeEvent>('Event'),
+    watch<EndpointSlice>('EndpointSlice'),
+    Promise.all(kinds.map(async (kind) => ({ kind, list: await watch<KubeObject>(kind) }))),
   ])
   const runningSince = new Map<string, number>()
   let isFirst = true

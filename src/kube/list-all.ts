@@ -1,0 +1,13 @@
+import { type KubeClient, KubeStatusError } from './client.ts'
+import { type Kind, listPath } from './kinds.ts'
+import type { KubeList } from './types.ts'
+
+/** All objects of a kind that the client may see: where it has rights in one namespace only, those are none of many kinds. */
+export async function listAll<T>(kube: KubeClient, kind: Kind, signal?: AbortSignal): Promise<readonly T[]> {
+  try {
+    return (await kube.request<KubeList<T>>('GET', listPath(kind, kube.scope), { signal })).items
+  } catch (error) {
+    if (kube.scope !== undefined && error instanceof KubeStatusError && error.statusCode === 403) return []
+    throw error
+  }
+}
