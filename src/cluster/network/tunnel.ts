@@ -18,6 +18,11 @@ const headerSize = 9
 /** Bytes that may be under way to the other end of a connection. */
 const windowSize = 1 << 20
 
+/** Milliseconds: what stands between may close a connection that is silent for some minutes, or lose it without a word. */
+const pingInterval = 20_000
+/** Answers that may be due: a debugger may have held this process up, and what has come meanwhile is read after its timers. */
+const patience = 2
+
 /** What is told of a connection. */
 interface Way {
   opened?(): void
@@ -35,8 +40,10 @@ export function openTunnel(connection: Duplex, split: (chunk: Buffer) => readonl
   const ways = new Map<number, Way>()
   let last = 0
   let isClosed = false
+  let unanswered = 0
   const close = () => {
     isClosed = true
+    clearInterval(pings)
     connection.destroy()
     for (const way of ways.values()) way.reset()
     ways.clear()
@@ -56,7 +63,13 @@ export function openTunnel(connection: Duplex, split: (chunk: Buffer) => readonl
     send(number, 'o', address)
     return number
   }
+  const pings = setInterval(() => {
+    if (unanswered >= patience) return close()
+    unanswered += 1
+    send(0, 'p')
+  }, pingInterval).unref()
   const take = (number: number, letter: string, content: Buffer) => {
+    unanswered = 0
     const way = ways.get(number)
     if (letter === 'o') way?.opened?.()
     if (letter === 'd') way?.bytes?.(content)

@@ -9,7 +9,8 @@
 // that direction; a connection that closes without both of them was reset. So ends and resets pass whatever stands between this
 // program and the machine. For datagrams each frame is one of them, its length counted with these four bytes.
 //
-// With the argument "tunnel" it does something else: tunnel.go says what.
+// With the argument "tunnel" it does something else: tunnel.go says what. In a pod, "keep 15s" stays as long as there are tunnels, which
+// are "tunnel kept" there: keep.go says why.
 package main
 
 import (
@@ -49,7 +50,18 @@ var idle = make(chan *carrier, 4096)
 var waiting atomic.Int32
 
 func main() {
-	if os.Args[1] == "tunnel" {
+	switch os.Args[1] {
+	case "keep":
+		grace, err := time.ParseDuration(os.Args[2])
+		if err != nil {
+			fail(err)
+		}
+		keep(grace)
+		return
+	case "tunnel":
+		if len(os.Args) > 2 {
+			meet()
+		}
 		runTunnel()
 		return
 	}

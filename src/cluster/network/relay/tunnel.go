@@ -13,7 +13,7 @@ import (
 )
 
 // A tunnel carries connections that a machine opens through this program's standard input and output, and so wherever
-// `docker attach` leads.
+// `docker attach` and `kubectl exec` lead.
 // Both ways go messages: the number of a connection and the length of what follows (four bytes each), a letter, and so many bytes:
 //
 //	o  from the machine: opens a connection to the address that follows; from here: it is open
@@ -21,6 +21,7 @@ import (
 //	c  room for so many more, in decimal digits: they were passed on
 //	e  the end of this direction
 //	r  it was reset, or is to be; from here also: it could not be opened, and why
+//	p  of no connection: is answered with the same
 //
 // A connection is over after an "e" in each direction, or one "r".
 const (
@@ -78,6 +79,10 @@ func runTunnel() {
 }
 
 func (t *tunnel) take(number uint32, letter byte, content []byte) {
+	if letter == 'p' {
+		t.send(number, letter, nil)
+		return
+	}
 	t.lock.Lock()
 	w := t.ways[number]
 	if letter == 'o' {
