@@ -38,7 +38,7 @@ export async function adoptServices(
   const leadsOf = (targets: readonly ServiceTarget[]) =>
     JSON.stringify(targets.map(({ namespace, service, port, lead }) => [namespace, service, port, lead]))
   const before = leadsOf(await look(start))
-  const services = exposeServices(docker, cluster, {
+  const services = exposeServices(cluster, {
     isOwn: () => true,
     file,
     portOf: async (target) => chosen(target) ?? known(target) ?? findFreePort(),

@@ -1,15 +1,15 @@
 import { fillStandIns } from '../bridge/stand-in.ts'
+import type { Cluster } from '../cluster/cluster.ts'
 import type { ExposedServices } from '../cluster/network/exposed-services.ts'
-import { waitForServiceRules } from '../cluster/network/service-rules.ts'
 import { listServices } from '../cluster/network/service-targets.ts'
-import { readPauseImage } from '../cluster/pause-image.ts'
+import type { SuiteCluster } from '../cluster/suite-cluster.ts'
 import { describeObject, isWorkload } from '../kube/kinds.ts'
 import type { KubeObject } from '../kube/object.ts'
 import type { Service } from '../kube/types.ts'
 import { parseWorkload } from '../kube/workload.ts'
 import type { PlannedSeed } from '../seed/plan-seeds.ts'
 import { runSeed } from '../seed/run-seed.ts'
-import { type LocalImage, prepareImages } from '../stack/images/images.ts'
+import type { LocalImage } from '../stack/images/images.ts'
 import { applyLater } from '../stack/manifests/apply-later.ts'
 import { applyManifests } from '../stack/manifests/apply.ts'
 import type { Manifest } from '../stack/manifests/manifests.ts'
@@ -20,7 +20,6 @@ import { type WaitOptions, waitForReady } from '../stack/ready/wait.ts'
 import { counted } from '../support/format.ts'
 import { type Progress, runStep } from '../support/progress.ts'
 import { together } from '../support/together.ts'
-import type { StartedCluster } from './cluster-life.ts'
 import type { EngineParts } from './parts.ts'
 import type { SuitePlan } from './plan-suite.ts'
 import { type Releases, planReleases } from './releases.ts'
@@ -28,14 +27,24 @@ import type { SuiteSpace } from './suite-space.ts'
 import { waitForRoutes } from './wait-for-routes.ts'
 
 export interface BringUpOptions {
-  readonly parts: EngineParts
   readonly plan: SuitePlan
-  readonly started: StartedCluster
+  readonly cluster: SuiteCluster & Partial<Pick<Cluster, 'template'>>
+  readonly delivery: ImageDelivery
+  readonly trackChild: EngineParts['trackChild']
   readonly space: SuiteSpace
   readonly services: ExposedServices
   readonly progress: Progress
   /** Told of the objects just before they are applied. */
   readonly onApply: (objects: readonly KubeObject[]) => void
+}
+
+/** How images come to where pods run. */
+export interface ImageDelivery {
+  /** Builds and finds what the manifests need, and resolves to those with the names that pods are to use. */
+  prepare(manifests: readonly Manifest[], signal: AbortSignal): Promise<StackPart>
+  bring(images: readonly LocalImage[], signal: AbortSignal): Promise<void>
+  /** Of what does nothing, in place of an image that is bridged. */
+  standIn(signal: AbortSignal): Promise<string>
 }
 
 /** What is to run: manifests with their images chosen, Helm releases, and data. */
@@ -48,10 +57,8 @@ export interface StackPart {
 }
 
 /** Makes a function that brings a stage up in a suite's cluster: when it resolves, everything is ready, has its data and can be reached. */
-export function createBringUp({ parts, plan, started, space, services, progress, onApply }: BringUpOptions) {
-  const { docker } = parts
+export function createBringUp({ plan, cluster, delivery, trackChild, space, services, progress, onApply }: BringUpOptions) {
   const { namespace } = plan
-  const { cluster, importOnce } = started
   const refused = new Set<string>()
 
   return async ({ images, manifests: everything, seeds = [] }: StackPart, signal: AbortSignal): Promise<void> => {
@@ -61,10 +68,10 @@ export function createBringUp({ parts, plan, started, space, services, progress,
       all.filter(({ chart }) => chart),
       signal,
     )
-    await importOnce(images, progress, signal)
+    await delivery.bring(images, signal)
     if (manifests.length === 0 && !releases) return updateServices(signal)
     await space.claim(all, signal)
-    const filled = await fillStandIns(manifests, () => readPauseImage(docker, cluster, signal))
+    const filled = await fillStandIns(manifests, () => delivery.standIn(signal))
     onApply(filled.map(({ object }) => object))
     const common = everything.filter(({ isCommon }) => isCommon)
     await applyManifests(cluster.kube, common, namespace, signal)
@@ -106,13 +113,13 @@ export function createBringUp({ parts, plan, started, space, services, progress,
   async function releasesOf(prepared: readonly Manifest[], signal: AbortSignal): Promise<Releases | undefined> {
     const charts = plan.charts.filter(({ release }) => prepared.some(({ chart }) => chart?.release === release))
     if (charts.length === 0) return undefined
-    const filled = await fillStandIns(prepared, () => readPauseImage(docker, cluster, signal))
-    return planReleases({ charts, manifests: filled, cluster, trackChild: parts.trackChild, progress })
+    const filled = await fillStandIns(prepared, () => delivery.standIn(signal))
+    return planReleases({ charts, manifests: filled, cluster, trackChild, progress })
   }
 
   async function waitForRules(expected: readonly KubeObject[], isMeant: (service: Service) => boolean, signal: AbortSignal): Promise<void> {
     const own = (await listServices(cluster, signal)).filter((service) => expected.some((object) => isSame(object, service)))
-    await waitForServiceRules(docker, cluster, own.filter(isMeant), signal)
+    await cluster.access.waitForServices(own.filter(isMeant), signal)
   }
 
   function waitForAll(applied: readonly KubeObject[], besides: Pick<WaitOptions, 'work' | 'refused'>, signal: AbortSignal): Promise<void> {
@@ -139,8 +146,8 @@ export function createBringUp({ parts, plan, started, space, services, progress,
   }
 
   async function applyJob(manifests: readonly Manifest[], signal: AbortSignal): Promise<void> {
-    const job = await prepareImages({ ...parts, plan: plan.images, manifests, progress, signal })
-    await importOnce(job.images, progress, signal)
+    const job = await delivery.prepare(manifests, signal)
+    await delivery.bring(job.images, signal)
     await space.claim(job.manifests, signal)
     const { objects, refused } = await applyManifests(cluster.kube, job.manifests, namespace, signal)
     if (refused.length > 0) throw refused[0]!.error

@@ -26,7 +26,7 @@ import { type LeaseRequest, stackFolder } from './request.ts'
 export async function planSuite(request: LeaseRequest, runFolder: string, signal: AbortSignal): Promise<SuitePlan> {
   const { options, bridged, suite } = request
   const folder = stackFolder(request)
-  const namespace = options.cluster === 'shared' ? `${slug(suite, 40)}-${randomId(2)}` : 'default'
+  const { namespace = options.cluster === 'shared' ? `${slug(suite, 40)}-${randomId(2)}` : 'default' } = request
   const seeds = await planSeeds(options, folder)
   const ownImages = await planImages(options.images, folder)
   const keys = keysOf(request, signal)

@@ -1,4 +1,5 @@
 import type { Cluster } from '../cluster/cluster.ts'
+import type { SuiteCluster } from '../cluster/suite-cluster.ts'
 import { isWorkload, kindOf } from '../kube/kinds.ts'
 import type { KubeObject } from '../kube/object.ts'
 import { podTemplate } from '../kube/pod-template.ts'
@@ -15,7 +16,7 @@ export interface ReleasesOptions {
   readonly charts: readonly ChartPlan[]
   /** What the charts render to, with stand-ins, mounts and images in place. */
   readonly manifests: readonly Manifest[]
-  readonly cluster: Cluster
+  readonly cluster: SuiteCluster & Partial<Pick<Cluster, 'template'>>
   readonly trackChild: (event: 'started' | 'ended', pid: number) => void
   readonly progress: Progress
 }

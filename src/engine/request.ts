@@ -18,6 +18,8 @@ export interface LeaseRequest {
   readonly sources: readonly string[]
   /** What is bridged with the suite: its image may not exist yet. */
   readonly bridged: readonly BridgedWorkload[]
+  /** The one that it has been given, in a cluster of others. @default one of its own in a shared cluster, else `default` */
+  readonly namespace?: string | undefined
   /** Of a stack without tests: its cluster stays until it is taken down, unless its set-up fails. */
   readonly up?: UpStack | undefined
 }

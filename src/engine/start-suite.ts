@@ -6,10 +6,10 @@ import { planStandIns } from '../bridge/stand-in.ts'
 import type { Cluster } from '../cluster/cluster.ts'
 import { exposeServices } from '../cluster/network/exposed-services.ts'
 import { findFreePort } from '../cluster/network/free-port.ts'
-import { waitForRulesOfPods } from '../cluster/network/service-rules.ts'
 import { listAddresses } from '../cluster/ownership/inventory.ts'
 import type { KubeObject } from '../kube/object.ts'
 import { secretValues } from '../kube/secrets.ts'
+import { nodesOf } from '../report/bundle.ts'
 import { startDiagnosis } from '../report/diagnosis.ts'
 import { keepBuildLog } from '../report/keep-build-log.ts'
 import type { RequestRecord } from '../report/model.ts'
@@ -30,6 +30,7 @@ import { adoptServices } from './adopt-services.ts'
 import { createBringUp } from './bring-up.ts'
 import { claimWorkload } from './claims.ts'
 import { portChoice, portInUse } from './fixed-ports.ts'
+import { k3dImages } from './k3d-images.ts'
 import { localImages } from './local-images.ts'
 import type { EngineParts } from './parts.ts'
 import { type SuitePlan, checkManifests, keysOf, notesOf, planIngress } from './plan-suite.ts'
@@ -108,7 +109,9 @@ export async function startSuite(
   let recorded: RecordedBridges | undefined
   const outputs = async () => (await recorded?.outputs()) ?? []
   const namespaces = () => space.namespaces
-  const diagnosis = cleanup.use(await startDiagnosis({ docker, cluster, recorder, namespaces, manifests: written, outputs }, signal))
+  const diagnosis = cleanup.use(
+    await startDiagnosis({ nodes: nodesOf(docker, cluster), cluster, recorder, namespaces, manifests: written, outputs }, signal),
+  )
   const onProblem = (error: unknown) => {
     progress({ kind: 'note', step: 'services', text: messageOf(error) })
     recorded?.tell(error)
@@ -116,7 +119,7 @@ export async function startSuite(
   const file = join(parts.folder, `addresses-${randomId(4)}.json`)
   const chosen = portChoice(plan.ports)
   const expose = () =>
-    exposeServices(docker, cluster, {
+    exposeServices(cluster, {
       isOwn: (service) => space.isOwn(service),
       file,
       // Docker's own choice is another one each time that a container starts, as after a reboot.
@@ -140,7 +143,9 @@ export async function startSuite(
   })
   const addresses = () => services.addresses
 
-  const bringUp = createBringUp({ parts, plan, started, space, services, progress, onApply: note })
+  const { trackChild } = parts
+  const delivery = k3dImages({ parts, plan: plan.images, started, keepLog, progress })
+  const bringUp = createBringUp({ plan, cluster, delivery, trackChild, space, services, progress, onApply: note })
   const stores = resettable(request.options)
   const isNew = !up && !cluster.template
   await bringUp({ ...stack, seeds: isNew ? plan.seeds : [] }, signal)
@@ -194,7 +199,7 @@ export async function startSuite(
       const loaded = await loadManifests(sources, request.folder, keysOf(request, abort))
       if (loaded.length === 0) {
         await bringUp({ images: [], manifests: [] }, abort)
-        return waitForRulesOfPods(docker, cluster, abort)
+        return cluster.access.waitForPods(abort)
       }
       declared.push(...loaded)
       const { bridged } = request

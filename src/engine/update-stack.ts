@@ -9,6 +9,7 @@ import type { Progress } from '../support/progress.ts'
 import { adoptServices } from './adopt-services.ts'
 import { createBringUp } from './bring-up.ts'
 import { portChoice, refuseBusyPorts } from './fixed-ports.ts'
+import { k3dImages } from './k3d-images.ts'
 import type { EngineParts } from './parts.ts'
 import { planSuite } from './plan-suite.ts'
 import type { LeaseRequest } from './request.ts'
@@ -43,7 +44,10 @@ export async function updateStack(
   const file = join(folder, 'addresses.json')
   const services = await adoptServices(docker, cluster, { addresses, chosen, file, onProblem, progress, signal })
   try {
-    const bringUp = createBringUp({ parts, plan, started, space: wholeCluster(namespace), services, progress, onApply: () => {} })
+    const { trackChild } = parts
+    const delivery = k3dImages({ parts, plan: plan.images, started, progress })
+    const space = wholeCluster(namespace)
+    const bringUp = createBringUp({ plan, cluster, delivery, trackChild, space, services, progress, onApply: () => {} })
     await bringUp(stack, signal)
     await waitForChecks(request.options.ready ?? {}, {
       kube: cluster.kube,

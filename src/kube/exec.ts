@@ -107,7 +107,7 @@ async function* paced(input: string | AsyncIterable<Uint8Array>, waiting: () => 
 }
 
 /** A server that takes the connection and says nothing would leave client-node waiting for ever: it passes these options on to the request. */
-function endingWith(config: KubeConfig, signal: AbortSignal): KubeConfig {
+export function endingWith(config: KubeConfig, signal: AbortSignal): KubeConfig {
   return Object.assign(Object.create(config) as KubeConfig, {
     applyToHTTPSOptions: async (options: object) => {
       await config.applyToHTTPSOptions(options)

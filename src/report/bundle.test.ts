@@ -6,9 +6,10 @@ import Dockerode from 'dockerode'
 import { expect, test } from 'vitest'
 
 import type { Cluster } from '../cluster/cluster.ts'
+import type { Docker } from '../docker/docker.ts'
 import { createKubeClient } from '../kube/client.ts'
 import { redactFor } from '../stack/ready/diagnose.ts'
-import { writeBundle } from './bundle.ts'
+import { nodesOf, writeBundle } from './bundle.ts'
 import { createRecorder } from './recorder.ts'
 
 /** Of a server that refuses every connection. */
@@ -29,10 +30,11 @@ test('where Secrets cannot be read, nothing is shown or written that may hold on
 
   const folder = await mkdtemp(join(tmpdir(), 'bundle-'))
   const recorder = await createRecorder(folder).suite({ id: '1', name: 'shop', file: '/shop.test.ts' })
+  const cluster = { name: 'none', nodes: [{ name: 'none-0' }], kube } as unknown as Cluster
+  const docker = { engine: new Dockerode({ socketPath: join(folder, 'no-engine') }) } as unknown as Docker
   const options = {
     ...{ recorder, namespaces: () => undefined, manifests: [] },
-    cluster: { name: 'none', nodes: [{ name: 'none-0' }], kube } as unknown as Cluster,
-    docker: { engine: new Dockerode({ socketPath: join(folder, 'no-engine') }) } as unknown as Parameters<typeof writeBundle>[0]['docker'],
+    ...{ cluster, nodes: nodesOf(docker, cluster) },
     outputs: async () => [{ path: 'bridges/orders.log', text: 'login with hunter22' }],
   }
   await writeBundle({ ...options, isWatched: false })

@@ -5,13 +5,15 @@ import { stringify } from 'yaml'
 
 import { type Cluster, stoppedNodes } from '../cluster/cluster.ts'
 import { readNodeLogs } from '../cluster/node-logs.ts'
+import type { SuiteCluster } from '../cluster/suite-cluster.ts'
 import type { Docker } from '../docker/docker.ts'
 import { type Kind, listPath, workloadKinds } from '../kube/kinds.ts'
+import { listAll } from '../kube/list-all.ts'
 import { readPodLog } from '../kube/logs.ts'
 import { isInNamespaces } from '../kube/namespaces.ts'
 import type { KubeObject } from '../kube/object.ts'
 import { readSecretValues } from '../kube/secrets.ts'
-import type { KubeList, Pod } from '../kube/types.ts'
+import type { Pod } from '../kube/types.ts'
 import { describeCluster } from '../stack/ready/diagnose.ts'
 import { messageOf } from '../support/errors.ts'
 import { describeSide } from './describe-side.ts'
@@ -19,8 +21,9 @@ import type { Bundle, BundleFile } from './model.ts'
 import type { SuiteRecorder } from './recorder.ts'
 
 export interface BundleOptions {
-  readonly docker: Docker
-  readonly cluster: Cluster
+  readonly cluster: SuiteCluster
+  /** Those of a cluster that runs on this machine. */
+  readonly nodes: NodesOfCluster | undefined
   readonly recorder: SuiteRecorder
   /** Those of the suite; undefined for all. */
   readonly namespaces: () => readonly string[] | undefined
@@ -29,6 +32,22 @@ export interface BundleOptions {
   readonly isWatched: boolean
   /** What the processes of bridges have printed, by workload. */
   readonly outputs: () => Promise<readonly BundleFile[]>
+}
+
+export interface NodesOfCluster {
+  /** Name of the server, where it does not run or is paused. */
+  stoppedServer(): Promise<string | undefined>
+  logs(): Promise<string>
+}
+
+export function nodesOf(docker: Docker, cluster: Cluster): NodesOfCluster {
+  return {
+    async stoppedServer() {
+      const { container } = cluster.nodes[0]!
+      return (await stoppedNodes(docker, cluster)).includes(container) ? container : undefined
+    },
+    logs: () => readNodeLogs(docker, cluster.name),
+  }
 }
 
 /** Characters of one file, and of all: what is older goes first. */
@@ -61,12 +80,10 @@ export async function writeBundle(options: BundleOptions): Promise<Bundle | unde
 }
 
 /** How long the cluster is waited for: not at all when its server does not run, or is paused. */
-async function answersFor({ docker, cluster }: BundleOptions): Promise<AbortSignal> {
-  const [server] = cluster.nodes
+async function answersFor({ nodes }: BundleOptions): Promise<AbortSignal> {
   // An engine that does not answer cannot say: then the API server is asked.
-  const stopped = await stoppedNodes(docker, cluster).catch((): readonly string[] => [])
-  if (!stopped.includes(server!.container)) return AbortSignal.timeout(15_000)
-  return AbortSignal.abort(new Error(`node "${server!.container}" is paused or has stopped`))
+  const server = await nodes?.stoppedServer().catch(() => undefined)
+  return server === undefined ? AbortSignal.timeout(15_000) : AbortSignal.abort(new Error(`node "${server}" is paused or has stopped`))
 }
 
 const first = ['report.txt', 'events.txt', 'bridges.txt']
@@ -103,7 +120,7 @@ async function reportOf({ cluster, namespaces }: BundleOptions, signal: AbortSig
 
 async function podLogs({ cluster: { kube }, namespaces }: BundleOptions, signal: AbortSignal): Promise<readonly BundleFile[]> {
   try {
-    const { items } = await kube.request<KubeList<Pod>>('GET', listPath('Pod', kube.scope), { signal })
+    const items = await listAll<Pod>(kube, 'Pod', signal)
     const shown = items.filter((pod) => pod.metadata?.namespace === 'kube-system' || isInNamespaces(pod, namespaces()))
     const logs = shown.flatMap(({ metadata, status }) => {
       const { namespace = '', name = '' } = metadata ?? {}
@@ -131,10 +148,9 @@ const kinds: readonly Kind[] = ['Node', ...workloadKinds, 'CronJob', 'Service', 
 async function objectsOf({ cluster: { kube }, namespaces, manifests }: BundleOptions, signal: AbortSignal): Promise<readonly BundleFile[]> {
   const found = await Promise.all(
     kinds.map(async (kind): Promise<BundleFile> => {
-      const path = listPath(kind, kube.scope)
-      const name = `objects/${path.split('/').at(-1)}.yaml`
+      const name = `objects/${listPath(kind, undefined).split('/').at(-1)}.yaml`
       try {
-        const { items } = await kube.request<KubeList<KubeObject>>('GET', path, { signal })
+        const items = await listAll<KubeObject>(kube, kind, signal)
         const own = items.filter((object) => object.metadata.namespace === undefined || isInNamespaces(object, namespaces()))
         return { path: name, text: own.map((object) => stringify(withoutManagedFields(object))).join('---\n') }
       } catch (error) {
@@ -163,8 +179,8 @@ function withoutData(object: KubeObject): KubeObject {
   }
 }
 
-async function nodeLogs({ docker, cluster }: BundleOptions): Promise<readonly BundleFile[]> {
-  return [{ path: 'nodes.log', text: await readNodeLogs(docker, cluster.name).catch(unreadable) }]
+async function nodeLogs({ nodes }: BundleOptions): Promise<readonly BundleFile[]> {
+  return nodes ? [{ path: 'nodes.log', text: await nodes.logs().catch(unreadable) }] : []
 }
 
 function recordsOf({ recorder: { record } }: BundleOptions): readonly BundleFile[] {

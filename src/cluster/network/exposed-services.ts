@@ -1,12 +1,11 @@
 import { rm } from 'node:fs/promises'
 
-import type { Docker } from '../../docker/docker.ts'
 import type { Service } from '../../kube/types.ts'
 import { createQueue } from '../../support/turns.ts'
-import type { Cluster } from '../cluster.ts'
+import type { SuiteCluster } from '../suite-cluster.ts'
 import { followTargets } from './follow-targets.ts'
 import { takenPort } from './free-port.ts'
-import { type Gateway, startGateway } from './gateway.ts'
+import type { Gateway } from './gateway.ts'
 import { withRoutes } from './ingress-routes.ts'
 import { describeServices, servicesLabel } from './published-services.ts'
 import { type ServiceAddress, writeAddresses } from './service-address.ts'
@@ -37,8 +36,7 @@ export interface ExposedServices extends AsyncDisposable {
 }
 
 export function exposeServices(
-  docker: Docker,
-  cluster: Cluster,
+  cluster: Pick<SuiteCluster, 'kube' | 'access'>,
   { isOwn, file, portOf = async () => undefined, onPortTaken, onProblem }: ExposeOptions,
 ): ExposedServices {
   const gateways = new AsyncDisposableStack()
@@ -70,7 +68,7 @@ export function exposeServices(
     const leads = targets.map(({ lead }) => lead)
     const start = async (ports: readonly (number | undefined)[]): Promise<Gateway> => {
       try {
-        return await startGateway(docker, cluster, { hosts, ports, leads, labels, onProblem, signal })
+        return await cluster.access.openGateway({ hosts, ports, leads, labels, onProblem, signal })
       } catch (error) {
         const taken = takenPort(error)
         if (!onPortTaken || taken === undefined || !ports.includes(taken)) throw error
@@ -81,10 +79,7 @@ export function exposeServices(
     const gateway = gateways.use(await start(await Promise.all(targets.map(portOf))))
     const keys = targets.map(keyOf)
     open.push({ gateway, keys })
-    for (const [index, key] of keys.entries()) {
-      const host = hosts[index]!
-      places.set(key, { host, hostPort: await cluster.ports.reach(gateway.ports[index]!, host) })
-    }
+    for (const [index, key] of keys.entries()) places.set(key, { host: hosts[index]!, hostPort: gateway.ports[index]! })
   }
   /** One after the other: seeds of several workloads run at the same time. */
   const bringInTurn = (signal: AbortSignal) => inTurn(() => bring(signal))

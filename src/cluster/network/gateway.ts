@@ -11,6 +11,8 @@ import type { Cluster } from '../cluster.ts'
 import { createHelper } from '../helper-container.ts'
 import { type Leads, firstPort, leadScript, readyWord, startScript } from './gateway-scripts.ts'
 
+type GatewayCluster = Pick<Cluster, 'name' | 'network' | 'nodes' | 'image' | 'labels'>
+
 export interface GatewayOptions {
   /** For each port: the loopback address on which it is published. */
   readonly hosts: readonly string[]
@@ -39,7 +41,7 @@ export interface Gateway extends AsyncDisposable {
  * them by NAT to the Services' own addresses, so every connection takes the way that a pod's takes (kube-proxy, endpoints)
  * and no process stands in between, unlike with a port-forward.
  */
-export async function startGateway(docker: Docker, cluster: Cluster, options: GatewayOptions): Promise<Gateway> {
+export async function startGateway(docker: Docker, cluster: GatewayCluster, options: GatewayOptions): Promise<Gateway> {
   const { hosts, labels, onProblem, signal } = options
   let { leads } = options
   const stop = new AbortController()
@@ -109,7 +111,7 @@ interface GatewayContainer extends AsyncDisposable {
 
 async function runContainer(
   docker: Docker,
-  cluster: Cluster,
+  cluster: GatewayCluster,
   { hosts, leads, labels, ports, signal }: RunOptions,
 ): Promise<GatewayContainer> {
   signal.throwIfAborted()

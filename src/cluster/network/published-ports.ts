@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import { type AddressInfo, type Socket, connect, createServer } from 'node:net'
+import { connect } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 
 import type { Docker } from '../../docker/docker.ts'
@@ -7,10 +7,10 @@ import { ClusterTestError, messageOf } from '../../support/errors.ts'
 import { bracketed } from '../../support/ip-range.ts'
 import { poll } from '../../support/poll.ts'
 import type { Progress } from '../../support/progress.ts'
-import { reset } from '../../support/reset-socket.ts'
 import type { HelperCluster } from '../helper-container.ts'
 import type { ServiceAddress } from './service-address.ts'
-import { type TunnelContainer, startTunnel } from './tunnel-container.ts'
+import { startTunnel } from './tunnel-container.ts'
+import { openTunnelPorts } from './tunnel-ports.ts'
 
 /**
  * What Docker publishes for a cluster on loopback of the engine's machine, as this machine reaches it. That loopback is another one where
@@ -37,41 +37,23 @@ const findLimit = 30_000
 
 /** Found out by a trial with the first port: what cannot be connected to from here, and can be from a container beside the engine. */
 export function openPublishedPorts(docker: Docker, cluster: HelperCluster, { progress, signal }: PublishedPortsOptions): PublishedPorts {
-  const servers = new AsyncDisposableStack()
   const ways = new Map<string, Promise<number>>()
-  const sockets = new Set<Socket>()
-  const stop = new AbortController()
   let finding: Promise<boolean> | undefined
   let areElsewhere = false
-  let current: Promise<TunnelContainer> | undefined
 
   const note = (text: string) => progress({ kind: 'note', step: 'cluster', text })
-  /** The one that is open, or a new one where that has broken. */
-  const openTunnel = async (): Promise<TunnelContainer> => {
-    const before = current
-    const known = await before?.catch(() => undefined)
-    if (known && !known.tunnel.isClosed) return known
-    stop.signal.throwIfAborted()
-    if (current !== before) return openTunnel()
-    return (current = replace(known))
-  }
-  const replace = async (broken: TunnelContainer | undefined): Promise<TunnelContainer> => {
-    await broken?.[Symbol.asyncDispose]()
-    const started = await startTunnel(docker, cluster, stop.signal)
-    if (broken)
-      note(`container "${broken.name}" has ended${broken.why()}, and what it forwarded was reset: "${started.name}" takes its place`)
-    return started
-  }
-  const endTunnel = async () => {
-    const known = await current?.catch(() => undefined)
-    await known?.[Symbol.asyncDispose]()
-  }
+  const tunnels = openTunnelPorts({
+    open: (stop) => startTunnel(docker, cluster, stop),
+    onReplaced: (broken, { name }) =>
+      note(`container "${broken.name}" has ended${broken.why()}, and what it forwarded was reset: "${name}" takes its place`),
+    ended: `Cluster "${cluster.name}" is not used any more.`,
+  })
   const find = async (port: number, host: string): Promise<boolean> => {
     if (await connects(port, host)) return false
     const address = `${bracketed(host)}:${port}`
     let why: unknown
     const look = async () => {
-      const reaches = async () => (await openTunnel()).tunnel.reaches(address)
+      const reaches = async () => (await tunnels.current()).tunnel.reaches(address)
       const isThere = await reaches().catch((error: unknown) => void (why = error))
       // Where Docker publishes without a proxy of its own, nothing listens before the container does: neither here nor there.
       if (await connects(port, host)) return false
@@ -82,32 +64,15 @@ export function openPublishedPorts(docker: Docker, cluster: HelperCluster, { pro
       throw leadsNowhere(cluster.name, address, why)
     })
     areElsewhere = found
-    if (!found) await endTunnel()
+    if (!found) await tunnels.endTunnel()
     else
       note(
-        `the ports that Docker publishes are another machine's: container "${(await openTunnel()).name}" forwards them while this process runs`,
+        `the ports that Docker publishes are another machine's: container "${(await tunnels.current()).name}" forwards them while this process runs`,
       )
     return found
   }
-  const join = async (local: Socket, address: string) => {
-    sockets.add(local)
-    local.on('error', () => {}).once('close', () => sockets.delete(local))
-    try {
-      const { tunnel } = await openTunnel()
-      tunnel.join(local, address)
-    } catch {
-      reset(local)
-    }
-  }
   const listen = async (port: number, host: string, isFirst: boolean): Promise<number> => {
-    stop.signal.throwIfAborted()
-    const options = { allowHalfOpen: true, noDelay: true, pauseOnConnect: true }
-    const server = createServer(options, (local) => void join(local, `${bracketed(host)}:${port}`))
-    servers.defer(() => void server.close())
-    const listenOn = async (wanted: number) => {
-      await once(server.listen(wanted, host), 'listening')
-      return (server.address() as AddressInfo).port
-    }
+    const listenOn = (wanted: number) => tunnels.listen(host, wanted, () => `${bracketed(host)}:${port}`)
     // Another process that uses the cluster would take this one's port for Docker's.
     if (isFirst) return listenOn(0)
     try {
@@ -135,12 +100,7 @@ export function openPublishedPorts(docker: Docker, cluster: HelperCluster, { pro
       ways.set(key, way)
       return way
     },
-    async [Symbol.asyncDispose]() {
-      stop.abort(new ClusterTestError('ERR_SETUP_CANCELLED', `Cluster "${cluster.name}" is not used any more.`))
-      await servers.disposeAsync()
-      for (const socket of sockets) socket.destroy()
-      await endTunnel()
-    },
+    [Symbol.asyncDispose]: () => tunnels[Symbol.asyncDispose](),
   }
 }
 

@@ -27,7 +27,7 @@ const serviceRules = shellScript<'families'>(import.meta.dirname, 'service-rules
  */
 export async function waitForServiceRules(
   docker: Docker,
-  cluster: Cluster,
+  cluster: Pick<Cluster, 'nodes'>,
   services: readonly Service[],
   signal: AbortSignal,
 ): Promise<void> {
@@ -52,7 +52,11 @@ export async function waitForServiceRules(
  * Waits until the rules of every node have followed the pods: none leads to a pod that is gone, where a connection would hang, and each
  * port of a Service leads on or refuses. Endpoints follow pods, and kube-proxy follows endpoints, up to a second later.
  */
-export async function waitForRulesOfPods(docker: Docker, { kube, nodes }: Cluster, signal: AbortSignal): Promise<void> {
+export async function waitForRulesOfPods(
+  docker: Docker,
+  { kube, nodes }: Pick<Cluster, 'kube' | 'nodes'>,
+  signal: AbortSignal,
+): Promise<void> {
   const script = serviceRules({ families: '4 6' })
   let asked = performance.now()
   await poll(

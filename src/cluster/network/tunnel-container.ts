@@ -7,28 +7,21 @@ import { readProgram } from '../../docker/read-program.ts'
 import { removeContainer } from '../../docker/remove.ts'
 import { whileWaiting, withDeadline } from '../../support/deadline.ts'
 import { type HelperCluster, createHelper } from '../helper-container.ts'
-import { type Tunnel, openTunnel } from './tunnel.ts'
-
-/** A tunnel to a container in the network of the engine's machine. */
-export interface TunnelContainer extends AsyncDisposable {
-  readonly name: string
-  readonly tunnel: Tunnel
-  /** What its program has said, in brackets. */
-  why(): string
-}
+import type { OpenedTunnel } from './tunnel-ports.ts'
+import { openTunnel } from './tunnel.ts'
 
 /** Milliseconds. */
 const startLimit = 30_000
 
-/** Through Docker's own API, and so wherever that is. Docker removes the container when this process ends, however it does. */
-export function startTunnel(docker: Docker, cluster: HelperCluster, signal: AbortSignal): Promise<TunnelContainer> {
+/** A tunnel to a container in the network of the engine's machine: through Docker's own API, and so wherever that is. Docker removes the container when this process ends, however it does. */
+export function startTunnel(docker: Docker, cluster: HelperCluster, signal: AbortSignal): Promise<OpenedTunnel> {
   const what = "Starting the container that forwards the Docker engine's ports"
   return withDeadline({ limit: startLimit, code: 'ERR_DOCKER_REQUEST_FAILED', what, signal }, (each) =>
     whileWaiting(start(docker, cluster, each), each),
   )
 }
 
-async function start(docker: Docker, cluster: HelperCluster, signal: AbortSignal): Promise<TunnelContainer> {
+async function start(docker: Docker, cluster: HelperCluster, signal: AbortSignal): Promise<OpenedTunnel> {
   const container = await createHelper(docker, cluster, {
     ...{ role: 'tunnel', script: ['exec /relay tunnel'], OpenStdin: true, StdinOnce: true },
     // Without a log: all that comes back through the tunnel would be in it.
