@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import type { Socket } from 'node:net'
 
-import type { Engine, EngineOptions } from '../engine/engine.ts'
+import type { EngineOptions, SuiteEngine } from '../engine/engine.ts'
 import { ClusterTestError, messageOf } from '../support/errors.ts'
 import { runForSuite } from '../support/suite-context.ts'
 import type { BrokerAddress, LeaseFunctions } from './lease.ts'
@@ -23,10 +23,12 @@ export async function startBroker(options: EngineOptions): Promise<Broker> {
   const token = randomBytes(24).toString('base64url')
   const cancelled = new AbortController()
   const sessions = new Map<Socket, Promise<void>>()
-  let engine: Promise<Engine> | undefined
+  let engine: Promise<SuiteEngine> | undefined
 
   const loadEngine = async () => {
     try {
+      const { cluster } = options
+      if (cluster) return await (await import('../engine/leased/leased-engine.ts')).startLeasedEngine(options, cluster)
       return await (await import('../engine/engine.ts')).startEngine(options)
     } catch (error) {
       // In watch mode the user may start Docker meanwhile.

@@ -10,8 +10,13 @@ import { ClusterTestError } from '../support/errors.ts'
  * @param platform of the engine: `linux/amd64`
  */
 export async function readProgram(name: 'relay' | 'archive', platform: string): Promise<Buffer> {
+  return promisify(gunzip)(await readPackedProgram(name, platform))
+}
+
+/** The same, as gzip packs it. */
+export async function readPackedProgram(name: 'relay' | 'archive', platform: string): Promise<Buffer> {
   try {
-    return await promisify(gunzip)(await readFile(join(import.meta.dirname, '../../vendor', `${name}-${platform.replace('/', '-')}.gz`)))
+    return await readFile(join(import.meta.dirname, '../../vendor', `${name}-${platform.replace('/', '-')}.gz`))
   } catch (error) {
     throw new ClusterTestError('ERR_DOCKER_REQUEST_FAILED', `There is no program "${name}" for engines of the platform ${platform}.`, {
       cause: error,

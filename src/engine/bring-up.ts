@@ -12,6 +12,7 @@ import { runSeed } from '../seed/run-seed.ts'
 import type { LocalImage } from '../stack/images/images.ts'
 import { applyLater } from '../stack/manifests/apply-later.ts'
 import { applyManifests } from '../stack/manifests/apply.ts'
+import { belongTo } from '../stack/manifests/belong-to.ts'
 import type { Manifest } from '../stack/manifests/manifests.ts'
 import { expectsEndpoints, selects } from '../stack/manifests/workloads.ts'
 import { describeReadiness } from '../stack/ready/explain-failure.ts'
@@ -76,7 +77,7 @@ export function createBringUp({ plan, cluster, delivery, trackChild, space, serv
     const common = everything.filter(({ isCommon }) => isCommon)
     await applyManifests(cluster.kube, common, namespace, signal)
     const { objects, refused } = await runStep(progress, 'apply', counted(manifests.length, 'object'), () =>
-      applyManifests(cluster.kube, filled, namespace, signal),
+      applyManifests(cluster.kube, own(filled), namespace, signal),
     )
     space.record(objects)
     const expected = [...objects, ...(releases?.objects ?? [])]
@@ -105,6 +106,10 @@ export function createBringUp({ plan, cluster, delivery, trackChild, space, serv
     await updateServices(signal)
   }
 
+  function own(manifests: readonly Manifest[]): readonly Manifest[] {
+    return manifests.map((manifest) => ({ ...manifest, object: belongTo(manifest.object, space.owner) }))
+  }
+
   async function updateServices(signal: AbortSignal): Promise<void> {
     await services.update(signal)
     await waitForRoutes(cluster.kube, services.addresses, { refused, progress, signal })
@@ -114,7 +119,7 @@ export function createBringUp({ plan, cluster, delivery, trackChild, space, serv
     const charts = plan.charts.filter(({ release }) => prepared.some(({ chart }) => chart?.release === release))
     if (charts.length === 0) return undefined
     const filled = await fillStandIns(prepared, () => delivery.standIn(signal))
-    return planReleases({ charts, manifests: filled, cluster, trackChild, progress })
+    return planReleases({ charts, manifests: filled, owner: space.owner, cluster, trackChild, progress })
   }
 
   async function waitForRules(expected: readonly KubeObject[], isMeant: (service: Service) => boolean, signal: AbortSignal): Promise<void> {
@@ -149,7 +154,7 @@ export function createBringUp({ plan, cluster, delivery, trackChild, space, serv
     const job = await delivery.prepare(manifests, signal)
     await delivery.bring(job.images, signal)
     await space.claim(job.manifests, signal)
-    const { objects, refused } = await applyManifests(cluster.kube, job.manifests, namespace, signal)
+    const { objects, refused } = await applyManifests(cluster.kube, own(job.manifests), namespace, signal)
     if (refused.length > 0) throw refused[0]!.error
     space.record(objects)
     await waitForReady(cluster.kube, objects, { signal, namespaces: () => space.namespaces })

@@ -1,13 +1,15 @@
+import type { Cluster } from '../cluster/cluster.ts'
 import { readHostLimits } from '../cluster/host-limits.ts'
-import type { Recorder, SuiteRecorder } from '../report/recorder.ts'
+import type { KubeconfigCluster } from '../cluster/leased/options.ts'
+import type { Recorder } from '../report/recorder.ts'
 import { withDeadline } from '../support/deadline.ts'
-import { messageOf } from '../support/errors.ts'
 import type { Progress } from '../support/progress.ts'
 import { refuseBusyPorts } from './fixed-ports.ts'
 import { openParts } from './open-parts.ts'
 import type { EngineParts } from './parts.ts'
 import { planSuite } from './plan-suite.ts'
 import { createPool } from './pool.ts'
+import { type RecordedSuite, recordSuite, setupDeadline } from './record-suite.ts'
 import type { LeaseRequest } from './request.ts'
 import type { Settings } from './settings.ts'
 import { type RunningSuite, startSuite } from './start-suite.ts'
@@ -23,6 +25,8 @@ export interface EngineOptions extends Settings {
   readonly isWatch: boolean
   /** Milliseconds that a shared cluster which no suite uses is held ready for the next one. */
   readonly idleTimeout: number
+  /** Where suites get namespaces, in place of clusters of their own. */
+  readonly cluster?: KubeconfigCluster | undefined
   readonly progress: (suite: string) => Progress
   /** What reports are made of. */
   readonly recorder: Recorder
@@ -31,14 +35,16 @@ export interface EngineOptions extends Settings {
 }
 
 /** Docker, k3d and the run's identity; what starts clusters. */
-export interface Engine extends AsyncDisposable {
+export interface Engine extends SuiteEngine {
   readonly parts: EngineParts
+  start(...args: Parameters<SuiteEngine['start']>): Promise<RunningSuite<Cluster>>
+}
+
+/** What sets suites up, wherever. */
+export interface SuiteEngine extends AsyncDisposable {
   /** Waits for a slot and sets a suite up. Slot and cluster belong to `held`. */
   start(request: LeaseRequest, held: AsyncDisposableStack, signal: AbortSignal): Promise<RunningSuite>
 }
-
-/** Milliseconds for a suite's set-up unless it says otherwise. */
-const defaultSetupTimeout = 300_000
 
 /** Finds Docker and k3d, and removes what dead runs left. */
 export async function startEngine({
@@ -65,33 +71,17 @@ export async function startEngine({
 
   return {
     parts,
-    async start(request, held, signal) {
-      const { id, suite, file } = request
-      const recorder = await runRecorder.suite({ id, name: suite, file })
-      // The first one in: the suite has ended when all that it held is gone.
-      held.defer(() => void (recorder.record.ended ??= Date.now()))
-      try {
-        return await start(request, recorder, held, signal)
-      } catch (error) {
-        recorder.record.failure = recorder.redact(messageOf(error))
-        recorder.record.ended = Date.now()
-        throw error
-      }
-    },
+    start: (request, held, signal) =>
+      recordSuite({ recorder: runRecorder, progress }, request, held, (recorded) => start(request, recorded, held, signal)),
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   }
 
   async function start(
     request: LeaseRequest,
-    recorder: SuiteRecorder,
+    { recorder, progress: report }: RecordedSuite,
     held: AsyncDisposableStack,
     signal: AbortSignal,
-  ): Promise<RunningSuite> {
-    const toTerminal = progress(request.suite)
-    const report: Progress = (event) => {
-      toTerminal(event)
-      recorder.progress(event)
-    }
+  ): Promise<RunningSuite<Cluster>> {
     const planned = await planSuite(request, folder, signal)
     if (request.up) await refuseBusyPorts(planned.ports)
     await using failed = new AsyncDisposableStack()
@@ -100,14 +90,8 @@ export async function startEngine({
     // What is up has no stand-ins.
     const plan = up && request.bridged.length > 0 ? await planSuite({ ...request, bridged: [] }, folder, signal) : planned
     // The clock runs from here: waiting for a slot is nobody's fault.
-    const deadline = {
-      limit: request.options.setupTimeout ?? defaultSetupTimeout,
-      code: 'ERR_SETUP_TIMEOUT',
-      what: `Set-up of suite "${request.suite}"`,
-      hint: 'Raise the option "setupTimeout" of the suite; the lines above show where the time went.',
-    } as const
     try {
-      const suite = await withDeadline({ ...deadline, signal }, (each) =>
+      const suite = await withDeadline({ ...setupDeadline(request), signal }, (each) =>
         startSuite(parts, plan, reservation, { progress: report, recorder }, each),
       )
       failed.use(suite)

@@ -1,6 +1,7 @@
 import type { Cluster } from '../cluster/cluster.ts'
 import type { SuiteCluster } from '../cluster/suite-cluster.ts'
 import { isWorkload, kindOf } from '../kube/kinds.ts'
+import type { OwnerReference } from '../kube/lineage.ts'
 import type { KubeObject } from '../kube/object.ts'
 import { podTemplate } from '../kube/pod-template.ts'
 import type { ChartPlan } from '../stack/charts/charts.ts'
@@ -16,6 +17,8 @@ export interface ReleasesOptions {
   readonly charts: readonly ChartPlan[]
   /** What the charts render to, with stand-ins, mounts and images in place. */
   readonly manifests: readonly Manifest[]
+  /** What all objects of the releases belong to. */
+  readonly owner: OwnerReference | undefined
   readonly cluster: SuiteCluster & Partial<Pick<Cluster, 'template'>>
   readonly trackChild: (event: 'started' | 'ended', pid: number) => void
   readonly progress: Progress
@@ -31,7 +34,7 @@ export interface Releases {
   install(signal: AbortSignal): Promise<void>
 }
 
-export function planReleases({ charts, manifests, cluster, trackChild, progress }: ReleasesOptions): Releases {
+export function planReleases({ charts, manifests, owner, cluster, trackChild, progress }: ReleasesOptions): Releases {
   // A fork has those of its template.
   const missing = cluster.template ? [] : charts
   const unfinished = new Set(missing)
@@ -46,7 +49,7 @@ export function planReleases({ charts, manifests, cluster, trackChild, progress 
         signal,
         missing.map((chart) => async (abort: AbortSignal) => {
           const onNote = (text: string) => progress({ kind: 'note', step: 'chart', text })
-          const postRender = compareRendered(chart.namespace, partOf(chart))
+          const postRender = { ...compareRendered(chart.namespace, partOf(chart)), owner }
           const options = { ...cluster, postRender, onNote, onChild: trackChild, signal: abort }
           await runStep(progress, 'chart', `release "${chart.release}"`, () => installChart(chart, options))
           unfinished.delete(chart)

@@ -7,6 +7,7 @@ import type { Cluster } from '../cluster/cluster.ts'
 import { exposeServices } from '../cluster/network/exposed-services.ts'
 import { findFreePort } from '../cluster/network/free-port.ts'
 import { listAddresses } from '../cluster/ownership/inventory.ts'
+import type { SuiteCluster } from '../cluster/suite-cluster.ts'
 import type { KubeObject } from '../kube/object.ts'
 import { secretValues } from '../kube/secrets.ts'
 import { nodesOf } from '../report/bundle.ts'
@@ -41,8 +42,8 @@ import { createSuiteTemplates } from './templates.ts'
 import { updateStack } from './update-stack.ts'
 
 /** A cluster with its stack running and its data in it. */
-export interface RunningSuite extends AsyncDisposable {
-  readonly cluster: Cluster
+export interface RunningSuite<In extends SuiteCluster = SuiteCluster> extends AsyncDisposable {
+  readonly cluster: In
   readonly namespace: string
   /** Whether other suites are in the cluster too. */
   readonly isShared: boolean
@@ -76,7 +77,7 @@ export async function startSuite(
   reservation: Reservation,
   { progress, recorder }: { readonly progress: Progress; readonly recorder: SuiteRecorder },
   signal: AbortSignal,
-): Promise<RunningSuite> {
+): Promise<RunningSuite<Cluster>> {
   const { docker } = parts
   const { namespace, request } = plan
   tell(plan.notes)

@@ -1,5 +1,6 @@
 import type { Cluster } from '../cluster/cluster.ts'
 import type { KubeClient } from '../kube/client.ts'
+import type { OwnerReference } from '../kube/lineage.ts'
 import type { KubeObject } from '../kube/object.ts'
 import type { Service } from '../kube/types.ts'
 import type { Manifest } from '../stack/manifests/manifests.ts'
@@ -15,6 +16,8 @@ export interface SuiteSpace {
   /** All that the suite has; undefined for every namespace that there is. */
   readonly namespaces: readonly string[] | undefined
   isOwn(service: Service): boolean
+  /** What all objects of the suite belong to, and go with. @default nothing: they are removed by name, or with the cluster */
+  readonly owner?: OwnerReference | undefined
   /** Before manifests are applied: whether they may be. */
   claim(manifests: readonly Manifest[], signal: AbortSignal): Promise<void>
   /** After they are: so that all of it can be removed. */

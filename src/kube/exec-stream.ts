@@ -34,7 +34,8 @@ export async function openExecStream(
     write: (chunk: Buffer, _encoding, done) => send(channels.stdin, chunk, done),
     final: (done) => send(channels.close, Buffer.of(channels.stdin), done),
     destroy(error, done) {
-      socket.close()
+      // Without ws' farewell, which holds the process up for 30 s where nobody answers it.
+      socket.terminate()
       done(error)
     },
   })
@@ -54,7 +55,7 @@ export async function openExecStream(
   }
   signal.throwIfAborted()
   // What it is made of is ws' own socket in Node.js; client-node tells the type of a browser's.
-  type Socket = WebSocket & { pause(): void; resume(): void; send(data: Buffer, done: (error?: Error) => void): void }
+  type Socket = WebSocket & { pause(): void; resume(): void; terminate(): void; send(data: Buffer, done: (error?: Error) => void): void }
   let socket: Socket
   try {
     const { handler } = new Exec(endingWith(client.config, signal)) as unknown as {

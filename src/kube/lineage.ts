@@ -17,7 +17,7 @@ interface Owned {
     | undefined
 }
 
-interface OwnerReference {
+export interface OwnerReference {
   readonly apiVersion: string
   readonly kind: string
   readonly name: string

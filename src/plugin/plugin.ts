@@ -5,6 +5,7 @@ import type {} from 'vitest/config'
 import type { Vite, Vitest } from 'vitest/node'
 
 import { type Broker, startBroker } from '../broker/broker.ts'
+import { type KubeconfigCluster, checkKubeconfigCluster } from '../cluster/leased/options.ts'
 import { parseTemplates, readSettings } from '../engine/settings.ts'
 import { createRecorder } from '../report/recorder.ts'
 import { bypassProxy } from '../support/bypass-proxy.ts'
@@ -18,6 +19,13 @@ import { createReporter } from './reporter.ts'
 import { rerunOnChange } from './rerun.ts'
 
 export interface KubernetesPluginOptions {
+  /**
+   * A cluster that is there already, for all suites: each gets a namespace there, in place of a cluster that k3d makes. Neither Docker nor
+   * k3d is needed. Suites stay as they are, as long as they need one namespace and no more.
+   * @default clusters that k3d makes
+   * @example cluster: { kubeconfig: '~/.kube/config', context: 'staging', namespaces: { pool: 'it-{1..8}' } }
+   */
+  readonly cluster?: KubeconfigCluster
   /** The k3d program. @default VITEST_KUBERNETES_K3D, or else `k3d` on PATH */
   readonly k3d?: string
   /** Node image for every cluster. @default VITEST_KUBERNETES_NODE_IMAGE, or else k3d's own k3s image */
@@ -94,6 +102,7 @@ async function createBroker(vitest: Vitest, options: KubernetesPluginOptions): P
       `Expected \`${name}\` to be a positive number of milliseconds below 2 ** 31, got ${value}.`,
     )
   }
+  checkKubeconfigCluster(options.cluster)
   const { env } = process
   const settings = readSettings(env)
   const bypass = bypassProxy()
@@ -112,6 +121,7 @@ async function createBroker(vitest: Vitest, options: KubernetesPluginOptions): P
     substitutes: options.imageSubstitutes ?? settings.substitutes,
     buildNetwork: options.buildNetwork ?? settings.buildNetwork,
     templateLimit: options.templates === undefined ? settings.templateLimit : parseTemplates('`templates`', options.templates),
+    cluster: options.cluster && { ...options.cluster, kubeconfig: resolvePath(vitest.config.root, options.cluster.kubeconfig) },
     outputs,
     maxClusters: options.maxClusters,
     isWatch: vitest.config.watch,
@@ -162,6 +172,10 @@ async function createBroker(vitest: Vitest, options: KubernetesPluginOptions): P
     if (signalled) process.exitCode = exitCodes[signalled]
   })
   return broker
+}
+
+function resolvePath(root: string, path: string): string {
+  return path.startsWith('~/') ? path : resolve(root, path)
 }
 
 function detailsOf(error: unknown): string {

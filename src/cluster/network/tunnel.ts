@@ -8,6 +8,8 @@ export interface Tunnel {
   readonly isClosed: boolean
   /** Makes one of a connection of this machine and one that is opened to an address: `127.0.0.1:6443`. */
   join(local: Socket, address: string): void
+  /** Whether its other end is there. */
+  answers(): Promise<boolean>
   /** Whether a connection to an address can be opened. */
   reaches(address: string): Promise<boolean>
   close(): void
@@ -29,6 +31,7 @@ interface Way {
   bytes?(part: Buffer): void
   room?(size: number): void
   end?(): void
+  answered?(): void
   reset(): void
 }
 
@@ -75,6 +78,7 @@ export function openTunnel(connection: Duplex, split: (chunk: Buffer) => readonl
     if (letter === 'd') way?.bytes?.(content)
     if (letter === 'c') way?.room?.(Number(content.toString()))
     if (letter === 'e') way?.end?.()
+    if (letter === 'p') way?.answered?.()
     if (letter === 'r') {
       ways.delete(number)
       way?.reset()
@@ -124,6 +128,14 @@ export function openTunnel(connection: Duplex, split: (chunk: Buffer) => readonl
       // Its close follows.
       local.on('error', () => {})
       local.resume()
+    },
+    answers() {
+      if (isClosed) return Promise.resolve(false)
+      // No connection has this number.
+      send(0, 'p')
+      return new Promise((resolve) => {
+        ways.set(0, { answered: () => resolve(ways.delete(0)), reset: () => resolve(false) })
+      })
     },
     reaches(address) {
       if (isClosed) return Promise.resolve(false)

@@ -7,7 +7,7 @@ import { removeUnfinished } from '../template/template.ts'
 import { listKept, removeKept } from './kept-clusters.ts'
 import { removeRun } from './leftovers.ts'
 
-const [run] = process.argv.slice(2)
+const [run, only] = process.argv.slice(2)
 process.title = `vitest-kubernetes lifeline ${run}`
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => {})
 
@@ -26,6 +26,7 @@ await removing
 
 async function removeEverything(): Promise<void> {
   for (const pid of children) sendSignal(pid, 'SIGKILL')
+  if (only === 'children') return
   const docker = openDocker()
   await untilAnswers(() => docker.engine.ping(), 600_000)
   // A request that the dead process had sent may still be under way in the engine: look twice.

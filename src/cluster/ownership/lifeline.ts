@@ -14,15 +14,16 @@ export interface Lifeline extends Disposable {
 /**
  * Starts the lifeline for a run. It holds the other end of a pipe: the kernel closes that with us. It is in a session of
  * its own and so gets no Ctrl-C, and it is not waited for.
+ * @param docker undefined for a run that has nothing there but children
  */
-export function startLifeline({ env: dockerEnv }: Pick<Docker, 'env'>, run: string): Lifeline {
+export function startLifeline(docker: Pick<Docker, 'env'> | undefined, run: string): Lifeline {
   const script = fileURLToPath(new URL(`./lifeline-process${import.meta.url.endsWith('.ts') ? '.ts' : '.js'}`, import.meta.url))
   // Without NODE_OPTIONS, which may hold a debugger or a loader that is not for it.
   const { NODE_OPTIONS: _, ...env } = process.env
-  const child = spawn(process.execPath, [script, run], {
+  const child = spawn(process.execPath, [script, run, ...(docker ? [] : ['children'])], {
     detached: true,
     stdio: ['pipe', 'ignore', 'ignore'],
-    env: { ...env, ...dockerEnv },
+    env: { ...env, ...docker?.env },
   })
   child.unref()
   // Without it, prune at the next start does its work.

@@ -1,4 +1,8 @@
 import type { KubeClient } from '../../kube/client.ts'
+import { apiPath } from '../../kube/kinds.ts'
+import type { OwnerReference } from '../../kube/lineage.ts'
+import type { KubeObject } from '../../kube/object.ts'
+import type { KubeList } from '../../kube/types.ts'
 import { isLate } from '../../support/deadline.ts'
 import { ClusterTestError } from '../../support/errors.ts'
 import { CommandError, type RunCommandOptions } from '../../support/run-command.ts'
@@ -27,8 +31,10 @@ export async function installChart(plan: ChartPlan, options: InstallChartOptions
   const { release, namespace, options: chart, path, values, helm } = plan
   const { kubeconfigPath, postRender, onChild, signal } = options
   await recover(plan, options)
-  const args = ['upgrade', '--install', release, path, '--namespace', namespace, '--create-namespace', '--kubeconfig', kubeconfigPath]
+  const args = ['upgrade', '--install', release, path, '--namespace', namespace, '--kubeconfig', kubeconfigPath]
   args.push('--values', '-', '--hide-notes', '--post-renderer', postRenderer, '--timeout', `${Math.ceil(chart.timeout ?? longest)}ms`)
+  // Whoever has one namespace is not allowed to create it.
+  if (options.kube.scope === undefined) args.push('--create-namespace')
   // Server-side apply refuses what stands twice in a list, which Kubernetes takes.
   if (plan.manifests.some(({ object }) => findDoubleEntries(object).length > 0)) args.push('--server-side=false')
   if (chart.wait ?? true) args.push('--wait', '--wait-for-jobs')
@@ -39,6 +45,17 @@ export async function installChart(plan: ChartPlan, options: InstallChartOptions
     const logs = await readHookLogs(options.kube, plan)
     throw explainHelm(error, `Release "${release}" could not be installed in namespace "${namespace}"`, values, logs)
   }
+  if (postRender.owner) await giveAway(plan, postRender.owner, options)
+}
+
+/** What Helm knows of a release is no object that it renders. */
+async function giveAway({ release, namespace }: ChartPlan, owner: OwnerReference, { kube, signal }: InstallChartOptions): Promise<void> {
+  const path = apiPath('Secret', namespace)
+  const query = { labelSelector: `owner=helm,name=${release}` }
+  const { items } = await kube.request<KubeList<KubeObject>>('GET', path, { query, signal })
+  const body = { metadata: { ownerReferences: [owner] } }
+  for (const { metadata } of items)
+    await kube.request('PATCH', `${path}/${metadata.name}`, { body, contentType: 'application/merge-patch+json', signal })
 }
 
 /** Milliseconds: the signal ends the wait. */

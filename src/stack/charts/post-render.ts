@@ -1,4 +1,6 @@
+import type { OwnerReference } from '../../kube/lineage.ts'
 import type { KubeObject } from '../../kube/object.ts'
+import { belongTo } from '../manifests/belong-to.ts'
 import { parseYaml } from '../manifests/parse-yaml.ts'
 import { mapContainers, mapPodSpec } from '../manifests/pod-spec.ts'
 
@@ -10,6 +12,8 @@ export interface PostRender {
   readonly images: Readonly<Record<string, { readonly image: string; readonly imagePullPolicy?: string | undefined }>>
   /** Specs of pods to use instead, by `objectKey`. */
   readonly podSpecs: Readonly<Record<string, unknown>>
+  /** What all objects belong to. @default nothing */
+  readonly owner?: OwnerReference | undefined
 }
 
 export function objectKey({ kind, metadata }: KubeObject, namespace: string): string {
@@ -17,7 +21,7 @@ export function objectKey({ kind, metadata }: KubeObject, namespace: string): st
 }
 
 /** Changes the objects in the YAML that Helm has rendered, hooks included. Everything else stays as it is. */
-export function postRender(yaml: string, { namespace, images, podSpecs }: PostRender): string {
+export function postRender(yaml: string, { namespace, images, podSpecs, owner }: PostRender): string {
   return parseYaml(yaml, 'the chart', 'What Helm made of')
     .filter(({ value }) => value !== null && value !== undefined)
     .map(({ value }) => `---\n${JSON.stringify(changeAll(value as KubeObject))}\n`)
@@ -32,7 +36,7 @@ export function postRender(yaml: string, { namespace, images, podSpecs }: PostRe
 
   function change(object: KubeObject): KubeObject {
     const spec = podSpecs[objectKey(object, namespace)]
-    const replaced = spec === undefined ? object : mapPodSpec(object, () => spec)
+    const replaced = belongTo(spec === undefined ? object : mapPodSpec(object, () => spec), owner)
     return keepFailed(
       mapContainers(replaced, (container) => {
         const { image, imagePullPolicy } = images[container.image] ?? {}

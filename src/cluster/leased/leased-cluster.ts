@@ -1,0 +1,155 @@
+import { mkdir, rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+
+import { type KubeClient, createKubeClient } from '../../kube/client.ts'
+import { openExecStream } from '../../kube/exec-stream.ts'
+import type { OwnerReference } from '../../kube/lineage.ts'
+import type { Service } from '../../kube/types.ts'
+import { withDeadline } from '../../support/deadline.ts'
+import { formatList } from '../../support/format.ts'
+import { bracketed } from '../../support/ip-range.ts'
+import { poll } from '../../support/poll.ts'
+import { type Progress, runStep } from '../../support/progress.ts'
+import { isForKubeProxy } from '../network/service-rules.ts'
+import { clusterAddresses } from '../network/service-targets.ts'
+import { type OpenedTunnel, type TunnelPorts, openTunnelPorts } from '../network/tunnel-ports.ts'
+import { openTunnel } from '../network/tunnel.ts'
+import type { ServiceAccess, SuiteCluster } from '../suite-cluster.ts'
+import type { KubeContext } from './kubeconfig.ts'
+import { runLabelOfObjects } from './labels.ts'
+import type { NamespaceLease } from './namespace-lease.ts'
+import { type RelayJob, relayContainer, relayProgram, removeRelayJobs, startRelayJob } from './relay-job.ts'
+import { tunnelGateway } from './tunnel-gateway.ts'
+
+export interface LeasedClusterOptions {
+  readonly context: KubeContext
+  readonly lease: NamespaceLease
+  readonly run: string
+  /** Private folder of the run; the kubeconfig goes there. */
+  readonly folder: string
+  readonly relayImage: string
+  /** What goes on after a suite has ended. */
+  readonly inBackground: (work: () => Promise<void>) => void
+  readonly progress: Progress
+  readonly signal: AbortSignal
+}
+
+/** A namespace of a cluster that others have too, empty at first. Disposal begins to empty it. */
+export interface LeasedCluster extends SuiteCluster, AsyncDisposable {
+  readonly namespace: string
+  /** What goes with it when it belongs to this. */
+  readonly owner: OwnerReference
+}
+
+/** Milliseconds. */
+const limits = { empty: 120_000, tunnel: 30_000, services: 10_000 }
+
+/** The whole life of a leased namespace: emptied, a relay in it, a tunnel to that, and emptied again. */
+export async function openLeasedCluster(options: LeasedClusterOptions): Promise<LeasedCluster> {
+  const { context, lease, run, folder, relayImage, inBackground, progress, signal } = options
+  const { namespace } = lease
+  const kubeconfig = context.inNamespace(namespace)
+  const kube = createKubeClient(kubeconfig)
+  return runStep(progress, 'cluster', `namespace "${namespace}" of context "${context.name}"`, async () => {
+    await using cleanup = new AsyncDisposableStack()
+    await empty(kube, namespace, signal)
+    const user = await readUser(kube, namespace, signal)
+    const remove = ({ name }: OwnerReference) =>
+      inBackground(() => removeRelayJobs(kube, namespace, { fieldSelector: `metadata.name=${name}` }, AbortSignal.timeout(limits.empty)))
+    const onOwner = async (owner: OwnerReference) => {
+      cleanup.defer(() => remove(owner))
+      await lease.goWith(owner)
+    }
+    const job = await startRelayJob(kube, { namespace, run, image: relayImage, user, onOwner, signal })
+    const note = (text: string) => progress({ kind: 'note', step: 'cluster', text })
+    const tunnels = openTunnelPorts({
+      open: (stop) => openRelay(kube, namespace, job, stop),
+      onReplaced: ({ name }, by) =>
+        note(`the tunnel to pod "${name}" broke, and what passed it was reset: one to pod "${by.name}" takes its place`),
+      ended: `Namespace "${namespace}" is not used any more.`,
+    })
+    cleanup.use(tunnels)
+    // The pod waits for it, and not for long.
+    await tunnels.current()
+    const keeper = setInterval(() => void tunnels.current().catch(() => undefined), 1_000).unref()
+    cleanup.defer(() => clearInterval(keeper))
+    const kubeconfigPath = join(folder, `${namespace}-${job.owner.name}.kubeconfig`)
+    await mkdir(folder, { recursive: true, mode: 0o700 })
+    cleanup.defer(() => rm(kubeconfigPath, { force: true }))
+    await writeFile(kubeconfigPath, kubeconfig, { mode: 0o600 })
+    const owned = cleanup.move()
+    return {
+      name: context.name,
+      ...{ namespace, kubeconfigPath, kube },
+      owner: job.owner,
+      access: tunnelAccess(tunnels, note),
+      [Symbol.asyncDispose]: () => owned.disposeAsync(),
+    }
+  })
+}
+
+/** Of what runs have left there, or are still removing. */
+function empty(kube: KubeClient, namespace: string, signal: AbortSignal): Promise<void> {
+  const what = `To empty namespace "${namespace}" of what an earlier run has left`
+  return withDeadline({ limit: limits.empty, code: 'ERR_CLUSTER_LEFTOVERS', what, signal }, (each) =>
+    removeRelayJobs(kube, namespace, { labelSelector: runLabelOfObjects }, each),
+  )
+}
+
+/** OpenShift gives each namespace users of its own, and refuses others. */
+async function readUser(kube: KubeClient, namespace: string, signal: AbortSignal): Promise<number | undefined> {
+  const { metadata } = await kube.request<{ metadata: { annotations?: Readonly<Record<string, string>> } }>(
+    'GET',
+    `/api/v1/namespaces/${namespace}`,
+    { signal },
+  )
+  const first = Number.parseInt(metadata.annotations?.['openshift.io/sa.scc.uid-range'] ?? '')
+  return Number.isNaN(first) ? undefined : first
+}
+
+async function openRelay(kube: KubeClient, namespace: string, job: RelayJob, signal: AbortSignal): Promise<OpenedTunnel> {
+  const deadline = { limit: limits.tunnel, code: 'ERR_KUBE_UNREACHABLE', what: `Opening a tunnel to Job "${job.name}"`, signal } as const
+  return withDeadline(deadline, (limit) =>
+    poll(
+      async () => {
+        const pod = (await job.findPod(limit)).metadata!.name!
+        const stream = await openExecStream(kube, { namespace, pod, container: relayContainer }, [relayProgram, 'tunnel', 'kept'], limit)
+        let why = ''
+        stream.on('error', ({ message }) => void (why = ` (${message})`))
+        const tunnel = openTunnel(stream, (chunk) => [chunk])
+        // A command is started before it is known whether it can be: the program may not be unpacked yet.
+        if (!(await tunnel.answers())) return undefined
+        return { name: pod, tunnel, why: () => why, [Symbol.asyncDispose]: async () => tunnel.close() }
+      },
+      { interval: 100, signal: limit },
+    ),
+  )
+}
+
+function tunnelAccess(tunnels: TunnelPorts, note: (text: string) => void): ServiceAccess {
+  return {
+    openGateway: (options) => tunnelGateway(tunnels, options),
+    /** From the relay's node, which stands for the others. */
+    async waitForServices(services, signal) {
+      const limit = AbortSignal.any([signal, AbortSignal.timeout(limits.services)])
+      let missing = services.filter(isForKubeProxy).flatMap(tcpAddresses)
+      const areReached = async () => {
+        const { tunnel } = await tunnels.current()
+        const reached = await Promise.all(missing.map((address) => tunnel.reaches(address)))
+        missing = missing.filter((_, index) => !reached[index])
+        return missing.length === 0 ? true : undefined
+      }
+      await poll(areReached, { interval: 50, signal: limit }).catch((error: unknown) => {
+        if (signal.aborted || !limit.aborted) throw error
+        note(`the relay does not reach ${formatList(missing)}: a NetworkPolicy may not let it`)
+      })
+    },
+    // Whoever changes pods looks by the ports of this machine whether Services have followed.
+    waitForPods: async () => {},
+  }
+}
+
+function tcpAddresses({ spec }: Service): readonly string[] {
+  const ports = (spec?.ports ?? []).filter(({ protocol = 'TCP' }) => protocol === 'TCP')
+  return clusterAddresses(spec).flatMap((address) => ports.map(({ port }) => `${bracketed(address)}:${port}`))
+}

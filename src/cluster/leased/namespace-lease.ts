@@ -1,0 +1,214 @@
+import { hostname, userInfo } from 'node:os'
+import { setTimeout as sleep } from 'node:timers/promises'
+
+import { type KubeClient, KubeStatusError } from '../../kube/client.ts'
+import type { OwnerReference } from '../../kube/lineage.ts'
+import type { KubeList, Pod } from '../../kube/types.ts'
+import { ClusterTestError } from '../../support/errors.ts'
+import { formatList } from '../../support/format.ts'
+import { poolLabel, runLabelOfObjects } from './labels.ts'
+import { describeRights, missingRights, neededRights } from './rights.ts'
+
+/** A namespace that is this run's. */
+export interface NamespaceLease extends AsyncDisposable {
+  readonly namespace: string
+  /** Lets the lock go with an object, also when nobody is left to release it. */
+  goWith(owner: OwnerReference): Promise<void>
+}
+
+export interface LeaseOptions {
+  /** Those of the pool. */
+  readonly names: readonly string[]
+  /** Id of this run. */
+  readonly run: string
+  /** Told who holds what, when there is nothing to do but wait. */
+  readonly onWait: (text: string) => void
+  /** Told when somebody else has taken it. */
+  readonly onLost: (error: unknown) => void
+  readonly signal: AbortSignal
+}
+
+/** Of the object that is the lock. Whoever creates it has the namespace; it goes when that is let go. */
+const lockName = 'vitest-kubernetes'
+/** Milliseconds. A lock that nobody renews for longer, and without a pod that stands for its holder, is nobody's. */
+const duration = 60_000
+const interval = 15_000
+
+/**
+ * Takes the first free namespace, and waits for one. The API server creates one object of a name, and tells all others who has it.
+ * @throws ClusterTestError `ERR_CLUSTER_NAMESPACE` for one that is not there, that nobody has marked for tests, or in which the user lacks a right
+ */
+export async function leaseNamespace(kube: KubeClient, options: LeaseOptions): Promise<NamespaceLease> {
+  const { names, run, onWait, signal } = options
+  await Promise.all(names.map((name) => checkNamespace(kube, name, signal)))
+  const seen = new Map<string, Seen>()
+  // So that runs that begin at the same time do not all try the same one first.
+  const from = Math.floor(Math.random() * names.length)
+  const inOrder = [...names.slice(from), ...names.slice(0, from)]
+  let told = ''
+  for (;;) {
+    for (const name of inOrder) if (await take(kube, name, { run, seen, signal })) return holdLease(kube, name, options)
+    const text = `waits for a namespace: ${inOrder.map((name) => `"${name}" is held by ${seen.get(name)?.holder ?? 'somebody'}`).join('; ')}`
+    if (text !== told) onWait(text)
+    told = text
+    await sleep(1_000 + Math.random() * 1_000, undefined, { signal })
+  }
+}
+
+/** What was seen of a lock, and when it was last seen to change, by this machine's own clock. */
+interface Seen {
+  readonly holder: string
+  readonly renewed: string
+  readonly at: number
+}
+
+interface Lock {
+  readonly metadata: { readonly uid: string; readonly resourceVersion: string; readonly annotations?: Readonly<Record<string, string>> }
+  readonly spec: { readonly holderIdentity?: string; readonly renewTime?: string }
+}
+
+interface TakeOptions extends Pick<LeaseOptions, 'run' | 'signal'> {
+  readonly seen: Map<string, Seen>
+}
+
+async function take(kube: KubeClient, name: string, { run, seen, signal }: TakeOptions): Promise<boolean> {
+  const create = () => kube.request('POST', leasePath(name), { body: newLock(run), signal })
+  try {
+    await create()
+    return true
+  } catch (error) {
+    if (!isConflict(error)) throw error
+  }
+  const lock = await kube.find<Lock>(leasePath(name, lockName), { signal })
+  if (!lock) return false
+  const renewed = `${lock.metadata.uid} ${lock.spec.renewTime}`
+  const before = seen.get(name)
+  if (before?.renewed !== renewed) {
+    seen.set(name, {
+      holder: lock.metadata.annotations?.[holderAnnotation] ?? lock.spec.holderIdentity ?? 'somebody',
+      renewed,
+      at: performance.now(),
+    })
+    return false
+  }
+  // Its clock may be wrong, or its process stand in a debugger: then its pod is there.
+  if (performance.now() - before.at < duration || (await hasRelay(kube, name, signal))) return false
+  const { uid, resourceVersion } = lock.metadata
+  const body = { apiVersion: 'v1', kind: 'DeleteOptions', preconditions: { uid, resourceVersion } }
+  try {
+    await kube.request('DELETE', leasePath(name, lockName), { body, signal })
+    await create()
+    return true
+  } catch (error) {
+    // Somebody was faster, or it lives after all.
+    if (error instanceof KubeStatusError && [404, 409].includes(error.statusCode)) return false
+    throw error
+  }
+}
+
+async function hasRelay(kube: KubeClient, namespace: string, signal: AbortSignal): Promise<boolean> {
+  const query = { labelSelector: runLabelOfObjects }
+  const { items } = await kube.request<KubeList<Pod>>('GET', `/api/v1/namespaces/${namespace}/pods`, { query, signal })
+  return items.some(({ status, metadata }) => status?.phase === 'Running' && !metadata?.deletionTimestamp)
+}
+
+function holdLease(kube: KubeClient, namespace: string, { run, onLost }: LeaseOptions): NamespaceLease {
+  const path = leasePath(namespace, lockName)
+  const patch = (body: object) => kube.request<Lock>('PATCH', path, { body, contentType: 'application/merge-patch+json' })
+  const renew = async () => {
+    try {
+      const { spec } = await patch({ spec: { renewTime: now() } })
+      if (spec.holderIdentity === run) return
+    } catch (error) {
+      // The API server may be away for a moment.
+      if (!(error instanceof KubeStatusError) || error.statusCode !== 404) return
+    }
+    clearInterval(timer)
+    onLost(
+      new ClusterTestError('ERR_CLUSTER_LEASE_LOST', `Namespace "${namespace}" is not this run's any more: its objects are gone.`, {
+        hint: 'This machine was cut off from the cluster for longer than the relay waits, or somebody has deleted the Lease.',
+      }),
+    )
+  }
+  const timer = setInterval(() => void renew(), interval).unref()
+  return {
+    namespace,
+    goWith: async (owner) => void (await patch({ metadata: { ownerReferences: [owner] } })),
+    async [Symbol.asyncDispose]() {
+      clearInterval(timer)
+      const lock = await kube.find<Lock>(path)
+      if (lock?.spec.holderIdentity !== run) return
+      const body = { apiVersion: 'v1', kind: 'DeleteOptions', preconditions: { uid: lock.metadata.uid } }
+      await kube.request('DELETE', path, { body }).catch((error: unknown) => {
+        if (!(error instanceof KubeStatusError) || ![404, 409].includes(error.statusCode)) throw error
+      })
+    },
+  }
+}
+
+const holderAnnotation = 'vitest-kubernetes.holder'
+
+function newLock(run: string): object {
+  const time = now()
+  return {
+    apiVersion: 'coordination.k8s.io/v1',
+    kind: 'Lease',
+    metadata: {
+      name: lockName,
+      labels: { [runLabelOfObjects]: run },
+      annotations: { [holderAnnotation]: describeHolder(run, process.env) },
+    },
+    spec: { holderIdentity: run, leaseDurationSeconds: duration / 1_000, acquireTime: time, renewTime: time },
+  }
+}
+
+/** For people who wait: who to ask. */
+export function describeHolder(run: string, env: Readonly<Record<string, string | undefined>>): string {
+  const { GITHUB_SERVER_URL, GITHUB_REPOSITORY, GITHUB_RUN_ID, CI_JOB_URL, BUILD_URL } = env
+  const job = GITHUB_RUN_ID ? `${GITHUB_SERVER_URL}/${GITHUB_REPOSITORY}/actions/runs/${GITHUB_RUN_ID}` : (CI_JOB_URL ?? BUILD_URL)
+  return `run ${run} of ${job ?? `${userName()}@${hostname()} (process ${process.pid})`}`
+}
+
+function userName(): string {
+  try {
+    return userInfo().username
+  } catch {
+    // A container may run as a user that it has no name for (uv_os_get_passwd, ENOENT).
+    return `user ${process.getuid?.() ?? ''}`.trim()
+  }
+}
+
+/** With microseconds, as Kubernetes' MicroTime has them. */
+function now(): string {
+  return new Date().toISOString().replace('Z', '000Z')
+}
+
+function leasePath(namespace: string, name?: string): string {
+  return `/apis/coordination.k8s.io/v1/namespaces/${namespace}/leases${name ? `/${name}` : ''}`
+}
+
+function isConflict(error: unknown): boolean {
+  return error instanceof KubeStatusError && error.statusCode === 409
+}
+
+/** A namespace for tests is marked by whoever may: what a suite finds in another one is not its own to use. */
+async function checkNamespace(kube: KubeClient, name: string, signal: AbortSignal): Promise<void> {
+  const unusable = (why: string, hint: string, cause?: unknown) =>
+    new ClusterTestError('ERR_CLUSTER_NAMESPACE', `Namespace "${name}" cannot be used: ${why}.`, { hint, cause })
+  const forAdmin = 'An administrator of the cluster prepares namespaces: npx vitest-kubernetes rbac prints what to apply.'
+  const namespace = await kube
+    .find<{ readonly metadata: { readonly labels?: Readonly<Record<string, string>> } }>(`/api/v1/namespaces/${name}`, { signal })
+    .catch((error: unknown) => {
+      if (!(error instanceof KubeStatusError) || error.statusCode !== 403) throw error
+      throw unusable(error.serverMessage, forAdmin, error)
+    })
+  if (!namespace) throw unusable('it does not exist', forAdmin)
+  if (namespace.metadata.labels?.[poolLabel] === undefined)
+    throw unusable(`it has no label ${poolLabel}, which says that it is for tests`, `kubectl label namespace ${name} ${poolLabel}=true`)
+  const missing = await missingRights(kube, name, neededRights, signal)
+  if (missing.length > 0)
+    throw unusable(
+      `its user may not ${formatList(describeRights(missing).split(', '))} there`,
+      `The ClusterRole edit has these rights. ${forAdmin}`,
+    )
+}

@@ -1,0 +1,127 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+
+import { readContext } from '../../cluster/leased/kubeconfig.ts'
+import { openLeasedCluster } from '../../cluster/leased/leased-cluster.ts'
+import { leaseNamespace } from '../../cluster/leased/namespace-lease.ts'
+import { type KubeconfigCluster, poolNames } from '../../cluster/leased/options.ts'
+import { createNamespace, pruneNamespaces } from '../../cluster/leased/own-namespaces.ts'
+import { startLifeline } from '../../cluster/ownership/lifeline.ts'
+import { createOwner, folderPrefix } from '../../cluster/ownership/owner.ts'
+import { substituteImage } from '../../stack/images/image-names.ts'
+import type { SuiteClusterOptions } from '../../stack/options.ts'
+import { withDeadline } from '../../support/deadline.ts'
+import { ClusterTestError, messageOf } from '../../support/errors.ts'
+import { formatList } from '../../support/format.ts'
+import type { EngineOptions, SuiteEngine } from '../engine.ts'
+import { type SuitePlan, planSuite } from '../plan-suite.ts'
+import { type RecordedSuite, recordSuite, setupDeadline } from '../record-suite.ts'
+import type { LeaseRequest } from '../request.ts'
+import type { RunningSuite } from '../start-suite.ts'
+import { refuseBuilds } from './leased-images.ts'
+import type { LeasedParts } from './leased-parts.ts'
+import { refuseOutside } from './leased-space.ts'
+import { startLeasedSuite } from './start-leased-suite.ts'
+
+/** Sets suites up in namespaces of a cluster that is there already. Needs neither Docker nor k3d. */
+export async function startLeasedEngine(options: EngineOptions, wanted: KubeconfigCluster): Promise<SuiteEngine> {
+  const { substitutes, progress, recorder } = options
+  const context = readContext(wanted.kubeconfig, wanted.context)
+  const { kube } = context
+  const { run } = createOwner()
+  const relayImage = substituteImage(substitutes, wanted.relayImage ?? 'busybox:1.37')
+  await using cleanup = new AsyncDisposableStack()
+  const folder = await mkdtemp(join(tmpdir(), folderPrefix(run)))
+  cleanup.defer(() => rm(folder, { recursive: true, force: true }))
+  const lifeline = cleanup.use(startLifeline(undefined, run))
+  const parts: LeasedParts = { run, folder, relayImage, substitutes, trackChild: (event, pid) => lifeline.trackChild(event, pid) }
+  const ending = new Set<Promise<void>>()
+  cleanup.defer(async () => {
+    const failed = (await Promise.allSettled(ending)).filter((each) => each.status === 'rejected')
+    if (failed.length > 0)
+      throw new AggregateError(
+        failed.map(({ reason }) => reason as unknown),
+        failed.map(({ reason }) => messageOf(reason)).join('\n'),
+      )
+  })
+  const inBackground = (work: () => Promise<void>) => {
+    const done = work()
+    ending.add(done)
+    // What fails stays, and is told at the end of the run.
+    done.then(
+      () => ending.delete(done),
+      () => undefined,
+    )
+  }
+  const { namespaces } = wanted
+  if ('create' in namespaces) await pruneNamespaces(kube, namespaces.create)
+  const owned = cleanup.move()
+
+  return {
+    start: (request, held, signal) =>
+      recordSuite({ recorder, progress }, request, held, (recorded) => start(request, recorded, held, signal)),
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
+  }
+
+  async function start(
+    request: LeaseRequest,
+    recorded: RecordedSuite,
+    held: AsyncDisposableStack,
+    signal: AbortSignal,
+  ): Promise<RunningSuite> {
+    refuseOptions(request.options)
+    options.onRequest?.(request)
+    await using failed = new AsyncDisposableStack()
+    const names = 'pool' in namespaces ? poolNames(namespaces.pool) : undefined
+    // What is wrong with a suite need not wait for a namespace.
+    const first = await plan(request, names?.[0] ?? `${(namespaces as { create: string }).create}suite`, signal)
+    const note = (text: string) => recorded.progress({ kind: 'note', step: 'cluster', text })
+    const created = names ? undefined : await createNamespace(kube, (namespaces as { create: string }).create, run, signal)
+    if (created) failed.defer(() => inBackground(() => created.remove()))
+    const lease = failed.use(
+      await leaseNamespace(kube, {
+        names: names ?? [created!.name],
+        run,
+        onWait: note,
+        onLost: (error) => note(messageOf(error)),
+        signal,
+      }),
+    )
+    const { namespace } = lease
+    const planned = namespace === first.namespace ? first : await plan(request, namespace, signal)
+    // The clock runs from here: waiting for a namespace is nobody's fault.
+    const suite = await withDeadline({ ...setupDeadline(request), signal }, async (limit) => {
+      const opened = await openLeasedCluster({ context, lease, ...parts, inBackground, progress: recorded.progress, signal: limit })
+      failed.use(opened)
+      return startLeasedSuite(parts, planned, opened, recorded, limit)
+    })
+    failed.use(suite)
+    held.use(failed.move())
+    return suite
+  }
+
+  async function plan(request: LeaseRequest, namespace: string, signal: AbortSignal): Promise<SuitePlan> {
+    // What serves Ingresses is the cluster's own.
+    const planned = await planSuite({ ...request, namespace, options: { ...request.options, ingress: false } }, folder, signal)
+    refuseBuilds(planned.images)
+    await refuseOutside(kube, planned.manifests, namespace, signal)
+    return planned
+  }
+}
+
+/** What only a cluster of one's own has. */
+const ownOptions = ['agents', 'nodeImage', 'k3sArgs', 'nodeEnv', 'mount'] as const satisfies readonly (keyof SuiteClusterOptions)[]
+
+/** @throws ClusterTestError `ERR_OPTIONS_INVALID` */
+function refuseOptions(options: SuiteClusterOptions): void {
+  const given = ownOptions.filter((key) => options[key] !== undefined)
+  if (given.length === 0) return
+  throw new ClusterTestError(
+    'ERR_OPTIONS_INVALID',
+    `The suite sets ${formatList(given)}, which a cluster that is there already does not take.`,
+    {
+      hint: 'They are of clusters that k3d makes for a suite. Leave them out, or run the suite without `cluster` in the options of the plugin.',
+    },
+  )
+}

@@ -1,0 +1,106 @@
+import { join } from 'node:path'
+
+import { planStandIns } from '../../bridge/stand-in.ts'
+import type { LeasedCluster } from '../../cluster/leased/leased-cluster.ts'
+import { exposeServices } from '../../cluster/network/exposed-services.ts'
+import type { KubeObject } from '../../kube/object.ts'
+import { secretValues } from '../../kube/secrets.ts'
+import { startDiagnosis } from '../../report/diagnosis.ts'
+import type { SuiteRecorder } from '../../report/recorder.ts'
+import { formatTimes } from '../../report/timings.ts'
+import { resettable, saveStores } from '../../seed/reset.ts'
+import { loadManifests } from '../../stack/manifests/manifests.ts'
+import { waitForChecks } from '../../stack/ready/ready-checks.ts'
+import { messageOf } from '../../support/errors.ts'
+import { randomId } from '../../support/identity.ts'
+import type { Progress } from '../../support/progress.ts'
+import { createBringUp } from '../bring-up.ts'
+import { portChoice } from '../fixed-ports.ts'
+import { type SuitePlan, checkManifests, keysOf, notesOf } from '../plan-suite.ts'
+import type { RunningSuite } from '../start-suite.ts'
+import { noBridges } from './leased-bridges.ts'
+import { leasedImages } from './leased-images.ts'
+import type { LeasedParts } from './leased-parts.ts'
+import { leasedSpace } from './leased-space.ts'
+
+/** The whole life of a suite in a namespace of a cluster that is there already, top to bottom. */
+export async function startLeasedSuite(
+  parts: LeasedParts,
+  plan: SuitePlan,
+  cluster: LeasedCluster,
+  { progress, recorder }: { readonly progress: Progress; readonly recorder: SuiteRecorder },
+  signal: AbortSignal,
+): Promise<RunningSuite> {
+  const { kube } = cluster
+  const { namespace, request } = plan
+  tell(plan.notes)
+  await using cleanup = new AsyncDisposableStack()
+  const space = leasedSpace(kube, namespace, cluster.owner)
+  const written: KubeObject[] = []
+  const outputs = async () => []
+  const namespaces = () => space.namespaces
+  const diagnosis = cleanup.use(
+    await startDiagnosis({ nodes: undefined, cluster, recorder, namespaces, manifests: written, outputs }, signal),
+  )
+  const onProblem = (error: unknown) => progress({ kind: 'note', step: 'services', text: messageOf(error) })
+  const file = join(parts.folder, `addresses-${randomId(4)}.json`)
+  const chosen = portChoice(plan.ports)
+  const services = cleanup.use(
+    exposeServices(cluster, {
+      isOwn: (service) => space.isOwn(service),
+      file,
+      portOf: async (target) => chosen(target),
+      onPortTaken: (port) => progress({ kind: 'note', step: 'services', text: `port ${port} is in use: its Service gets another one` }),
+      onProblem,
+    }),
+  )
+  const addresses = () => services.addresses
+  const { relayImage, substitutes, trackChild } = parts
+  const delivery = leasedImages({ plan: plan.images, substitutes, relayImage })
+  const bringUp = createBringUp({ plan, cluster, delivery, trackChild, space, services, progress, onApply: note })
+  const stores = resettable(request.options)
+  const stack = await delivery.prepare(plan.manifests, signal)
+  await bringUp({ ...stack, seeds: plan.seeds }, signal)
+  await waitForChecks(request.options.ready ?? {}, { kube, namespace, addresses, progress, signal })
+  await saveStores(stores, { kube, namespace, signal })
+  const owned = cleanup.move()
+  recorder.record.ready = Date.now()
+  return {
+    cluster,
+    namespace,
+    isShared: true,
+    isUp: false,
+    bridges: noBridges,
+    bundle: recorder.folder,
+    setup: formatTimes(recorder.record),
+    addressesFile: file,
+    async apply(sources, abort) {
+      const loaded = await loadManifests(sources, request.folder, keysOf(request, abort))
+      const planned = planStandIns(loaded, { bridged: request.bridged, images: plan.images, namespace })
+      checkManifests(planned.manifests, { images: plan.images, namespace })
+      tell([...notesOf(loaded), ...planned.notes])
+      await bringUp(await delivery.prepare(planned.manifests, abort), abort)
+    },
+    testFailed(requests) {
+      recorder.addRequests(requests)
+      void diagnosis.collect()
+    },
+    fail: () => {},
+    async finish(failed, requests) {
+      recorder.addRequests(requests)
+      recorder.record.finished = Date.now()
+      if (failed && !signal.aborted) await diagnosis.collect()
+    },
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
+  }
+
+  function tell(notes: readonly string[]): void {
+    for (const text of notes) progress({ kind: 'note', step: 'apply', text })
+  }
+
+  function note(objects: readonly KubeObject[]): void {
+    written.push(...objects)
+    recorder.addSecrets(objects.filter(({ kind }) => kind === 'Secret').flatMap(secretValues))
+    for (const { metadata } of objects) for (const name of [metadata.name, metadata.namespace]) if (name) recorder.addName(name)
+  }
+}
