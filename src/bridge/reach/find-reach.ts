@@ -11,6 +11,7 @@ import type { Progress } from '../../support/progress.ts'
 import { shellScript } from '../../support/shell-script.ts'
 import type { ClusterNetwork } from '../rules/cluster-network.ts'
 import { type FindReach, type LocalReach, directReach } from './local-reach.ts'
+import { runRelayContainer } from './relay-container.ts'
 import { type Relay, startRelay } from './relay.ts'
 
 interface ReachOptions {
@@ -49,7 +50,7 @@ async function findReach({ docker, cluster, network, shell, progress, onProblem,
     await started?.[Symbol.asyncDispose]()
   })
   try {
-    starting = startRelay({ docker, cluster, onProblem })
+    starting = startRelay({ run: (token) => runRelayContainer(docker, cluster, token), cluster: cluster.name, onProblem })
     const relay = await starting
     progress({
       kind: 'note',

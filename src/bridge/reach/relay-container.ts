@@ -1,5 +1,6 @@
 import type { Cluster } from '../../cluster/cluster.ts'
 import { createHelper } from '../../cluster/helper-container.ts'
+import type { RelayProgram } from '../../cluster/network/relay-program.ts'
 import { readContainerState } from '../../docker/container-log.ts'
 import type { Docker } from '../../docker/docker.ts'
 import { putFiles } from '../../docker/put-files.ts'
@@ -8,22 +9,11 @@ import { removeContainer } from '../../docker/remove.ts'
 import { watchContainer } from '../../docker/watch-container.ts'
 import { ClusterTestError } from '../../support/errors.ts'
 
-/** The program `relay` in a container on the cluster's network. */
-export interface RelayContainer extends AsyncDisposable {
-  readonly name: string
-  /** In the cluster's Docker network: that of IPv4 first. */
-  readonly addresses: readonly string[]
-  /** Of this machine's loopback, by which the program is reached. */
-  readonly port: number
-  isRunning(): Promise<boolean>
-  watch(onEnded: () => void): void
-}
-
 /** Of the container. */
 const controlPort = 20_000
 
-/** @param token what the program knows its machine by */
-export async function runRelayContainer(docker: Docker, cluster: Cluster, token: string): Promise<RelayContainer> {
+/** Runs the program in a container on the cluster's network. @param token what it knows its machine by */
+export async function runRelayContainer(docker: Docker, cluster: Cluster, token: string): Promise<RelayProgram> {
   const inside = `${controlPort}/tcp`
   const container = await createHelper(docker, cluster, {
     role: 'relay',

@@ -2,8 +2,7 @@ import { once } from 'node:events'
 import { type AddressInfo, type Socket, connect, createServer } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 
-import type { Cluster } from '../../cluster/cluster.ts'
-import type { Docker } from '../../docker/docker.ts'
+import type { RelayProgram } from '../../cluster/network/relay-program.ts'
 import { withDeadline } from '../../support/deadline.ts'
 import { ClusterTestError, messageOf } from '../../support/errors.ts'
 import { randomId } from '../../support/identity.ts'
@@ -18,12 +17,15 @@ import { type Carrier, openCarrier } from './carrier.ts'
 import { joinDatagrams } from './datagrams.ts'
 import { joinFrames } from './frames.ts'
 import type { Ends, LocalReach } from './local-reach.ts'
-import { type RelayContainer, runRelayContainer } from './relay-container.ts'
 import { type Call, waitForCallers } from './wait-for-callers.ts'
 
 interface RelayOptions {
-  readonly docker: Docker
-  readonly cluster: Cluster
+  /** Starts its program. @param token what that knows this machine by */
+  readonly run: (token: string) => Promise<RelayProgram>
+  /** @default one that nobody has heard of */
+  readonly token?: string
+  /** Of the cluster, for messages. */
+  readonly cluster: string
   /** Told when the relay was ended from outside; another one takes its place then. */
   readonly onProblem: (error: unknown) => void
 }
@@ -49,8 +51,7 @@ const loopback = '127.0.0.1'
  * Stands on the cluster's network in place of this machine, which opens all connections to it, by a port that Docker publishes on
  * loopback: those who call the relay are handed over by connections that wait for them.
  */
-export async function startRelay({ docker, cluster, onProblem }: RelayOptions): Promise<Relay> {
-  const token = randomId(16)
+export async function startRelay({ run, token = randomId(16), cluster, onProblem }: RelayOptions): Promise<Relay> {
   const stop = new AbortController()
   const leads = new Map<string, Lead>()
   const ends = new Map<number, Ends>()
@@ -58,7 +59,7 @@ export async function startRelay({ docker, cluster, onProblem }: RelayOptions): 
   const open = new Set<Socket>()
   const inTurn = createQueue()
   const servers = new AsyncDisposableStack()
-  let container = await start(docker, cluster, token)
+  let container = await start(run, token)
 
   const carry = async (words: string): Promise<Carrier> => {
     const carrier = await openCarrier({ port: container.port, token }, words)
@@ -111,10 +112,10 @@ export async function startRelay({ docker, cluster, onProblem }: RelayOptions): 
 
   const revive = async () => {
     if (stop.signal.aborted || (await container.isRunning())) return
-    onProblem(relayEnded(cluster.name, container.name))
+    onProblem(relayEnded(cluster, container.name))
     const { addresses } = container
     await container[Symbol.asyncDispose]()
-    container = await start(docker, cluster, token)
+    container = await start(run, token)
     watch()
     for (const lead of leads.values()) await listenAgain(lead)
     if (addresses.join() !== container.addresses.join()) onProblem(relayMoved(container.name, leads.size))
@@ -199,9 +200,9 @@ const pause = 100
 /** Milliseconds until a relay has to answer. */
 const startLimit = 30_000
 
-async function start(docker: Docker, cluster: Cluster, token: string): Promise<RelayContainer> {
+async function start(run: RelayOptions['run'], token: string): Promise<RelayProgram> {
   await using cleanup = new AsyncDisposableStack()
-  const container = cleanup.use(await runRelayContainer(docker, cluster, token))
+  const container = cleanup.use(await run(token))
   let last: unknown
   const answers = async () => {
     try {

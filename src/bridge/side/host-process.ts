@@ -24,13 +24,16 @@ export interface HostProcessOptions {
   readonly signal: AbortSignal
 }
 
+/** What a process has of its cluster. */
+export type ProcessParts = Pick<BridgeParts, 'reach' | 'owner' | 'addresses' | 'addressesFile' | 'trackChild' | 'onLocal' | 'onProblem'>
+
 export interface HostProcess extends AsyncDisposable {
   readonly forwards: readonly Forward[]
   output(): string
 }
 
 /** Starts a program on the host and resolves when it listens, and the cluster's network can reach it. */
-export async function startHostProcess(parts: BridgeParts, options: HostProcessOptions): Promise<HostProcess> {
+export async function startHostProcess(parts: ProcessParts, options: HostProcessOptions): Promise<HostProcess> {
   const { command, cwd, ports } = options
   refuseBusyPort(command.join(' '), ports, await readHostListeners(ports))
   await checkFolder(cwd, command.join(' '))
@@ -88,7 +91,7 @@ interface Program extends AsyncDisposable {
   output(): string
 }
 
-function startProgram(parts: BridgeParts, { command, cwd, env, namespace }: HostProcessOptions): Program {
+function startProgram(parts: ProcessParts, { command, cwd, env, namespace }: HostProcessOptions): Program {
   const child = spawn(command[0]!, command.slice(1), {
     cwd,
     env: { ...process.env, ...namesForProcess(command, env, parts, namespace), ...ownerEnv(parts.owner) },

@@ -7,9 +7,11 @@ import type { OwnerReference } from '../../kube/lineage.ts'
 import type { Service } from '../../kube/types.ts'
 import { withDeadline } from '../../support/deadline.ts'
 import { formatList } from '../../support/format.ts'
+import { randomId } from '../../support/identity.ts'
 import { bracketed } from '../../support/ip-range.ts'
 import { poll } from '../../support/poll.ts'
 import { type Progress, runStep } from '../../support/progress.ts'
+import type { RelayProgram } from '../network/relay-program.ts'
 import { isForKubeProxy } from '../network/service-rules.ts'
 import { clusterAddresses } from '../network/service-targets.ts'
 import { type OpenedTunnel, type TunnelPorts, openTunnelPorts } from '../network/tunnel-ports.ts'
@@ -18,7 +20,7 @@ import type { ServiceAccess, SuiteCluster } from '../suite-cluster.ts'
 import type { KubeContext } from './kubeconfig.ts'
 import { runLabelOfObjects } from './labels.ts'
 import type { NamespaceLease } from './namespace-lease.ts'
-import { type RelayJob, relayContainer, relayProgram, removeRelayJobs, startRelayJob } from './relay-job.ts'
+import { type RelayJob, controlAddress, jobLabel, relayContainer, relayProgram, removeRelayJobs, startRelayJob } from './relay-job.ts'
 import { tunnelGateway } from './tunnel-gateway.ts'
 
 export interface LeasedClusterOptions {
@@ -39,6 +41,15 @@ export interface LeasedCluster extends SuiteCluster, AsyncDisposable {
   readonly namespace: string
   /** What goes with it when it belongs to this. */
   readonly owner: OwnerReference
+  /** Its pod: what its ports lead to comes to this machine, where Services select it by this label. */
+  readonly relay: LeasedRelay
+}
+
+export interface LeasedRelay {
+  readonly selector: Readonly<Record<string, string>>
+  /** Finds its program, as this machine reaches it. @param token what that was started with */
+  find(): Promise<RelayProgram>
+  readonly token: string
 }
 
 /** Milliseconds. */
@@ -53,6 +64,7 @@ export async function openLeasedCluster(options: LeasedClusterOptions): Promise<
   return runStep(progress, 'cluster', `namespace "${namespace}" of context "${context.name}"`, async () => {
     await using cleanup = new AsyncDisposableStack()
     await empty(kube, namespace, signal)
+    const token = randomId(16)
     const user = await readUser(kube, namespace, signal)
     const remove = ({ name }: OwnerReference) =>
       inBackground(() => removeRelayJobs(kube, namespace, { fieldSelector: `metadata.name=${name}` }, AbortSignal.timeout(limits.empty)))
@@ -60,7 +72,7 @@ export async function openLeasedCluster(options: LeasedClusterOptions): Promise<
       cleanup.defer(() => remove(owner))
       await lease.goWith(owner)
     }
-    const job = await startRelayJob(kube, { namespace, run, image: relayImage, user, onOwner, signal })
+    const job = await startRelayJob(kube, { namespace, run, image: relayImage, token, user, onOwner, signal })
     const note = (text: string) => progress({ kind: 'note', step: 'cluster', text })
     const tunnels = openTunnelPorts({
       open: (stop) => openRelay(kube, namespace, job, stop),
@@ -83,6 +95,7 @@ export async function openLeasedCluster(options: LeasedClusterOptions): Promise<
       ...{ namespace, kubeconfigPath, kube },
       owner: job.owner,
       access: tunnelAccess(tunnels, note),
+      relay: { selector: { [jobLabel]: job.name }, token, find: () => findProgram(tunnels, job) },
       [Symbol.asyncDispose]: () => owned.disposeAsync(),
     }
   })
@@ -124,6 +137,19 @@ async function openRelay(kube: KubeClient, namespace: string, job: RelayJob, sig
       { interval: 100, signal: limit },
     ),
   )
+}
+
+async function findProgram(tunnels: TunnelPorts, job: RelayJob): Promise<RelayProgram> {
+  const { name } = await tunnels.current()
+  return {
+    name,
+    // Services find it whatever its address is.
+    addresses: ['127.0.0.1'],
+    port: await tunnels.listen('127.0.0.1', 0, () => controlAddress),
+    isRunning: () => job.isRunning(name, AbortSignal.timeout(limits.tunnel)),
+    watch: () => {},
+    [Symbol.asyncDispose]: async () => {},
+  }
 }
 
 function tunnelAccess(tunnels: TunnelPorts, note: (text: string) => void): ServiceAccess {

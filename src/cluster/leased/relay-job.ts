@@ -23,12 +23,16 @@ export interface RelayJob {
   readonly owner: OwnerReference
   /** A pod that runs. */
   findPod(signal: AbortSignal): Promise<Pod>
+  /** Whether that one still does. */
+  isRunning(pod: string, signal: AbortSignal): Promise<boolean>
 }
 
 export interface RelayOptions {
   readonly namespace: string
   readonly run: string
   readonly image: string
+  /** What the pod's program knows this machine by. */
+  readonly token: string
   /** As which it runs. @default 65532: any that is not root will do */
   readonly user?: number | undefined
   /** Told as soon as the Job is there, before anything belongs to it. */
@@ -36,10 +40,15 @@ export interface RelayOptions {
   readonly signal: AbortSignal
 }
 
+/** That the controller of Jobs puts on their pods (Kubernetes 1.27). */
+export const jobLabel = 'batch.kubernetes.io/job-name'
 /** Of the pod's container. */
 export const relayContainer = 'relay'
 /** Where the program is in it. */
 export const relayProgram = '/run/relay/relay'
+
+/** Where the program takes connections of this machine: in the pod alone. */
+export const controlAddress = '127.0.0.1:20000'
 
 /** Milliseconds for an image to be pulled, and the pod to run. */
 const startLimit = 120_000
@@ -49,7 +58,7 @@ const grace = '15s'
 const pieceSize = 700_000
 const architectures = ['amd64', 'arm64'] as const
 
-const startRelay = shellScript<'folder' | 'grace'>(import.meta.dirname, 'start-relay.sh')
+const startRelay = shellScript<'folder' | 'grace' | 'control' | 'token'>(import.meta.dirname, 'start-relay.sh')
 
 /** @throws ClusterTestError `ERR_CLUSTER_NAMESPACE` when its pod is not made, and what `waitForReady` throws of one that does not run */
 export async function startRelayJob(kube: KubeClient, options: RelayOptions): Promise<RelayJob> {
@@ -76,7 +85,7 @@ export async function startRelayJob(kube: KubeClient, options: RelayOptions): Pr
     signal,
   })
   const podsOfJob = async (abort: AbortSignal) => {
-    const query = { labelSelector: `batch.kubernetes.io/job-name=${name}` }
+    const query = { labelSelector: `${jobLabel}=${name}` }
     const { items } = await kube.request<KubeList<Pod>>('GET', `${root}/pods`, { query, signal: abort })
     return items.filter(({ metadata: of }) => !of?.deletionTimestamp)
   }
@@ -94,6 +103,8 @@ export async function startRelayJob(kube: KubeClient, options: RelayOptions): Pr
   return {
     name,
     owner,
+    isRunning: async (pod, abort) =>
+      (await podsOfJob(abort)).some(({ metadata: of, status }) => of?.name === pod && status?.phase === 'Running'),
     findPod: (abort) =>
       poll(async () => (await podsOfJob(abort)).find(({ status }) => status?.phase === 'Running'), { interval: 200, signal: abort }),
   }
@@ -130,11 +141,11 @@ async function readPieces(name: string): Promise<readonly Piece[]> {
   )
 }
 
-function jobOf(name: string, pieces: readonly Piece[], { run, image, user = 65_532 }: RelayOptions): object {
+function jobOf(name: string, pieces: readonly Piece[], { run, image, token, user = 65_532 }: RelayOptions): object {
   const labels = { [runLabelOfObjects]: run }
   const container = {
     ...{ name: relayContainer, image, imagePullPolicy: 'IfNotPresent' },
-    command: ['sh', '-ec', startRelay({ folder: '/run/relay', grace }).text],
+    command: ['sh', '-ec', startRelay({ folder: '/run/relay', grace, control: controlAddress, token }).text],
     resources: { requests: { cpu: '10m', memory: '32Mi' }, limits: { cpu: '2', memory: '128Mi' } },
     securityContext: { allowPrivilegeEscalation: false, readOnlyRootFilesystem: true, capabilities: { drop: ['ALL'] } },
     volumeMounts: [

@@ -29,13 +29,14 @@ export async function startLeasedEngine(options: EngineOptions, wanted: Kubeconf
   const { substitutes, progress, recorder } = options
   const context = readContext(wanted.kubeconfig, wanted.context)
   const { kube } = context
-  const { run } = createOwner()
+  const owner = createOwner()
+  const { run } = owner
   const relayImage = substituteImage(substitutes, wanted.relayImage ?? 'busybox:1.37')
   await using cleanup = new AsyncDisposableStack()
   const folder = await mkdtemp(join(tmpdir(), folderPrefix(run)))
   cleanup.defer(() => rm(folder, { recursive: true, force: true }))
   const lifeline = cleanup.use(startLifeline(undefined, run))
-  const parts: LeasedParts = { run, folder, relayImage, substitutes, trackChild: (event, pid) => lifeline.trackChild(event, pid) }
+  const parts: LeasedParts = { owner, folder, relayImage, substitutes, trackChild: (event, pid) => lifeline.trackChild(event, pid) }
   const ending = new Set<Promise<void>>()
   cleanup.defer(async () => {
     const failed = (await Promise.allSettled(ending)).filter((each) => each.status === 'rejected')
@@ -92,7 +93,7 @@ export async function startLeasedEngine(options: EngineOptions, wanted: Kubeconf
     const planned = namespace === first.namespace ? first : await plan(request, namespace, signal)
     // The clock runs from here: waiting for a namespace is nobody's fault.
     const suite = await withDeadline({ ...setupDeadline(request), signal }, async (limit) => {
-      const opened = await openLeasedCluster({ context, lease, ...parts, inBackground, progress: recorded.progress, signal: limit })
+      const opened = await openLeasedCluster({ context, lease, run, ...parts, inBackground, progress: recorded.progress, signal: limit })
       failed.use(opened)
       return startLeasedSuite(parts, planned, opened, recorded, limit)
     })

@@ -1,10 +1,10 @@
+import type { Owner } from '../../cluster/ownership/owner.ts'
 import type { ImageSubstitutes } from '../../stack/images/image-names.ts'
 import type { EngineParts } from '../parts.ts'
 
 /** What every suite of a run in a cluster of others shares. Docker is no part of it. */
 export interface LeasedParts {
-  /** Id of the run. */
-  readonly run: string
+  readonly owner: Owner
   /** Private folder of the run. */
   readonly folder: string
   readonly relayImage: string

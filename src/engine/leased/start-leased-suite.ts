@@ -1,11 +1,13 @@
 import { join } from 'node:path'
 
+import { createServiceBridges } from '../../bridge/services/service-bridges.ts'
 import { planStandIns } from '../../bridge/stand-in.ts'
 import type { LeasedCluster } from '../../cluster/leased/leased-cluster.ts'
 import { exposeServices } from '../../cluster/network/exposed-services.ts'
 import type { KubeObject } from '../../kube/object.ts'
 import { secretValues } from '../../kube/secrets.ts'
 import { startDiagnosis } from '../../report/diagnosis.ts'
+import { type RecordedBridges, recordBridges } from '../../report/record-bridges.ts'
 import type { SuiteRecorder } from '../../report/recorder.ts'
 import { formatTimes } from '../../report/timings.ts'
 import { resettable, saveStores } from '../../seed/reset.ts'
@@ -18,7 +20,6 @@ import { createBringUp } from '../bring-up.ts'
 import { portChoice } from '../fixed-ports.ts'
 import { type SuitePlan, checkManifests, keysOf, notesOf } from '../plan-suite.ts'
 import type { RunningSuite } from '../start-suite.ts'
-import { noBridges } from './leased-bridges.ts'
 import { leasedImages } from './leased-images.ts'
 import type { LeasedParts } from './leased-parts.ts'
 import { leasedSpace } from './leased-space.ts'
@@ -37,12 +38,16 @@ export async function startLeasedSuite(
   await using cleanup = new AsyncDisposableStack()
   const space = leasedSpace(kube, namespace, cluster.owner)
   const written: KubeObject[] = []
-  const outputs = async () => []
+  let recorded: RecordedBridges | undefined
+  const outputs = async () => (await recorded?.outputs()) ?? []
   const namespaces = () => space.namespaces
   const diagnosis = cleanup.use(
     await startDiagnosis({ nodes: undefined, cluster, recorder, namespaces, manifests: written, outputs }, signal),
   )
-  const onProblem = (error: unknown) => progress({ kind: 'note', step: 'services', text: messageOf(error) })
+  const onProblem = (error: unknown) => {
+    progress({ kind: 'note', step: 'services', text: messageOf(error) })
+    recorded?.tell(error)
+  }
   const file = join(parts.folder, `addresses-${randomId(4)}.json`)
   const chosen = portChoice(plan.ports)
   const services = cleanup.use(
@@ -63,6 +68,15 @@ export async function startLeasedSuite(
   await bringUp({ ...stack, seeds: plan.seeds }, signal)
   await waitForChecks(request.options.ready ?? {}, { kube, namespace, addresses, progress, signal })
   await saveStores(stores, { kube, namespace, signal })
+  // The last one in: bridges end before what they lead to.
+  const bridges = cleanup.use(
+    createServiceBridges({
+      ...{ owner: parts.owner, trackChild, kube, namespace, addresses, addressesFile: file },
+      ...{ cluster: cluster.name, relay: cluster.relay, selector: cluster.relay.selector },
+      onProblem: (error) => progress({ kind: 'note', step: 'bridge', text: messageOf(error) }),
+    }),
+  )
+  recorded = recordBridges(bridges, recorder)
   const owned = cleanup.move()
   recorder.record.ready = Date.now()
   return {
@@ -70,7 +84,7 @@ export async function startLeasedSuite(
     namespace,
     isShared: true,
     isUp: false,
-    bridges: noBridges,
+    bridges: recorded.functions,
     bundle: recorder.folder,
     setup: formatTimes(recorder.record),
     addressesFile: file,

@@ -9,8 +9,8 @@
 // that direction; a connection that closes without both of them was reset. So ends and resets pass whatever stands between this
 // program and the machine. For datagrams each frame is one of them, its length counted with these four bytes.
 //
-// With the argument "tunnel" it does something else: tunnel.go says what. In a pod, "keep 15s" stays as long as there are tunnels, which
-// are "tunnel kept" there: keep.go says why.
+// With the argument "tunnel" it does something else: tunnel.go says what. In a pod, "keep 15s" and what follows serves as
+// long as there are tunnels, which are "tunnel kept" there: keep.go says why.
 package main
 
 import (
@@ -56,6 +56,7 @@ func main() {
 		if err != nil {
 			fail(err)
 		}
+		go serveAll(os.Args[3], os.Args[4])
 		keep(grace)
 		return
 	case "tunnel":
@@ -65,11 +66,16 @@ func main() {
 		runTunnel()
 		return
 	}
-	token, err := os.ReadFile(os.Args[2])
+	serveAll(os.Args[1], os.Args[2])
+}
+
+// ServeAll takes connections from the machine, and never returns.
+func serveAll(address, tokenFile string) {
+	token, err := os.ReadFile(tokenFile)
 	if err != nil {
 		fail(err)
 	}
-	listener, err := net.Listen("tcp", os.Args[1])
+	listener, err := net.Listen("tcp", address)
 	if err != nil {
 		fail(err)
 	}
