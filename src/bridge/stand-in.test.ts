@@ -50,7 +50,7 @@ const plan = (
 test('takes the program out and keeps what is around it, also in containers of the same image', async () => {
   const { manifests, notes } = plan([workload('Deployment')], { workload: 'deploy/orders', image: 'orders' })
   expect(notes).toEqual(['deployment/orders runs a stand-in for "registry.example.com/shop/orders:1.2", without init container "migrate"'])
-  const [filled] = await fillStandIns(manifests, async () => 'pause:3')
+  const [filled] = await fillStandIns(manifests, async () => ({ image: 'pause:3' }))
   const standIn = { image: 'pause:3', imagePullPolicy: 'IfNotPresent' }
   const { name, ports, env, volumeMounts, resources } = container
   expect(filled!.object).toMatchObject({

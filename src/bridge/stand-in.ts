@@ -36,6 +36,13 @@ export interface StandIns {
   readonly notes: readonly string[]
 }
 
+/** What does nothing. */
+export interface StandIn {
+  readonly image: string
+  /** @default the image's own */
+  readonly command?: readonly string[]
+}
+
 /** Stands for the pause image of the node, which a node has to be asked for. */
 export const standInImage = 'vitest-kubernetes/stand-in'
 
@@ -106,17 +113,17 @@ export function checkStandIns(manifests: readonly Manifest[], { bridged, namespa
 }
 
 /** Names the image of stand-ins, now that a node can tell it. */
-export async function fillStandIns(manifests: readonly Manifest[], readImage: () => Promise<string>): Promise<readonly Manifest[]> {
+export async function fillStandIns(manifests: readonly Manifest[], readStandIn: () => Promise<StandIn>): Promise<readonly Manifest[]> {
   let isNeeded = false
-  const fill = (object: KubeObject, image: string) =>
+  const fill = (object: KubeObject, standIn: StandIn) =>
     mapContainers(object, (container) => {
       isNeeded ||= container.image === standInImage
-      return container.image === standInImage ? { ...container, image } : container
+      return container.image === standInImage ? { ...container, ...standIn } : container
     })
-  for (const { object } of manifests) fill(object, '')
+  for (const { object } of manifests) fill(object, { image: '' })
   if (!isNeeded) return manifests
-  const image = await readImage()
-  return manifests.map((manifest) => ({ ...manifest, object: fill(manifest.object, image) }))
+  const standIn = await readStandIn()
+  return manifests.map((manifest) => ({ ...manifest, object: fill(manifest.object, standIn) }))
 }
 
 function standInFor(container: Container): Container {

@@ -1,4 +1,4 @@
-import { fillStandIns } from '../bridge/stand-in.ts'
+import { type StandIn, fillStandIns } from '../bridge/stand-in.ts'
 import type { Cluster } from '../cluster/cluster.ts'
 import type { ExposedServices } from '../cluster/network/exposed-services.ts'
 import { listServices } from '../cluster/network/service-targets.ts'
@@ -45,7 +45,7 @@ export interface ImageDelivery {
   prepare(manifests: readonly Manifest[], signal: AbortSignal): Promise<StackPart>
   bring(images: readonly LocalImage[], signal: AbortSignal): Promise<void>
   /** Of what does nothing, in place of an image that is bridged. */
-  standIn(signal: AbortSignal): Promise<string>
+  standIn(signal: AbortSignal): Promise<StandIn>
 }
 
 /** What is to run: manifests with their images chosen, Helm releases, and data. */

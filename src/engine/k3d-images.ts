@@ -14,6 +14,6 @@ export function k3dImages({ parts, started: { cluster, importOnce }, ...options 
   return {
     prepare: (manifests, signal) => prepareImages({ ...parts, ...options, manifests, signal }),
     bring: (images, signal) => importOnce(images, options.progress, signal),
-    standIn: (signal) => readPauseImage(parts.docker, cluster, signal),
+    standIn: async (signal) => ({ image: await readPauseImage(parts.docker, cluster, signal) }),
   }
 }

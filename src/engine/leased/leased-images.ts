@@ -31,7 +31,8 @@ export function leasedImages({ plan, substitutes, relayImage }: LeasedImagesOpti
       })),
     }),
     bring: async () => {},
-    standIn: async () => relayImage,
+    // It has a shell, which ends at SIGTERM.
+    standIn: async () => ({ image: relayImage, command: ['sh', '-c', 'trap exit TERM; while :; do sleep 60 & wait; done'] }),
   }
 }
 
