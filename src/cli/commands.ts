@@ -12,9 +12,30 @@ export const commands: Readonly<Record<string, CommandDefinition>> = {
     load: async () => (await import('./init/init.ts')).init,
   },
   doctor: {
-    summary: 'Check what suites need from this machine, and say how to fix what is missing',
-    examples: { doctor: 'check this machine', 'doctor --json': 'the same for scripts' },
+    summary: 'Check what suites need from this machine or a cluster, and say how to fix what is missing',
+    options: {
+      '--kubeconfig <file>': 'check a cluster that is there already, in place of this machine',
+      '--context <name>': 'which context of it',
+      '--namespaces <names...>': 'those that suites are to use: it-1, or it-{1..8}',
+    },
+    examples: {
+      doctor: 'check this machine',
+      'doctor --json': 'the same for scripts',
+      'doctor --kubeconfig ~/.kube/config --context staging --namespaces "it-{1..8}"': 'check a cluster; nothing is changed there',
+    },
     load: async () => (await import('./doctor.ts')).doctor,
+  },
+  rbac: {
+    summary: 'Print what an administrator applies once, for suites in a cluster that is there already',
+    args: { '<namespaces...>': 'those that suites are to use: it-1, or it-{1..8}' },
+    options: {
+      '--subject <subjects...>': 'who may run suites: group:devs, user:ann, serviceaccount:ci/runner',
+      '--pod-security <level>': 'what pods there may do: privileged, baseline or restricted (default: as the cluster has it)',
+    },
+    examples: {
+      'rbac "it-{1..8}" --subject group:devs | kubectl apply -f -': 'eight namespaces for a team',
+    },
+    load: async () => (await import('./rbac.ts')).rbac,
   },
   up: {
     summary: 'Bring a stack up, or up to date; it stays until you take it down',

@@ -5,9 +5,8 @@ import { type KubeClient, KubeStatusError } from '../../kube/client.ts'
 import type { OwnerReference } from '../../kube/lineage.ts'
 import type { KubeList, Pod } from '../../kube/types.ts'
 import { ClusterTestError } from '../../support/errors.ts'
-import { formatList } from '../../support/format.ts'
-import { poolLabel, runLabelOfObjects } from './labels.ts'
-import { describeRights, missingRights, neededRights } from './rights.ts'
+import { checkNamespace } from './check-namespace.ts'
+import { runLabelOfObjects } from './labels.ts'
 
 /** A namespace that is this run's. */
 export interface NamespaceLease extends AsyncDisposable {
@@ -85,7 +84,7 @@ async function take(kube: KubeClient, name: string, { run, seen, signal }: TakeO
   const before = seen.get(name)
   if (before?.renewed !== renewed) {
     seen.set(name, {
-      holder: lock.metadata.annotations?.[holderAnnotation] ?? lock.spec.holderIdentity ?? 'somebody',
+      holder: holderOf(lock),
       renewed,
       at: performance.now(),
     })
@@ -146,6 +145,16 @@ function holdLease(kube: KubeClient, namespace: string, { run, onLost }: LeaseOp
   }
 }
 
+/** Who has a namespace at this moment, for people. */
+export async function readHolder(kube: KubeClient, namespace: string): Promise<string | undefined> {
+  const lock = await kube.find<Lock>(leasePath(namespace, lockName))
+  return lock && holderOf(lock)
+}
+
+function holderOf({ metadata, spec }: Lock): string {
+  return metadata.annotations?.[holderAnnotation] ?? spec.holderIdentity ?? 'somebody'
+}
+
 const holderAnnotation = 'vitest-kubernetes.holder'
 
 function newLock(run: string): object {
@@ -189,26 +198,4 @@ function leasePath(namespace: string, name?: string): string {
 
 function isConflict(error: unknown): boolean {
   return error instanceof KubeStatusError && error.statusCode === 409
-}
-
-/** A namespace for tests is marked by whoever may: what a suite finds in another one is not its own to use. */
-async function checkNamespace(kube: KubeClient, name: string, signal: AbortSignal): Promise<void> {
-  const unusable = (why: string, hint: string, cause?: unknown) =>
-    new ClusterTestError('ERR_CLUSTER_NAMESPACE', `Namespace "${name}" cannot be used: ${why}.`, { hint, cause })
-  const forAdmin = 'An administrator of the cluster prepares namespaces: npx vitest-kubernetes rbac prints what to apply.'
-  const namespace = await kube
-    .find<{ readonly metadata: { readonly labels?: Readonly<Record<string, string>> } }>(`/api/v1/namespaces/${name}`, { signal })
-    .catch((error: unknown) => {
-      if (!(error instanceof KubeStatusError) || error.statusCode !== 403) throw error
-      throw unusable(error.serverMessage, forAdmin, error)
-    })
-  if (!namespace) throw unusable('it does not exist', forAdmin)
-  if (namespace.metadata.labels?.[poolLabel] === undefined)
-    throw unusable(`it has no label ${poolLabel}, which says that it is for tests`, `kubectl label namespace ${name} ${poolLabel}=true`)
-  const missing = await missingRights(kube, name, neededRights, signal)
-  if (missing.length > 0)
-    throw unusable(
-      `its user may not ${formatList(describeRights(missing).split(', '))} there`,
-      `The ClusterRole edit has these rights. ${forAdmin}`,
-    )
 }
