@@ -53,7 +53,7 @@ export interface LeasedRelay {
 }
 
 /** Milliseconds. */
-const limits = { empty: 120_000, tunnel: 30_000, services: 10_000 }
+const limits = { empty: 120_000, tunnel: 30_000, services: 10_000, refused: 3_000 }
 
 /** The whole life of a leased namespace: emptied, a relay in it, a tunnel to that, and emptied again. */
 export async function openLeasedCluster(options: LeasedClusterOptions): Promise<LeasedCluster> {
@@ -157,12 +157,15 @@ function tunnelAccess(tunnels: TunnelPorts, note: (text: string) => void): Servi
     openGateway: (options) => tunnelGateway(tunnels, options),
     /** From the relay's node, which stands for the others. */
     async waitForServices(services, signal) {
+      const begun = performance.now()
       const limit = AbortSignal.any([signal, AbortSignal.timeout(limits.services)])
       let missing = services.filter(isForKubeProxy).flatMap(tcpAddresses)
       const areReached = async () => {
         const { tunnel } = await tunnels.current()
-        const reached = await Promise.all(missing.map((address) => tunnel.reaches(address)))
-        missing = missing.filter((_, index) => !reached[index])
+        const reasons = await Promise.all(missing.map((address) => tunnel.whyUnreached(address)))
+        // A pod may be ready and not listen; a Service is refused on its own account for a moment only.
+        const isLate = performance.now() - begun > limits.refused
+        missing = missing.filter((_, index) => reasons[index] !== undefined && !(isLate && reasons[index]!.includes('refused')))
         return missing.length === 0 ? true : undefined
       }
       await poll(areReached, { interval: 50, signal: limit }).catch((error: unknown) => {

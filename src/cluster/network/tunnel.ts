@@ -12,6 +12,8 @@ export interface Tunnel {
   answers(): Promise<boolean>
   /** Whether a connection to an address can be opened. */
   reaches(address: string): Promise<boolean>
+  /** Why none can be: `dial tcp 10.43.0.1:80: connect: connection refused`. undefined where it can. */
+  whyUnreached(address: string): Promise<string | undefined>
   close(): void
 }
 
@@ -32,7 +34,7 @@ interface Way {
   room?(size: number): void
   end?(): void
   answered?(): void
-  reset(): void
+  reset(why?: string): void
 }
 
 /**
@@ -81,7 +83,7 @@ export function openTunnel(connection: Duplex, split: (chunk: Buffer) => readonl
     if (letter === 'p') way?.answered?.()
     if (letter === 'r') {
       ways.delete(number)
-      way?.reset()
+      way?.reset(content.toString())
     }
   }
   const read = createMessageReader(take)
@@ -137,16 +139,19 @@ export function openTunnel(connection: Duplex, split: (chunk: Buffer) => readonl
         ways.set(0, { answered: () => resolve(ways.delete(0)), reset: () => resolve(false) })
       })
     },
-    reaches(address) {
-      if (isClosed) return Promise.resolve(false)
+    async reaches(address) {
+      return (await this.whyUnreached(address)) === undefined
+    },
+    whyUnreached(address) {
+      if (isClosed) return Promise.resolve('the tunnel is closed')
       return new Promise((resolve) => {
         const number = open(address, {
           opened() {
             ways.delete(number)
             send(number, 'r')
-            resolve(true)
+            resolve(undefined)
           },
-          reset: () => resolve(false),
+          reset: (why = 'the tunnel was closed') => resolve(why),
         })
       })
     },

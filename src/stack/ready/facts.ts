@@ -1,16 +1,17 @@
 import type { KubeClient } from '../../kube/client.ts'
 import { type Kind, apiPath, typed } from '../../kube/kinds.ts'
-import { listAll } from '../../kube/list-all.ts'
+import { listIfSeen } from '../../kube/list-all.ts'
 import type { KubeObject } from '../../kube/object.ts'
 import type { PersistentVolumeClaim } from '../../kube/types.ts'
 import type { Facts, Missing } from './verdict.ts'
 
 /** Reads what a failure is judged by, and whether what it misses is there by now. */
 export async function readFacts(kube: KubeClient, missing: readonly Missing[], signal: AbortSignal): Promise<Facts> {
-  const list = async (kind: Kind) => (await listAll<KubeObject>(kube, kind, signal)).map((item) => typed(kind, item))
+  const see = async (kind: Kind) => (await listIfSeen<KubeObject>(kube, kind, signal))?.map((item) => typed(kind, item))
+  const list = async (kind: Kind) => (await see(kind)) ?? []
   const [claims, storageClasses, roleBindings, clusterRoleBindings, present] = await Promise.all([
     list('PersistentVolumeClaim') as Promise<readonly unknown[]>,
-    list('StorageClass'),
+    see('StorageClass'),
     list('RoleBinding'),
     list('ClusterRoleBinding'),
     Promise.all(missing.map(async (each) => ((await isThere(kube, each, signal)) ? [describe(each)] : []))),

@@ -42,11 +42,11 @@ function judgeClaim(name: string, pod: Pod, state: ClusterState, { claims, stora
   }
   if (claim.status?.phase === 'Bound') return []
   const wanted = claim.spec?.storageClassName
-  const classes = formatList(storageClasses.map(({ metadata }) => metadata.name))
+  const classes = storageClasses && formatList(storageClasses.map(({ metadata }) => metadata.name))
   const last = eventsOf({ kind: 'PersistentVolumeClaim', metadata: claim.metadata }, state.events)[0]
   const words = last?.message ? `: ${last.message.trim()}` : ''
   // An empty name asks for a volume that is there.
-  if (wanted && !storageClasses.some(({ metadata }) => metadata.name === wanted) && !hasVolume(claim))
+  if (wanted && storageClasses && !storageClasses.some(({ metadata }) => metadata.name === wanted) && !hasVolume(claim))
     return failedBy(
       { verdict: 'unless', needs: 'objects', after: 3000 },
       verdict(`PersistentVolumeClaim "${name}" asks for StorageClass "${wanted}", which is not there; the cluster has ${classes}`, {
@@ -59,7 +59,7 @@ function judgeClaim(name: string, pod: Pod, state: ClusterState, { claims, stora
   return failedBy(
     ruleFor('event', last.reason ?? '', last.message),
     verdict(
-      `PersistentVolumeClaim "${name}"${wanted ? ` of StorageClass "${wanted}"` : ''} is not bound${words}; the cluster has the classes ${classes}`,
+      `PersistentVolumeClaim "${name}"${wanted ? ` of StorageClass "${wanted}"` : ''} is not bound${words}${classes === undefined ? '' : `; the cluster has the classes ${classes}`}`,
     ),
   )
 }

@@ -22,7 +22,8 @@ export interface ClusterState {
 /** What is read only once something fails. */
 export interface Facts {
   readonly claims: readonly PersistentVolumeClaim[]
-  readonly storageClasses: readonly KubeObject[]
+  /** undefined where they cannot be seen. */
+  readonly storageClasses: readonly KubeObject[] | undefined
   /** RoleBindings and ClusterRoleBindings: who may make objects. */
   readonly bindings: readonly KubeObject[]
   /** Whether an object that a failure has missed is there by now. */
