@@ -55,6 +55,7 @@ export default defineConfig({
           { text: 'Slim images', link: '/images#slim-images' },
           page('Docker Desktop'),
           page('Remote engines and dev containers', 'remote-docker'),
+          page('Existing clusters', 'clusters'),
           page('Offline'),
         ],
       },

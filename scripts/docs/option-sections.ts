@@ -388,6 +388,7 @@ export const sections: readonly OptionSection[] = [
     types: ['src/plugin/plugin.ts#KubernetesPluginOptions'],
     page: 'plugin.md',
     uses: {
+      cluster: ['src/testing/team.ts', 'clusters.md'],
       k3d: 'src/plugin/early-errors.cluster.test.ts',
       nodeImage: 'src/plugin/early-errors.cluster.test.ts',
       imageSubstitutes: 'src/plugin/early-errors.cluster.test.ts',
@@ -398,6 +399,17 @@ export const sections: readonly OptionSection[] = [
       teardownTimeout: 'src/plugin/teardown.cluster.test.ts',
       report: 'fixtures/suites/vitest.config.ts',
       handleSignals: 'src/plugin/early-errors.cluster.test.ts',
+    },
+  },
+  {
+    heading: "Keys of the plugin's cluster",
+    types: ['src/cluster/leased/options.ts#KubeconfigCluster'],
+    page: 'clusters.md',
+    uses: {
+      kubeconfig: 'src/testing/team.ts',
+      context: 'src/testing/team.ts',
+      namespaces: 'src/testing/team.ts',
+      relayImage: 'src/testing/team.ts',
     },
   },
 ]

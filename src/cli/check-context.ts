@@ -12,7 +12,7 @@ interface ContextFacts {
   readonly namespaces: readonly string[]
 }
 
-/** Looks whether suites can run in a cluster that is there already. Changes nothing there. */
+/** Looks whether suites can run in an existing cluster. Changes nothing there. */
 export async function checkContext({ kubeconfig, context: name, namespaces }: ContextFacts): Promise<readonly Check[]> {
   try {
     const { kube, server } = readContext(kubeconfig, name)

@@ -14,7 +14,7 @@ export const commands: Readonly<Record<string, CommandDefinition>> = {
   doctor: {
     summary: 'Check what suites need from this machine or a cluster, and say how to fix what is missing',
     options: {
-      '--kubeconfig <file>': 'check a cluster that is there already, in place of this machine',
+      '--kubeconfig <file>': 'check an existing cluster, in place of this machine',
       '--context <name>': 'which context of it',
       '--namespaces <names...>': 'those that suites are to use: it-1, or it-{1..8}',
     },
@@ -26,7 +26,7 @@ export const commands: Readonly<Record<string, CommandDefinition>> = {
     load: async () => (await import('./doctor.ts')).doctor,
   },
   rbac: {
-    summary: 'Print what an administrator applies once, for suites in a cluster that is there already',
+    summary: 'Print what an administrator applies once, for suites in an existing cluster',
     args: { '<namespaces...>': 'those that suites are to use: it-1, or it-{1..8}' },
     options: {
       '--subject <subjects...>': 'who may run suites: group:devs, user:ann, serviceaccount:ci/runner',

@@ -14,7 +14,7 @@ export const doctor: RunCommand = async ({ values }, { print, env, cwd }) => {
   return checks.some(({ status }) => status === 'failed') ? 1 : 0
 }
 
-/** This machine, or a cluster that is there already. */
+/** This machine, or an existing cluster. */
 async function lookAt(values: Values, env: CliContext['env'], cwd: string): Promise<readonly Check[]> {
   const [kubeconfig, context] = [values['kubeconfig'] as string | undefined, values['context'] as string | undefined]
   if (kubeconfig === undefined && context === undefined) return checkHost(await readHostFacts(env))

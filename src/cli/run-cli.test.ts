@@ -33,8 +33,10 @@ test('shows help, and the version', async () => {
 
     Commands:
       init [options] [folder]                  Set up a repository: config, a first suite, ignore files
-      doctor [options]                         Check what suites need from this machine, and say how to
-                                               fix what is missing
+      doctor [options]                         Check what suites need from this machine or a cluster,
+                                               and say how to fix what is missing
+      rbac [options] <namespaces...>           Print what an administrator applies once, for suites in
+                                               an existing cluster
       up [options] [stack]                     Bring a stack up, or up to date; it stays until you take
                                                it down
       down [options] [stack]                   Take a stack down, with its data

@@ -19,7 +19,7 @@ export async function openExecStream(
   command: readonly string[],
   signal: AbortSignal,
 ): Promise<Duplex> {
-  const query = new URLSearchParams([['container', container], ...['stdin', 'stdout', 'stderr'].map((name) => [name, 'true'])])
+  const query = new URLSearchParams({ container, stdin: 'true', stdout: 'true', stderr: 'true' })
   for (const word of command) query.append('command', word)
   const path = `/api/v1/namespaces/${namespace}/pods/${pod}/exec?${query}`
   const fail = (why: string, cause?: unknown) =>

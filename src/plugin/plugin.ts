@@ -20,10 +20,9 @@ import { rerunOnChange } from './rerun.ts'
 
 export interface KubernetesPluginOptions {
   /**
-   * A cluster that is there already, for all suites: each gets a namespace there, in place of a cluster that k3d makes. Neither Docker nor
-   * k3d is needed. Suites stay as they are, as long as they need one namespace and no more.
+   * An existing cluster, for all suites: each gets a namespace there, in place of a cluster that k3d makes. Neither Docker nor k3d is
+   * needed. Suites stay as they are, as long as they need one namespace and no more.
    * @default clusters that k3d makes
-   * @example cluster: { kubeconfig: '~/.kube/config', context: 'staging', namespaces: { pool: 'it-{1..8}' } }
    */
   readonly cluster?: KubeconfigCluster
   /** The k3d program. @default VITEST_KUBERNETES_K3D, or else `k3d` on PATH */

@@ -50,7 +50,7 @@ export async function startTeam(cluster: TestCluster, kube: KubeClient, pool: st
       // With kubectl and Helm, where the tools of the kit are, and without k3d.
       VITEST_KUBERNETES_K3D: 'no-k3d-here',
       PATH: [dirname(process.execPath), process.env['PATH']].join(':'),
-      EXISTING_CLUSTER: JSON.stringify({ kubeconfig, context, namespaces: { pool }, ...changes }),
+      EXISTING_CLUSTER: JSON.stringify({ kubeconfig, context, namespaces: { pool }, relayImage: 'busybox:1.37', ...changes }),
     }),
     [Symbol.asyncDispose]: () => rm(folder, { recursive: true }),
   }

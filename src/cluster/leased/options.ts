@@ -1,16 +1,15 @@
 import { allKeys, checkKeys, checkOption, invalid, isRecord, isText, isTextArray } from '../../stack/check-option.ts'
 
-/** A cluster that is there already, in which suites get namespaces. */
+/** An existing cluster, in which suites get namespaces. */
 export interface KubeconfigCluster {
-  /** Path of the kubeconfig; `~/…` is in your home folder. It is read, and never written. @example kubeconfig: '~/.kube/config' */
+  /** Path of the kubeconfig, relative to vitest's root; `~/…` is in your home folder. It is read, and never written. */
   readonly kubeconfig: string
   /** The context of it that tests may use. It has to be named: the current one is whatever you used last. */
   readonly context: string
   /**
-   * Where suites go, each into a namespace of its own. `pool`: those that an administrator has prepared and labelled
+   * Where suites go, each into a namespace of its own: `{ pool: 'it-{1..8}' }` or `{ create: 'it-' }`. `pool`: those that an administrator has prepared and labelled
    * `vitest-kubernetes.pool` (`npx vitest-kubernetes rbac` prints them); `{1..8}` stands for the numbers between. A suite waits until one
    * is free, whoever has it, and finds it empty. `create`: new ones, whose names begin so; you need the right to create and delete them.
-   * @example namespaces: { pool: 'it-{1..8}' }
    */
   readonly namespaces: { readonly pool: string | readonly string[] } | { readonly create: string }
   /**

@@ -24,7 +24,7 @@ import type { LeasedParts } from './leased-parts.ts'
 import { refuseOutside } from './leased-space.ts'
 import { startLeasedSuite } from './start-leased-suite.ts'
 
-/** Sets suites up in namespaces of a cluster that is there already. Needs neither Docker nor k3d. */
+/** Sets suites up in namespaces of an existing cluster. Needs neither Docker nor k3d. */
 export async function startLeasedEngine(options: EngineOptions, wanted: KubeconfigCluster): Promise<SuiteEngine> {
   const { substitutes, progress, recorder } = options
   const context = readContext(wanted.kubeconfig, wanted.context)
@@ -118,11 +118,7 @@ const ownOptions = ['agents', 'nodeImage', 'k3sArgs', 'nodeEnv', 'mount'] as con
 function refuseOptions(options: SuiteClusterOptions): void {
   const given = ownOptions.filter((key) => options[key] !== undefined)
   if (given.length === 0) return
-  throw new ClusterTestError(
-    'ERR_OPTIONS_INVALID',
-    `The suite sets ${formatList(given)}, which a cluster that is there already does not take.`,
-    {
-      hint: 'They are of clusters that k3d makes for a suite. Leave them out, or run the suite without `cluster` in the options of the plugin.',
-    },
-  )
+  throw new ClusterTestError('ERR_OPTIONS_INVALID', `The suite sets ${formatList(given)}, which an existing cluster does not take.`, {
+    hint: 'They are of clusters that k3d makes for a suite. Leave them out, or run the suite without `cluster` in the options of the plugin.',
+  })
 }

@@ -42,7 +42,7 @@ export function refuseBuilds({ builds }: ImagePlan): void {
   if (!build) return
   throw new ClusterTestError(
     'ERR_IMAGE_NO_REGISTRY',
-    `Image "${build.name}" is to be built of "${build.build}", and a cluster of others gets images from registries alone.`,
+    `Image "${build.name}" is to be built of "${build.build}", and an existing cluster gets images from registries alone.`,
     {
       hint: `Push it, and name what you have pushed: images: { ${JSON.stringify(build.name)}: 'registry.example.com/${build.name}:dev' }. Or bridge its workload, whose image then is not needed.`,
     },

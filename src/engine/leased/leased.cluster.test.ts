@@ -141,8 +141,8 @@ refused('own cluster', { agents: 1 })`,
       'Manifest object 1 of "manifests": configmap/a is of namespace "shop", and a suite has one namespace of the cluster',
     )
     expect(output).toContain('Manifest object 1 of "manifests": clusterrole/a is of the whole cluster, which others use too.')
-    expect(output).toContain('Image "image" is to be built of "./image", and a cluster of others gets images from registries alone.')
-    expect(output).toContain('The suite sets "agents", which a cluster that is there already does not take.')
+    expect(output).toContain('Image "image" is to be built of "./image", and an existing cluster gets images from registries alone.')
+    expect(output).toContain('The suite sets "agents", which an existing cluster does not take.')
     expect(output).not.toMatch(/namespace "it-/)
     expect(await listObjects()).toEqual(before)
   })

@@ -24,7 +24,7 @@ import { leasedImages } from './leased-images.ts'
 import type { LeasedParts } from './leased-parts.ts'
 import { leasedSpace } from './leased-space.ts'
 
-/** The whole life of a suite in a namespace of a cluster that is there already, top to bottom. */
+/** The whole life of a suite in a namespace of an existing cluster, top to bottom. */
 export async function startLeasedSuite(
   parts: LeasedParts,
   plan: SuitePlan,
