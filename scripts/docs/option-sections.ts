@@ -403,7 +403,7 @@ export const sections: readonly OptionSection[] = [
   },
   {
     heading: "Keys of the plugin's cluster",
-    types: ['src/cluster/leased/options.ts#KubeconfigCluster'],
+    types: ['src/engine/leased/options.ts#KubeconfigCluster'],
     page: 'clusters.md',
     uses: {
       kubeconfig: 'src/testing/team.ts',

@@ -1,7 +1,7 @@
-import { checkNamespace } from '../cluster/leased/check-namespace.ts'
-import { readContext } from '../cluster/leased/kubeconfig.ts'
-import { readHolder } from '../cluster/leased/namespace-lease.ts'
-import { poolNames } from '../cluster/leased/options.ts'
+import { checkNamespace } from '../engine/leased/check-namespace.ts'
+import { readContext } from '../engine/leased/kubeconfig.ts'
+import { readHolder } from '../engine/leased/namespace-lease.ts'
+import { poolNames } from '../engine/leased/options.ts'
 import { ClusterTestError, messageOf } from '../support/errors.ts'
 import type { Check } from './checks.ts'
 

@@ -1,7 +1,7 @@
 import { stringify } from 'yaml'
 
-import { poolLabel } from '../cluster/leased/labels.ts'
-import { poolNames } from '../cluster/leased/options.ts'
+import { poolLabel } from '../engine/leased/labels.ts'
+import { poolNames } from '../engine/leased/options.ts'
 import { ClusterTestError } from '../support/errors.ts'
 import type { RunCommand } from './command.ts'
 

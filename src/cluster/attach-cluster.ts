@@ -6,7 +6,7 @@ import { withDeadline } from '../support/deadline.ts'
 import { ClusterTestError, messageOf } from '../support/errors.ts'
 import { randomId } from '../support/identity.ts'
 import type { Progress } from '../support/progress.ts'
-import { type Cluster, type NodeContainer, reachServer, readNodes, withAccess, withNames } from './cluster.ts'
+import { type Cluster, type NodeContainer, reachServer, readNodes, withNames } from './cluster.ts'
 import { type PublishedPorts, openPublishedPorts } from './network/published-ports.ts'
 import type { KeptCluster } from './ownership/kept-clusters.ts'
 
@@ -40,12 +40,12 @@ export async function attachCluster(docker: Docker, { name, kubeconfigPath }: Ke
     withNames(kube, containers, each),
   )
   const owned = cleanup.move()
-  return withAccess(docker, {
+  return {
     ...{ name, network: name, nodes, image: nodes[0]!.image, kubeconfigPath: path, kube, ports, labels },
     ...{ template: undefined, templateVolume: undefined },
     keep: () => Promise.reject(new Error(`Cluster "${name}" is kept already.`)),
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
-  })
+  }
 }
 
 /** A cluster that another process has started, as this machine reaches it. */

@@ -14,13 +14,11 @@ import type { K3d } from './k3d.ts'
 import { type IpFamily, clusterRanges } from './network/cluster-ranges.ts'
 import { createDockerNetwork } from './network/docker-network.ts'
 import { isPortTaken } from './network/free-port.ts'
-import { k3dAccess } from './network/k3d-access.ts'
 import { watchNodeStarts } from './network/node-starts.ts'
 import { type PublishedPorts, openPublishedPorts } from './network/published-ports.ts'
 import { withNodeLogs } from './node-logs.ts'
 import { type KeptCluster, type UpStack, markKept } from './ownership/kept-clusters.ts'
 import { type Owner, clusterLabel, suiteLabel } from './ownership/owner.ts'
-import type { SuiteCluster } from './suite-cluster.ts'
 import { templateMount } from './template/copy-files.ts'
 import { finishFork } from './template/finish-fork.ts'
 import { startFork } from './template/start-fork.ts'
@@ -62,9 +60,12 @@ export interface NodeContainers {
 }
 
 /** A running k3d cluster: exists only while the cluster does. */
-export interface Cluster extends SuiteCluster, AsyncDisposable {
+export interface Cluster extends AsyncDisposable {
   /** k3d's name of it. */
   readonly name: string
+  /** Absolute path of the kubeconfig, readable by its owner only. */
+  readonly kubeconfigPath: string
+  readonly kube: KubeClient
   readonly network: string
   /** Docker containers of the nodes, the server first. */
   readonly nodes: readonly ClusterNode[]
@@ -148,7 +149,7 @@ export async function startCluster(options: StartClusterOptions): Promise<Cluste
     const nodes = isNamed ? await withNames(kube, containers, signal) : containers
     await starts.ready(nodes)
     const owned = cleanup.move()
-    return withAccess(docker, {
+    return {
       name,
       network,
       nodes,
@@ -166,7 +167,7 @@ export async function startCluster(options: StartClusterOptions): Promise<Cluste
         return kept
       },
       [Symbol.asyncDispose]: () => owned.disposeAsync(),
-    })
+    }
   })
 
   async function create(): Promise<string> {
@@ -208,10 +209,6 @@ export async function startCluster(options: StartClusterOptions): Promise<Cluste
     }
     return k3d.kubeconfig(name)
   }
-}
-
-export function withAccess(docker: Docker, cluster: Omit<Cluster, 'access'>): Cluster {
-  return { ...cluster, access: k3dAccess(docker, cluster) }
 }
 
 /** The same kubeconfig for this machine, with the port by which it reaches the API server. */

@@ -1,8 +1,8 @@
-import type { Cluster } from '../cluster/cluster.ts'
 import { type ExposedServices, exposeServices } from '../cluster/network/exposed-services.ts'
 import { findFreePort } from '../cluster/network/free-port.ts'
 import { leaveRunning } from '../cluster/network/gateway.ts'
 import { withRoutes } from '../cluster/network/ingress-routes.ts'
+import type { K3dCluster } from '../cluster/network/k3d-access.ts'
 import { reachAddresses } from '../cluster/network/published-ports.ts'
 import { type ServiceAddress, writeAddresses } from '../cluster/network/service-address.ts'
 import { type ServiceTarget, listServices, listTargets } from '../cluster/network/service-targets.ts'
@@ -30,7 +30,7 @@ export interface AdoptOptions {
  */
 export async function adoptServices(
   docker: Docker,
-  cluster: Cluster,
+  cluster: K3dCluster,
   { addresses, chosen, file, onProblem, progress, signal: start }: AdoptOptions,
 ): Promise<ExposedServices> {
   const known = portChoice(addresses)

@@ -2,6 +2,7 @@ import { type Baseline, takeBaseline } from '../cluster/baseline.ts'
 import { checkFolders } from '../cluster/check-folders.ts'
 import { type Cluster, type StartClusterOptions, startCluster } from '../cluster/cluster.ts'
 import { defaultClusterMemory } from '../cluster/host-limits.ts'
+import { type K3dCluster, withAccess } from '../cluster/network/k3d-access.ts'
 import { listPublished } from '../cluster/ownership/inventory.ts'
 import { newClusterName } from '../cluster/ownership/owner.ts'
 import { type Template, removeTemplate } from '../cluster/template/template.ts'
@@ -20,7 +21,7 @@ import { type LeaseRequest, stackFolder } from './request.ts'
 
 /** A cluster that runs, as its suites see it. */
 export interface StartedCluster {
-  readonly cluster: Cluster
+  readonly cluster: K3dCluster
   /** What was there before the suite; for clusters that are used again. */
   readonly baseline: Baseline | undefined
   readonly importOnce: ImportOnce
@@ -96,7 +97,7 @@ export function beginCluster(request: LeaseRequest, users: ReadonlySet<Progress>
     const onNodes = stack && target.resolve
     const starting = startFor(request, { ...parts, name, label, template, onNodes, progress: first, signal })
     starting.then(target.resolve, target.reject)
-    const cluster = cleanup.use(await starting)
+    const cluster = withAccess(parts.docker, cleanup.use(await starting))
     const mounts = resolveMounts(request.options.mount, stackFolder(request))
     await checkFolders(parts.docker, cluster, [...new Set(mounts.map(({ source }) => source))], signal)
     const baseline = isWatch && !isShared ? await takeBaseline(cluster.kube, stop.signal) : undefined

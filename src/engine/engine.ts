@@ -1,10 +1,10 @@
-import type { Cluster } from '../cluster/cluster.ts'
 import { readHostLimits } from '../cluster/host-limits.ts'
-import type { KubeconfigCluster } from '../cluster/leased/options.ts'
+import type { K3dCluster } from '../cluster/network/k3d-access.ts'
 import type { Recorder } from '../report/recorder.ts'
 import { withDeadline } from '../support/deadline.ts'
 import type { Progress } from '../support/progress.ts'
 import { refuseBusyPorts } from './fixed-ports.ts'
+import type { KubeconfigCluster } from './leased/options.ts'
 import { openParts } from './open-parts.ts'
 import type { EngineParts } from './parts.ts'
 import { planSuite } from './plan-suite.ts'
@@ -37,7 +37,7 @@ export interface EngineOptions extends Settings {
 /** Docker, k3d and the run's identity; what starts clusters. */
 export interface Engine extends SuiteEngine {
   readonly parts: EngineParts
-  start(...args: Parameters<SuiteEngine['start']>): Promise<RunningSuite<Cluster>>
+  start(...args: Parameters<SuiteEngine['start']>): Promise<RunningSuite<K3dCluster>>
 }
 
 /** What sets suites up, wherever. */
@@ -81,7 +81,7 @@ export async function startEngine({
     { recorder, progress: report }: RecordedSuite,
     held: AsyncDisposableStack,
     signal: AbortSignal,
-  ): Promise<RunningSuite<Cluster>> {
+  ): Promise<RunningSuite<K3dCluster>> {
     const planned = await planSuite(request, folder, signal)
     if (request.up) await refuseBusyPorts(planned.ports)
     await using failed = new AsyncDisposableStack()

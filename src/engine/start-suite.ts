@@ -3,9 +3,9 @@ import { join } from 'node:path'
 import { createBridges } from '../bridge/bridges.ts'
 import type { BridgeFunctions } from '../bridge/requests.ts'
 import { planStandIns } from '../bridge/stand-in.ts'
-import type { Cluster } from '../cluster/cluster.ts'
 import { exposeServices } from '../cluster/network/exposed-services.ts'
 import { findFreePort } from '../cluster/network/free-port.ts'
+import type { K3dCluster } from '../cluster/network/k3d-access.ts'
 import { listAddresses } from '../cluster/ownership/inventory.ts'
 import type { SuiteCluster } from '../cluster/suite-cluster.ts'
 import type { KubeObject } from '../kube/object.ts'
@@ -77,7 +77,7 @@ export async function startSuite(
   reservation: Reservation,
   { progress, recorder }: { readonly progress: Progress; readonly recorder: SuiteRecorder },
   signal: AbortSignal,
-): Promise<RunningSuite<Cluster>> {
+): Promise<RunningSuite<K3dCluster>> {
   const { docker } = parts
   const { namespace, request } = plan
   tell(plan.notes)

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import { dirname } from 'node:path'
 
 import { type AttachOptions, attachCluster } from '../cluster/attach-cluster.ts'
+import { withAccess } from '../cluster/network/k3d-access.ts'
 import { type KeptCluster, type UpCluster, listUp, readDefinition } from '../cluster/ownership/kept-clusters.ts'
 import type { Docker } from '../docker/docker.ts'
 import { whileWaiting } from '../support/deadline.ts'
@@ -85,7 +86,7 @@ export async function enterUp(
   kept: KeptCluster,
   { owned, ...options }: Omit<AttachOptions, 'labels'> & { readonly owned: AsyncDisposableStack },
 ): Promise<StartedCluster> {
-  const cluster = owned.use(await attachCluster(docker, kept, { ...options, labels: kept.labels }))
+  const cluster = withAccess(docker, owned.use(await attachCluster(docker, kept, { ...options, labels: kept.labels })))
   return {
     ...{ cluster, baseline: undefined, importOnce: createImportOnce(docker, Promise.resolve(cluster)), objectOwners: createObjectOwners() },
     inBackground: async () => {},

@@ -5,7 +5,7 @@ import type {} from 'vitest/config'
 import type { Vite, Vitest } from 'vitest/node'
 
 import { type Broker, startBroker } from '../broker/broker.ts'
-import { type KubeconfigCluster, checkKubeconfigCluster } from '../cluster/leased/options.ts'
+import { type KubeconfigCluster, checkKubeconfigCluster } from '../engine/leased/options.ts'
 import { parseTemplates, readSettings } from '../engine/settings.ts'
 import { createRecorder } from '../report/recorder.ts'
 import { bypassProxy } from '../support/bypass-proxy.ts'

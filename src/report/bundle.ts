@@ -21,7 +21,7 @@ import type { Bundle, BundleFile } from './model.ts'
 import type { SuiteRecorder } from './recorder.ts'
 
 export interface BundleOptions {
-  readonly cluster: SuiteCluster
+  readonly cluster: Pick<SuiteCluster, 'name' | 'kube'>
   /** Those of a cluster that runs on this machine. */
   readonly nodes: NodesOfCluster | undefined
   readonly recorder: SuiteRecorder

@@ -6,7 +6,7 @@ import { parseAllDocuments } from 'yaml'
 
 import { runCli } from '../cli/run-cli.ts'
 import type { TestCluster } from '../client/test-cluster.ts'
-import type { KubeconfigCluster } from '../cluster/leased/options.ts'
+import type { KubeconfigCluster } from '../engine/leased/options.ts'
 import type { KubeClient } from '../kube/client.ts'
 import type { KubeObject } from '../kube/object.ts'
 

@@ -165,7 +165,7 @@ export function createServiceBridges(options: ServiceBridgesOptions): Bridges {
     const read = execInPod(kube, { namespace, pod: name, container }, ['cat', '/proc/1/environ'], { onOutput, signal })
     const { exitCode } = await read.catch(() => ({ exitCode: -1 }))
     signal.throwIfAborted()
-    return exitCode === 0 ? parseEnviron(Buffer.concat(chunks)).env : readContainerEnv(kube, pod, target.container as never, signal)
+    return exitCode === 0 ? parseEnviron(Buffer.concat(chunks)).env : readContainerEnv(kube, pod, target.container, signal)
   }
 
   return {

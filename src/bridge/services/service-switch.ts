@@ -149,7 +149,7 @@ function portsOf(services: readonly Service[], target: BridgeTarget): readonly n
 /** A name may be that of a port of any container of the pods. */
 function targetOf({ port, targetPort = port, protocol = 'TCP' }: ServicePort, { spec }: BridgeTarget): number | undefined {
   if (protocol !== 'TCP') return undefined
-  if (typeof targetPort === 'number' || /^\d+$/.test(String(targetPort))) return Number(targetPort)
+  if (typeof targetPort === 'number' || /^\d+$/.test(targetPort)) return Number(targetPort)
   return spec.containers.flatMap(({ ports = [] }) => ports).find(({ name }) => name === targetPort)?.containerPort
 }
 

@@ -2,11 +2,6 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
-import { readContext } from '../../cluster/leased/kubeconfig.ts'
-import { openLeasedCluster } from '../../cluster/leased/leased-cluster.ts'
-import { leaseNamespace } from '../../cluster/leased/namespace-lease.ts'
-import { type KubeconfigCluster, poolNames } from '../../cluster/leased/options.ts'
-import { createNamespace, pruneNamespaces } from '../../cluster/leased/own-namespaces.ts'
 import { startLifeline } from '../../cluster/ownership/lifeline.ts'
 import { createOwner, folderPrefix } from '../../cluster/ownership/owner.ts'
 import { substituteImage } from '../../stack/images/image-names.ts'
@@ -19,9 +14,14 @@ import { type SuitePlan, planSuite } from '../plan-suite.ts'
 import { type RecordedSuite, recordSuite, setupDeadline } from '../record-suite.ts'
 import type { LeaseRequest } from '../request.ts'
 import type { RunningSuite } from '../start-suite.ts'
+import { readContext } from './kubeconfig.ts'
+import { openLeasedCluster } from './leased-cluster.ts'
 import { refuseBuilds } from './leased-images.ts'
 import type { LeasedParts } from './leased-parts.ts'
 import { refuseOutside } from './leased-space.ts'
+import { leaseNamespace } from './namespace-lease.ts'
+import { type KubeconfigCluster, poolNames } from './options.ts'
+import { createNamespace, pruneNamespaces } from './own-namespaces.ts'
 import { startLeasedSuite } from './start-leased-suite.ts'
 
 /** Sets suites up in namespaces of an existing cluster. Needs neither Docker nor k3d. */
@@ -47,11 +47,11 @@ export async function startLeasedEngine(options: EngineOptions, wanted: Kubeconf
       )
   })
   const inBackground = (work: () => Promise<void>) => {
-    const done = work()
-    ending.add(done)
+    const end = work()
+    ending.add(end)
     // What fails stays, and is told at the end of the run.
-    done.then(
-      () => ending.delete(done),
+    end.then(
+      () => ending.delete(end),
       () => undefined,
     )
   }

@@ -1,6 +1,12 @@
 import { mkdir, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 
+import type { RelayProgram } from '../../cluster/network/relay-program.ts'
+import { isForKubeProxy } from '../../cluster/network/service-rules.ts'
+import { clusterAddresses } from '../../cluster/network/service-targets.ts'
+import { type OpenedTunnel, type TunnelPorts, openTunnelPorts } from '../../cluster/network/tunnel-ports.ts'
+import { openTunnel } from '../../cluster/network/tunnel.ts'
+import type { ServiceAccess, SuiteCluster } from '../../cluster/suite-cluster.ts'
 import { type KubeClient, createKubeClient } from '../../kube/client.ts'
 import { openExecStream } from '../../kube/exec-stream.ts'
 import type { OwnerReference } from '../../kube/lineage.ts'
@@ -11,12 +17,6 @@ import { randomId } from '../../support/identity.ts'
 import { bracketed } from '../../support/ip-range.ts'
 import { poll } from '../../support/poll.ts'
 import { type Progress, runStep } from '../../support/progress.ts'
-import type { RelayProgram } from '../network/relay-program.ts'
-import { isForKubeProxy } from '../network/service-rules.ts'
-import { clusterAddresses } from '../network/service-targets.ts'
-import { type OpenedTunnel, type TunnelPorts, openTunnelPorts } from '../network/tunnel-ports.ts'
-import { openTunnel } from '../network/tunnel.ts'
-import type { ServiceAccess, SuiteCluster } from '../suite-cluster.ts'
 import type { KubeContext } from './kubeconfig.ts'
 import { runLabelOfObjects } from './labels.ts'
 import type { NamespaceLease } from './namespace-lease.ts'
@@ -165,7 +165,7 @@ function tunnelAccess(tunnels: TunnelPorts, note: (text: string) => void): Servi
         const reasons = await Promise.all(missing.map((address) => tunnel.whyUnreached(address)))
         // A pod may be ready and not listen; a Service is refused on its own account for a moment only.
         const isLate = performance.now() - begun > limits.refused
-        missing = missing.filter((_, index) => reasons[index] !== undefined && !(isLate && reasons[index]!.includes('refused')))
+        missing = missing.filter((_, index) => reasons[index] !== undefined && !(isLate && reasons[index].includes('refused')))
         return missing.length === 0 ? true : undefined
       }
       await poll(areReached, { interval: 50, signal: limit }).catch((error: unknown) => {

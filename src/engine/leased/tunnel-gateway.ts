@@ -1,7 +1,7 @@
+import type { Leads } from '../../cluster/network/gateway-scripts.ts'
+import type { Gateway, GatewayOptions } from '../../cluster/network/gateway.ts'
+import type { TunnelPorts } from '../../cluster/network/tunnel-ports.ts'
 import { bracketed } from '../../support/ip-range.ts'
-import type { Leads } from '../network/gateway-scripts.ts'
-import type { Gateway, GatewayOptions } from '../network/gateway.ts'
-import type { TunnelPorts } from '../network/tunnel-ports.ts'
 
 /** Ports of this process that lead through a tunnel to Services. */
 export async function tunnelGateway(tunnels: TunnelPorts, { hosts, ports, ...options }: GatewayOptions): Promise<Gateway> {

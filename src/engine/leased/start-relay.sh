@@ -1,3 +1,4 @@
+# shellcheck shell=sh
 # Unpacks the relay, which came in pieces, and runs it.
 : "${folder?}" "${grace?}" "${control?}" "${token?}"
 
