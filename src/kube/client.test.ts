@@ -1,4 +1,11 @@
-import { expect, test } from 'vitest'
+import { once } from 'node:events'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+
+import { expect, onTestFinished, test } from 'vitest'
 
 import { silentServer } from '../testing/silent-server.ts'
 import { createKubeClient } from './client.ts'
@@ -33,4 +40,32 @@ test('what several callers look up at the same time goes on for the others when 
   stop.abort(new Error('enough'))
   await expect(impatient).rejects.toThrow('enough')
   await expect(patient).rejects.toMatchObject({ name: 'TimeoutError' })
+})
+
+test('sends the token of a file', async () => {
+  const sent: (string | undefined)[] = []
+  const server = createServer(({ headers }, response) => {
+    sent.push(headers.authorization)
+    response.end('{}')
+  })
+  await once(server.listen(0, '127.0.0.1'), 'listening')
+  const folder = await mkdtemp(join(tmpdir(), 'token-'))
+  onTestFinished(async () => {
+    server.close()
+    await rm(folder, { recursive: true })
+  })
+  const tokenFile = join(folder, 'token')
+  await writeFile(tokenFile, 'of-the-file')
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+  const client = createKubeClient(
+    JSON.stringify({
+      'current-context': 'a',
+      clusters: [{ name: 'a', cluster: { server: url } }],
+      users: [{ name: 'a', user: { tokenFile } }],
+      contexts: [{ name: 'a', context: { cluster: 'a', user: 'a', namespace: 'it-1' } }],
+    }),
+  )
+  await client.request('GET', '/api')
+  expect(sent).toEqual(['Bearer of-the-file'])
+  expect(client.scope).toBe('it-1')
 })

@@ -50,6 +50,7 @@ export class KubeStatusError extends ClusterTestError {
 export function createKubeClient(kubeconfig: string): KubeClient {
   const config = new KubeConfig()
   config.loadFromString(kubeconfig)
+  useTokenFiles(config, kubeconfig)
   const server = config.getCurrentCluster()?.server
   if (!server) throw new ClusterTestError('ERR_KUBE_UNREACHABLE', 'The kubeconfig has no current cluster.')
   const http = new IsomorphicFetchHttpLibrary()
@@ -131,6 +132,17 @@ export function createKubeClient(kubeconfig: string): KubeClient {
 
   const scope = config.getContextObject(config.getCurrentContext())?.namespace
   return { config, scope, request, requestText: (path, options) => requestText('GET', path, options), find, resource }
+}
+
+/** client-node knows tokens in files, which others renew, in its own way alone: as that of a pod (client-node 2.0). */
+function useTokenFiles(config: KubeConfig, kubeconfig: string): void {
+  if (!kubeconfig.includes('"tokenFile"')) return
+  const { users } = JSON.parse(kubeconfig) as { users: readonly { name: string; user: { tokenFile?: string } }[] }
+  for (const { name, user } of users) {
+    const known = config.getUser(name)
+    if (known && user.tokenFile !== undefined)
+      Object.assign(known, { authProvider: { name: 'tokenFile', config: { tokenFile: user.tokenFile } } })
+  }
 }
 
 /** Resolves to undefined where the API server answers that there is no such thing. */

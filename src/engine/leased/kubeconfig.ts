@@ -1,7 +1,9 @@
+import { readFileSync } from 'node:fs'
 import { homedir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 
-import { KubeConfig } from '../../kube/client-node.ts'
+import { parse } from 'yaml'
+
 import { type KubeClient, createKubeClient } from '../../kube/client.ts'
 import { ClusterTestError, messageOf } from '../../support/errors.ts'
 import { formatList } from '../../support/format.ts'
@@ -17,6 +19,17 @@ export interface KubeContext {
   inNamespace(namespace: string): string
 }
 
+interface Kubeconfig {
+  readonly clusters?: readonly { readonly name: string; readonly cluster?: Paths & { readonly server?: string } }[]
+  readonly users?: readonly { readonly name: string; readonly user?: Paths & { readonly exec?: { readonly command: string } } }[]
+  readonly contexts?: readonly { readonly name: string; readonly context?: { readonly cluster?: string; readonly user?: string } }[]
+}
+
+type Paths = Readonly<Record<string, unknown>>
+
+/** Keys whose paths are relative to the kubeconfig. */
+const pathKeys = ['certificate-authority', 'client-certificate', 'client-key', 'tokenFile']
+
 /**
  * Reads one context of a kubeconfig. It has to be named: the current one is whatever somebody used last.
  * @param path `~/…` is in the home folder
@@ -24,36 +37,41 @@ export interface KubeContext {
  */
 export function readContext(path: string, name: string): KubeContext {
   const file = path.startsWith('~/') ? join(homedir(), path.slice(2)) : path
-  const config = new KubeConfig()
+  const { clusters = [], users = [], contexts = [] } = readKubeconfig(path, file)
+  const context = contexts.find((each) => each.name === name)?.context
+  if (!context) throw invalid(`Kubeconfig "${path}" has no context "${name}".`, `It has ${formatList(contexts.map((each) => each.name))}.`)
+  const cluster = clusters.find((each) => each.name === context.cluster)?.cluster
+  const user = users.find((each) => each.name === context.user)?.user
+  const { server } = cluster ?? {}
+  if (!server || !user) {
+    const missing = server ? `user "${context.user}"` : `cluster "${context.cluster}"`
+    throw invalid(`Context "${name}" of kubeconfig "${path}" names ${missing}, which the file does not have.`)
+  }
+  const folder = dirname(resolve(file))
+  const { exec } = user
+  // As kubectl does: a command with a slash is relative too.
+  const command = exec?.command.includes('/') ? { exec: { ...exec, command: resolve(folder, exec.command) } } : {}
+  const write = (namespace?: string) =>
+    JSON.stringify({
+      ...{ apiVersion: 'v1', kind: 'Config', 'current-context': name },
+      clusters: [{ name: context.cluster, cluster: absolute(cluster!, folder) }],
+      users: [{ name: context.user, user: { ...absolute(user, folder), ...command } }],
+      contexts: [{ name, context: { cluster: context.cluster, user: context.user, ...(namespace && { namespace }) } }],
+    })
+  return { name, server, kube: createKubeClient(write()), inNamespace: write }
+}
+
+function readKubeconfig(path: string, file: string): Kubeconfig {
   try {
-    config.loadFromFile(file)
+    return (parse(readFileSync(file, 'utf8')) ?? {}) as Kubeconfig
   } catch (error) {
     throw invalid(`Kubeconfig "${path}" cannot be read: ${messageOf(error)}`, 'Name the file in `cluster.kubeconfig` of the plugin.', error)
   }
-  const context = config.getContextObject(name)
-  const names = config.getContexts().map((each) => each.name)
-  if (!context) throw invalid(`Kubeconfig "${path}" has no context "${name}".`, `It has ${formatList(names)}.`)
-  const all = JSON.parse(config.exportConfig()) as Exported
-  const cluster = all.clusters.find((each) => each.name === context.cluster)
-  const user = all.users.find((each) => each.name === context.user)
-  if (!cluster || !user) {
-    const missing = cluster ? `user "${context.user}"` : `cluster "${context.cluster}"`
-    throw invalid(`Context "${name}" of kubeconfig "${path}" names ${missing}, which the file does not have.`)
-  }
-  const write = (namespace?: string) =>
-    JSON.stringify({
-      ...all,
-      clusters: [cluster],
-      users: [user],
-      contexts: [{ name, context: { cluster: context.cluster, user: context.user, ...(namespace && { namespace }) } }],
-      'current-context': name,
-    })
-  return { name, server: cluster.cluster.server, kube: createKubeClient(write()), inNamespace: write }
 }
 
-interface Exported {
-  readonly clusters: readonly { readonly name: string; readonly cluster: { readonly server: string } }[]
-  readonly users: readonly { readonly name: string }[]
+function absolute(entries: Paths, folder: string): Paths {
+  const paths = pathKeys.flatMap((key) => (typeof entries[key] === 'string' ? [[key, resolve(folder, entries[key])]] : []))
+  return { ...entries, ...Object.fromEntries(paths) }
 }
 
 function invalid(message: string, hint?: string, cause?: unknown): ClusterTestError {
