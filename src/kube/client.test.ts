@@ -60,7 +60,7 @@ test('sends the token of a file', async () => {
   const client = createKubeClient(
     JSON.stringify({
       'current-context': 'a',
-      clusters: [{ name: 'a', cluster: { server: url } }],
+      clusters: [{ name: 'a', cluster: { server: url, 'insecure-skip-tls-verify': true } }],
       users: [{ name: 'a', user: { tokenFile } }],
       contexts: [{ name: 'a', context: { cluster: 'a', user: 'a', namespace: 'it-1' } }],
     }),
