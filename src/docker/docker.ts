@@ -28,6 +28,8 @@ export interface Docker {
   readonly platform: string
   /** Pulls an image with the credentials of `docker login`. */
   pull(reference: string): Promise<void>
+  /** Pushes an image with the same credentials. Resolves to its digest: `sha256:…`. */
+  push(reference: string, signal: AbortSignal): Promise<string>
 }
 
 /** All that removals need. */
@@ -70,7 +72,25 @@ async function connect(): Promise<Docker> {
       const { ImageName, getContainerRuntimeClient } = await import('testcontainers')
       await (await getContainerRuntimeClient()).image.pull(ImageName.fromString(reference))
     },
+    async push(reference, signal) {
+      // A part of testcontainers that its index leaves out (12.2): who `docker login` has logged in, by file or by helper.
+      const { getAuthConfig } = await import('testcontainers/build/container-runtime/auth/get-auth-config.js')
+      // The engine takes no push without any.
+      const authconfig = ((await getAuthConfig(reference.slice(0, reference.indexOf('/')))) ?? { username: '' }) as Dockerode.AuthConfig
+      const stream: NodeJS.ReadableStream = await engine.getImage(reference).push({ authconfig, abortSignal: signal })
+      const { promise, resolve, reject } = Promise.withResolvers<readonly PushRecord[]>()
+      engine.modem.followProgress(stream, (error, records) => (error ? reject(error) : resolve(records as PushRecord[])))
+      const records = await promise
+      const failed = records.find(({ error }) => error !== undefined)
+      if (failed) throw new Error(failed.error)
+      return records.findLast(({ aux }) => aux?.Digest !== undefined)!.aux!.Digest!
+    },
   }
+}
+
+interface PushRecord {
+  readonly error?: string
+  readonly aux?: { readonly Digest?: string }
 }
 
 interface FoundEngine {

@@ -26,7 +26,7 @@ import { startLeasedSuite } from './start-leased-suite.ts'
 
 /** Sets suites up in namespaces of an existing cluster. Needs neither Docker nor k3d. */
 export async function startLeasedEngine(options: EngineOptions, wanted: KubeconfigCluster): Promise<SuiteEngine> {
-  const { substitutes, progress, recorder } = options
+  const { substitutes, buildNetwork, outputs, progress, recorder } = options
   const context = readContext(wanted.kubeconfig, wanted.context)
   const { kube } = context
   const owner = createOwner()
@@ -36,7 +36,17 @@ export async function startLeasedEngine(options: EngineOptions, wanted: Kubeconf
   const folder = await mkdtemp(join(tmpdir(), folderPrefix(run)))
   cleanup.defer(() => rm(folder, { recursive: true, force: true }))
   const lifeline = cleanup.use(startLifeline(undefined, run))
-  const parts: LeasedParts = { owner, folder, relayImage, substitutes, trackChild: (event, pid) => lifeline.trackChild(event, pid) }
+  const { registry } = wanted
+  const parts: LeasedParts = {
+    owner,
+    folder,
+    registry,
+    buildNetwork,
+    outputs,
+    relayImage,
+    substitutes,
+    trackChild: (event, pid) => lifeline.trackChild(event, pid),
+  }
   const ending = new Set<Promise<void>>()
   cleanup.defer(async () => {
     const failed = (await Promise.allSettled(ending)).filter((each) => each.status === 'rejected')
@@ -105,7 +115,7 @@ export async function startLeasedEngine(options: EngineOptions, wanted: Kubeconf
   async function plan(request: LeaseRequest, namespace: string, signal: AbortSignal): Promise<SuitePlan> {
     // What serves Ingresses is the cluster's own.
     const planned = await planSuite({ ...request, namespace, options: { ...request.options, ingress: false } }, folder, signal)
-    refuseBuilds(planned.images)
+    refuseBuilds(planned.images, registry)
     await refuseOutside(kube, planned.manifests, namespace, signal)
     return planned
   }

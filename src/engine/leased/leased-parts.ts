@@ -8,6 +8,11 @@ export interface LeasedParts {
   /** Private folder of the run. */
   readonly folder: string
   readonly relayImage: string
+  /** Where images are pushed that are built. */
+  readonly registry: string | undefined
+  readonly buildNetwork: string | undefined
+  /** Absolute paths of what a run writes. */
+  readonly outputs: readonly string[]
   readonly substitutes: ImageSubstitutes
   readonly trackChild: EngineParts['trackChild']
 }

@@ -5,9 +5,11 @@ import { expect, onTestFinished } from 'vitest'
 import { type TestCluster, describe } from 'vitest-kubernetes'
 
 import { runCli } from '../../cli/run-cli.ts'
+import { findFreePort } from '../../cluster/network/free-port.ts'
 import { connectDocker } from '../../docker/docker.ts'
 import { execInContainer } from '../../docker/exec.ts'
 import { type KubeClient, createKubeClient } from '../../kube/client.ts'
+import { startRegistryInCluster } from '../../testing/registry-in-cluster.ts'
 import { runVitest } from '../../testing/run-vitest.ts'
 import { type Team, startTeam } from '../../testing/team.ts'
 import { createTempProject } from '../../testing/temp-project.ts'
@@ -122,6 +124,41 @@ describe.withCluster('existing', { images: ['postgres:17', 'node:24-slim', 'busy
     expect(await listObjects()).toEqual(before)
   })
 
+  test('what is built is pushed, and pulled by its digest', { timeout: 300_000 }, async ({ cluster }) => {
+    const port = await findFreePort()
+    await using _registry = await startRegistryInCluster(cluster, port)
+    const { folder } = await project({
+      'image/Dockerfile': 'FROM node:24-slim\nCOPY server.js /server.js\nCMD ["node", "/server.js"]\n',
+      'image/server.js': `require('node:http').createServer((_, answer) => answer.end('built')).listen(3000); process.on('SIGTERM', process.exit)`,
+      'built.test.ts': `
+import { expect } from 'vitest'
+import { describe } from 'vitest-kubernetes'
+import { nodeApp } from '${root}src/testing/node-app.ts'
+const [shop, service] = nodeApp('shop')
+const [container] = shop.spec.template.spec.containers
+Object.assign(container, { image: 'registry.example.com/shop/image:1.2', command: undefined, imagePullPolicy: 'Always' })
+describe.withCluster('built', { images: ['./image'], manifests: [shop, service] }, (test) => {
+  test('runs', async ({ cluster, request }) => {
+    await request('shop').get('/').expect(200, 'built')
+    const { image, imagePullPolicy } = (await cluster.get('deployment/shop')).spec.template.spec.containers[0]
+    expect(image).toMatch(/^localhost:${port}\\/team\\/image@sha256:[0-9a-f]{64}$/)
+    expect(imagePullPolicy).toBe('IfNotPresent')
+  })
+})`,
+    })
+    const env = usual.env({ registry: `localhost:${port}/team` })
+    const { DOCKER_HOST: _, ...withDocker } = env
+    const { exitCode, output } = await runVitest('', { env: withDocker, folder }).ended
+    expect(exitCode, output).toBe(0)
+    expect(output).toMatch(/✓ built image +push "localhost:\d+\/team\/image:vk-[0-9a-f]{12}"/)
+    const wrong = await runVitest('', { env: { ...withDocker, ...registryOf(env, 'localhost:1/team') }, folder }).ended
+    expect(wrong.output).toMatch(/Image "localhost:1\/team\/image:vk-\S+" could not be pushed: .*connection refused/)
+    const docker = await connectDocker()
+    const images = await docker.engine.listImages({ filters: { reference: ['localhost:*/team/image'] } })
+    for (const { RepoTags = [] } of images)
+      for (const tag of RepoTags) if (tag.includes('/team/image')) await docker.engine.getImage(tag).remove()
+  })
+
   test('what a namespace cannot have is refused before anything is created', { timeout: 300_000 }, async () => {
     const { folder } = await project({
       'refused.test.ts': `
@@ -200,6 +237,10 @@ async function project(files: Readonly<Record<string, string>>) {
     config.replace('kubernetes({})', `kubernetes({ report: false, cluster: JSON.parse(process.env.EXISTING_CLUSTER) })`),
   )
   return created
+}
+
+function registryOf(env: Readonly<Record<string, string>>, registry: string): Readonly<Record<string, string>> {
+  return { EXISTING_CLUSTER: JSON.stringify({ ...(JSON.parse(env['EXISTING_CLUSTER']!) as object), registry }) }
 }
 
 /** A suite that runs until it is stopped. */

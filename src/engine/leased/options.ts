@@ -17,9 +17,14 @@ export interface KubeconfigCluster {
    * @default 'busybox:1.37'
    */
   readonly relayImage?: string
+  /**
+   * Registry that images which the option `images` builds are pushed to, with the credentials of `docker login`, and that nodes pull from:
+   * `registry.example.com/team`. Needs Docker. @default none: what is to be built is refused
+   */
+  readonly registry?: string
 }
 
-const keys = allKeys<KubeconfigCluster>({ kubeconfig: true, context: true, namespaces: true, relayImage: true })
+const keys = allKeys<KubeconfigCluster>({ kubeconfig: true, context: true, namespaces: true, relayImage: true, registry: true })
 
 /**
  * Refuses what cannot be meant.
@@ -32,6 +37,7 @@ export function checkKubeconfigCluster(cluster: unknown): void {
   checkOption('cluster.kubeconfig', 'a path', cluster['kubeconfig'] ?? null, isText)
   checkOption('cluster.context', 'the name of a context', cluster['context'] ?? null, isText)
   checkOption('cluster.relayImage', 'the name of an image', cluster['relayImage'], isText)
+  checkOption('cluster.registry', 'a registry, such as registry.example.com/team', cluster['registry'], isRegistry)
   const { namespaces } = cluster
   if (!isRecord(namespaces) || Object.keys(namespaces).length !== 1)
     throw invalid('cluster.namespaces', '{ pool } or { create }', namespaces)
@@ -59,4 +65,7 @@ export function poolNames(pool: string | readonly string[]): readonly string[] {
 
 /** Of the names of Kubernetes' objects (RFC 1123). */
 const isName = (value: string) => /^[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?$/.test(value)
+/** Without a point or a port, the first part would be a user of Docker Hub. */
+const isRegistry = (value: unknown) =>
+  isText(value) && /^(?:localhost|[\w-]+(?:\.[\w-]+)+|[\w.-]+:\d+)(?::\d+)?(?:\/[a-z0-9._-]+)*$/.test(value)
 const isNameStart = (value: unknown) => isText(value) && /^[a-z0-9][-a-z0-9]{0,39}$/.test(value)

@@ -6,6 +6,7 @@ import { exposeServices } from '../../cluster/network/exposed-services.ts'
 import type { KubeObject } from '../../kube/object.ts'
 import { secretValues } from '../../kube/secrets.ts'
 import { startDiagnosis } from '../../report/diagnosis.ts'
+import { keepBuildLog } from '../../report/keep-build-log.ts'
 import { type RecordedBridges, recordBridges } from '../../report/record-bridges.ts'
 import type { SuiteRecorder } from '../../report/recorder.ts'
 import { formatTimes } from '../../report/timings.ts'
@@ -60,8 +61,9 @@ export async function startLeasedSuite(
     }),
   )
   const addresses = () => services.addresses
-  const { relayImage, substitutes, trackChild } = parts
-  const delivery = leasedImages({ plan: plan.images, substitutes, relayImage })
+  const { trackChild } = parts
+  const keepLog = (name: string, log: string) => keepBuildLog(recorder, name, log)
+  const delivery = leasedImages({ ...parts, plan: plan.images, keepLog, progress })
   const bringUp = createBringUp({ plan, cluster, delivery, trackChild, space, services, progress, onApply: note })
   const stores = resettable(request.options)
   const stack = await delivery.prepare(plan.manifests, signal)

@@ -133,10 +133,17 @@ export async function prepareImages(
 }
 
 /** Resolves to the name of what was built, with a tag of its content. */
-async function buildOne(
+export async function buildOne(
   { name, build, context, dockerfile, target, buildArgs, maxSize }: ImagePlan['builds'][number],
   substitute: (image: string) => string,
-  { docker, buildNetwork: network, outputs: leftOut, keepLog: keep, progress, signal }: PrepareImagesOptions,
+  {
+    docker,
+    buildNetwork: network,
+    outputs: leftOut,
+    keepLog: keep,
+    progress,
+    signal,
+  }: Omit<PrepareImagesOptions, 'plan' | 'manifests' | 'substitutes'>,
 ): Promise<string> {
   const keepLog = keep && ((log: string) => keep(name, log))
   const options = { context, dockerfile, target, buildArgs, network, leftOut, substitute, keepLog, signal }
