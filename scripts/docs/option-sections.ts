@@ -410,6 +410,7 @@ export const sections: readonly OptionSection[] = [
       context: 'src/testing/team.ts',
       namespaces: 'src/testing/team.ts',
       relayImage: 'src/testing/team.ts',
+      registry: ['src/engine/leased/leased.cluster.test.ts', 'clusters.md#images'],
     },
   },
 ]

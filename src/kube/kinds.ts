@@ -83,6 +83,22 @@ const clusterScoped: readonly Kind[] = [
   'CustomResourceDefinition',
 ]
 
+/** Others of Kubernetes' own that are of no namespace (1.36). */
+const otherClusterScoped = [
+  ...['APIService', 'CSIDriver', 'CSINode', 'CertificateSigningRequest', 'ClusterRole', 'ClusterTrustBundle', 'ComponentStatus'],
+  ...['DeviceClass', 'FlowSchema', 'IPAddress', 'MutatingAdmissionPolicy', 'MutatingAdmissionPolicyBinding'],
+  ...['MutatingWebhookConfiguration', 'PriorityClass', 'PriorityLevelConfiguration', 'ResourceSlice', 'RuntimeClass', 'ServiceCIDR'],
+  ...['StorageVersion', 'StorageVersionMigration', 'ValidatingAdmissionPolicy', 'ValidatingAdmissionPolicyBinding'],
+  ...['ValidatingWebhookConfiguration', 'VolumeAttachment', 'VolumeAttributesClass'],
+]
+
+/** Whether an object of one of Kubernetes' own kinds is of no namespace; of other kinds the API server knows. */
+export function isClusterScoped(object: Typed): boolean {
+  const kind = kindOf(object)
+  const isOwn = !object.apiVersion.includes('/') || /\.k8s\.io\//.test(object.apiVersion)
+  return kind ? clusterScoped.includes(kind) : isOwn && otherClusterScoped.includes(object.kind)
+}
+
 /** Where the API server has all objects of a kind that a client may see. */
 export function listPath(kind: Kind, scope: string | undefined): string {
   return apiPath(kind, clusterScoped.includes(kind) ? undefined : scope)

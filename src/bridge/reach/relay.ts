@@ -216,10 +216,10 @@ async function start(run: RelayOptions['run'], token: string): Promise<RelayProg
       return (await container.isRunning()) ? undefined : false
     }
   }
-  const deadline = { limit: startLimit, code: 'ERR_DOCKER_REQUEST_FAILED', what: `Calling container "${container.name}"` } as const
+  const deadline = { limit: startLimit, code: 'ERR_DOCKER_REQUEST_FAILED', what: `Calling "${container.name}"` } as const
   const isThere = await withDeadline(deadline, (signal) => poll(answers, { interval: 10, signal }))
   if (!isThere) {
-    const why = `Container "${container.name}" ended while it started: ${messageOf(last)}`
+    const why = `"${container.name}" ended while it started: ${messageOf(last)}`
     throw new ClusterTestError('ERR_DOCKER_REQUEST_FAILED', why, { cause: last })
   }
   cleanup.move()
@@ -235,15 +235,15 @@ async function connected({ host, port }: Endpoint): Promise<Socket> {
 function doesNotAnswer(container: string, cause: unknown): ClusterTestError {
   return new ClusterTestError(
     'ERR_BRIDGE_HOST_UNREACHABLE',
-    `Container "${container}", which relays connections to this machine, does not answer: ${messageOf(cause)}.`,
-    { cause, hint: `Look whether it runs, and what it says: docker ps, docker logs ${container}.` },
+    `"${container}", which relays connections to this machine, does not answer: ${messageOf(cause)}.`,
+    { cause, hint: `Look whether it runs, and what it says: docker logs ${container}, or kubectl logs for a pod.` },
   )
 }
 
 function relayEnded(cluster: string, container: string): ClusterTestError {
   return new ClusterTestError(
     'ERR_DOCKER_REQUEST_FAILED',
-    `Container "${container}", which relays connections from cluster "${cluster}" to this machine, was ended: those that were open are reset. Another one takes its place.`,
+    `"${container}", which relays connections from cluster "${cluster}" to this machine, was ended: those that were open are reset. Another one takes its place.`,
   )
 }
 

@@ -17,7 +17,8 @@ import { type EnvOptions, parseEnviron, selectEnv } from '../side/env.ts'
 import { type ProcessParts, startHostProcess } from '../side/host-process.ts'
 import { type ServiceSwitch, type ServiceSwitchOptions, openServiceSwitch } from './service-switch.ts'
 
-export interface ServiceBridgesOptions extends Omit<ProcessParts, 'reach' | 'onProblem'>, Pick<ServiceSwitchOptions, 'kube' | 'selector'> {
+export interface ServiceBridgesOptions
+  extends Omit<ProcessParts, 'reach' | 'onProblem'>, Pick<ServiceSwitchOptions, 'kube' | 'selector' | 'endIdle'> {
   readonly namespace: string
   /** Starts what stands in the cluster in place of this machine. */
   readonly relay: { readonly token: string; find(): ReturnType<Parameters<typeof startRelay>[0]['run']> }
@@ -70,23 +71,28 @@ export function createServiceBridges(options: ServiceBridgesOptions): Bridges {
     open.delete(id)
     await opened?.[Symbol.asyncDispose]()
   }
-  /** Bridges of one workload share what its Services are switched to. */
-  const switchOf = async (target: BridgeTarget): Promise<ServiceSwitch> => {
-    const key = `${target.namespace}/${target.workload}/${target.container.name}`
-    const known = await switches.get(key)?.catch(() => undefined)
-    if (known && !known.hasEnded) return known
-    const opened = openServiceSwitch({ ...options, target, reach: await reach() })
-    switches.set(key, opened)
-    return opened
+  const findOwn = (request: Pick<BridgeRequest, 'workload' | 'namespace' | 'containerName'>, signal: AbortSignal) => {
+    const { workload, namespace = options.namespace, containerName: container } = request
+    return findTarget({ cluster: { kube: options.kube, nodes: [] }, namespace, workload, container, signal })
+  }
+  /** Bridges of one workload share what its Services are switched to, which outlives each of them. */
+  const openSwitch = async (request: BridgeRequest): Promise<ServiceSwitch> => {
+    const target = await findOwn(request, AbortSignal.timeout(findLimit))
+    return owned.use(openServiceSwitch({ ...options, target, reach: await reach() }))
+  }
+  const switchOf = (request: BridgeRequest, { namespace, workload }: BridgeTarget): Promise<ServiceSwitch> => {
+    const key = `${namespace}/${workload}`
+    const known = switches.get(key) ?? openSwitch(request)
+    switches.set(key, known)
+    known.catch(() => switches.delete(key))
+    return known
   }
 
   async function openOne(id: string, request: BridgeRequest, signal: AbortSignal): Promise<OpenedBridge> {
     refuseUnsupported(request)
     const { workload, namespace = options.namespace, side, mirror } = request
     await using cleanup = new AsyncDisposableStack()
-    const target = cleanup.use(
-      await findTarget({ cluster: { kube: options.kube, nodes: [] }, namespace, workload, container: request.containerName, signal }),
-    )
+    const target = cleanup.use(await findOwn(request, signal))
     const problems: string[] = []
     const onProblem = (error: unknown) => {
       problems.push(messageOf(error))
@@ -120,7 +126,7 @@ export function createServiceBridges(options: ServiceBridgesOptions): Bridges {
       pods: () => (current ? target.pods().map(({ metadata }) => metadata!.uid!) : []),
       set: ({ forwards = process?.forwards ?? nowhere(ports, disturbance !== undefined) }) =>
         inWorkload(async () => {
-          current = await switchOf(target)
+          current = await switchOf(request, target)
           await current.add(
             forwards.map(({ port, address, targetPort }): { port: number; route: Route } => ({
               port,
@@ -147,7 +153,7 @@ export function createServiceBridges(options: ServiceBridgesOptions): Bridges {
   async function readSelected(env: EnvOptions, target: BridgeTarget, signal: AbortSignal): Promise<Env> {
     if (env.from === false) return selectEnv({}, env)
     if (env.from === undefined || env.from === target.workload) return selectEnv(await readEnv(target, signal), env)
-    using other = await findTarget({ cluster: { kube: options.kube, nodes: [] }, namespace: target.namespace, workload: env.from, signal })
+    using other = await findOwn({ workload: env.from, namespace: target.namespace }, signal)
     return selectEnv(await readEnv(other, signal), env)
   }
 
@@ -179,7 +185,7 @@ export function createServiceBridges(options: ServiceBridgesOptions): Bridges {
     unsetBridge: (id) => inTurn(id, () => find(id).unset()),
     closeBridge: (id) => inTurn(id, () => close(id)),
     async readEnv({ workload, namespace = options.namespace, containerName, env }: EnvRequest, signal) {
-      using target = await findTarget({ cluster: { kube: options.kube, nodes: [] }, namespace, workload, container: containerName, signal })
+      using target = await findOwn({ workload, namespace, containerName }, signal)
       return readSelected({ ...env, from: undefined }, target, signal)
     },
     replacedEnv: async (id) => find(id).env(),
@@ -197,6 +203,9 @@ export function createServiceBridges(options: ServiceBridgesOptions): Bridges {
     },
   }
 }
+
+/** Milliseconds to find a workload once more. */
+const findLimit = 30_000
 
 /** A disturbance sends nothing anywhere: the ports are all that counts. */
 function nowhere(ports: readonly PortMapping[], isDisturbed: boolean): readonly Forward[] {

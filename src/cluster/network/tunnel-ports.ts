@@ -1,9 +1,10 @@
 import { once } from 'node:events'
 import { type AddressInfo, type Socket, createServer } from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
 
 import { ClusterTestError } from '../../support/errors.ts'
 import { reset } from '../../support/reset-socket.ts'
-import type { Tunnel } from './tunnel.ts'
+import type { Joined, Tunnel } from './tunnel.ts'
 
 /** What keeps a tunnel open. */
 export interface OpenedTunnel extends AsyncDisposable {
@@ -23,9 +24,18 @@ export interface TunnelPorts extends AsyncDisposable {
    * @param wanted 0 for any
    */
   listen(host: string, wanted: number, address: () => string | undefined): Promise<number>
+  /**
+   * Ends connections on which no answer is under way, so that the next request is sent on another one. Those that are busy for longer stay.
+   * @param isMeant by where they lead
+   */
+  endIdle(isMeant: (address: string) => boolean): Promise<void>
   /** Ends the tunnel that is open, until somebody needs one again. */
   endTunnel(): Promise<void>
 }
+
+/** Milliseconds without a byte of an answer after which it is taken for whole, and that one under way is waited for. */
+const pause = 100
+const patience = 2_000
 
 interface TunnelPortsOptions {
   readonly open: (signal: AbortSignal) => Promise<OpenedTunnel>
@@ -37,7 +47,7 @@ interface TunnelPortsOptions {
 
 export function openTunnelPorts({ open, onReplaced, ended }: TunnelPortsOptions): TunnelPorts {
   const servers = new AsyncDisposableStack()
-  const sockets = new Set<Socket>()
+  const sockets = new Map<Socket, { readonly address: string; readonly joined: Joined | undefined }>()
   const stop = new AbortController()
   let opened: Promise<OpenedTunnel> | undefined
 
@@ -61,12 +71,13 @@ export function openTunnelPorts({ open, onReplaced, ended }: TunnelPortsOptions)
     await known?.[Symbol.asyncDispose]()
   }
   const join = async (local: Socket, address: string | undefined) => {
-    sockets.add(local)
     local.on('error', () => {}).once('close', () => sockets.delete(local))
+    if (address === undefined) return reset(local)
+    sockets.set(local, { address, joined: undefined })
     try {
-      if (address === undefined) return reset(local)
       const { tunnel } = await current()
-      tunnel.join(local, address)
+      sockets.set(local, { address, joined: tunnel.join(local, address) })
+      if (local.destroyed) sockets.delete(local)
     } catch {
       reset(local)
     }
@@ -74,6 +85,13 @@ export function openTunnelPorts({ open, onReplaced, ended }: TunnelPortsOptions)
   return {
     current,
     endTunnel,
+    async endIdle(isMeant) {
+      const meant = [...sockets].flatMap(([socket, { address }]) => (isMeant(address) ? [socket] : []))
+      for (const end = performance.now() + patience; performance.now() < end && meant.some((socket) => sockets.has(socket));) {
+        for (const socket of meant) if ((sockets.get(socket)?.joined?.idle ?? 0) > pause) socket.destroy()
+        await sleep(20)
+      }
+    },
     async listen(host, wanted, address) {
       stop.signal.throwIfAborted()
       const options = { allowHalfOpen: true, noDelay: true, pauseOnConnect: true }
@@ -85,7 +103,7 @@ export function openTunnelPorts({ open, onReplaced, ended }: TunnelPortsOptions)
     async [Symbol.asyncDispose]() {
       stop.abort(new ClusterTestError('ERR_SETUP_CANCELLED', ended))
       await servers.disposeAsync()
-      for (const socket of sockets) socket.destroy()
+      for (const socket of sockets.keys()) socket.destroy()
       await endTunnel()
     },
   }

@@ -7,7 +7,7 @@ import { reset } from '../../support/reset-socket.ts'
 export interface Tunnel {
   readonly isClosed: boolean
   /** Makes one of a connection of this machine and one that is opened to an address: `127.0.0.1:6443`. */
-  join(local: Socket, address: string): void
+  join(local: Socket, address: string): Joined | undefined
   /** Whether its other end is there. */
   answers(): Promise<boolean>
   /** Whether a connection to an address can be opened. */
@@ -17,13 +17,22 @@ export interface Tunnel {
   close(): void
 }
 
+/** A connection through a tunnel. */
+export interface Joined {
+  /** Milliseconds since bytes came from the other end, or it was opened; undefined while an answer is to be expected. */
+  readonly idle: number | undefined
+}
+
 /** Number of the connection and length of what follows, and a letter. */
 const headerSize = 9
-/** Bytes that may be under way to the other end of a connection. */
+/** Bytes that may be under way to the other end of a connection: those that wait there for whoever does not read. */
 const windowSize = 1 << 20
+/** And of all connections, which share this when they are many; no more than a few times of it come together while they become so. */
+const sharedSize = 32 << 20
+const leastWindow = 32 << 10
 
 /** Milliseconds: what stands between may close a connection that is silent for some minutes, or lose it without a word. */
-const pingInterval = 20_000
+const pingInterval = 4_000
 /** Answers that may be due: a debugger may have held this process up, and what has come meanwhile is read after its timers. */
 const patience = 2
 
@@ -46,6 +55,8 @@ export function openTunnel(connection: Duplex, split: (chunk: Buffer) => readonl
   let last = 0
   let isClosed = false
   let unanswered = 0
+  /** Connections with bytes under way. */
+  let busy = 0
   const close = () => {
     isClosed = true
     clearInterval(pings)
@@ -97,19 +108,33 @@ export function openTunnel(connection: Duplex, split: (chunk: Buffer) => readonl
       return isClosed
     },
     join(local, address) {
-      if (isClosed) return reset(local)
-      let room = windowSize
+      if (isClosed) {
+        reset(local)
+        return undefined
+      }
+      /** Sent, and not passed on yet. */
+      let waiting = 0
       let ends = 0
+      let last = performance.now()
+      let isAsked = false
+      const windowNow = () => Math.max(leastWindow, Math.min(windowSize, sharedSize / Math.max(1, busy)))
+      const count = (size: number) => {
+        busy += Number(waiting === 0 && size > 0)
+        waiting += size
+        busy -= Number(waiting === 0 && size < 0)
+      }
       const countEnd = () => ++ends === 2 && ways.delete(number)
       const number = open(address, {
         bytes(part) {
+          last = performance.now()
+          isAsked = false
           local.write(part, (error) => {
             if (!error) send(number, 'c', String(part.length))
           })
         },
         room(size) {
-          room += size
-          if (room > 0) local.resume()
+          count(-size)
+          if (waiting < windowNow()) local.resume()
         },
         end() {
           local.end()
@@ -118,18 +143,27 @@ export function openTunnel(connection: Duplex, split: (chunk: Buffer) => readonl
         reset: () => reset(local),
       })
       local.on('data', (bytes: Buffer) => {
+        isAsked = true
         send(number, 'd', bytes)
-        room -= bytes.length
-        if (room <= 0) local.pause()
+        count(bytes.length)
+        if (waiting >= windowNow()) local.pause()
       })
       local.once('end', () => {
         send(number, 'e')
         countEnd()
       })
-      local.once('close', () => ways.delete(number) && send(number, 'r'))
+      local.once('close', () => {
+        count(-waiting)
+        if (ways.delete(number)) send(number, 'r')
+      })
       // Its close follows.
       local.on('error', () => {})
       local.resume()
+      return {
+        get idle() {
+          return isAsked ? undefined : performance.now() - last
+        },
+      }
     },
     answers() {
       if (isClosed) return Promise.resolve(false)

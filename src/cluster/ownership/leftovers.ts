@@ -1,13 +1,10 @@
-import { readdir, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-
 import type { DockerEngine } from '../../docker/docker.ts'
 import { removeByLabel } from '../../docker/remove.ts'
 import { untilAnswers } from '../../docker/until-answers.ts'
 import { removeUnfinished } from '../template/template.ts'
+import { removeFolders } from './folders.ts'
 import { listKept, removeKept, removeOldKubeconfigs } from './kept-clusters.ts'
-import { clusterLabel, folderPrefix, isOwnerDead, ownerLabel, runLabel } from './owner.ts'
+import { clusterLabel, isOwnerDead, ownerLabel, runLabel } from './owner.ts'
 import { endDeadProcesses, findDeadProcesses } from './processes.ts'
 
 /** A cluster, or part of one, that a process left which no longer runs; or one that was kept and whose time is over. */
@@ -51,8 +48,7 @@ export async function removeRun(docker: DockerEngine, run: string): Promise<void
     isMeant: (labels) => !kept.has(labels[clusterLabel] ?? ''),
   })
   await removeOldKubeconfigs(run, kept)
-  const folders = (await readdir(tmpdir())).filter((name) => name.startsWith(folderPrefix(run)))
-  for (const folder of folders) await rm(join(tmpdir(), folder), { recursive: true, force: true })
+  await removeFolders(run)
 }
 
 /** The same for a run that did not come to end its processes. */

@@ -4,6 +4,7 @@ import { openDocker } from '../../docker/open-docker.ts'
 import { untilAnswers } from '../../docker/until-answers.ts'
 import { sendSignal } from '../../support/send-signal.ts'
 import { removeUnfinished } from '../template/template.ts'
+import { removeFolders } from './folders.ts'
 import { listKept, removeKept } from './kept-clusters.ts'
 import { removeRun } from './leftovers.ts'
 
@@ -26,7 +27,7 @@ await removing
 
 async function removeEverything(): Promise<void> {
   for (const pid of children) sendSignal(pid, 'SIGKILL')
-  if (only === 'children') return
+  if (only === 'children') return removeFolders(run!)
   const docker = openDocker()
   await untilAnswers(() => docker.engine.ping(), 600_000)
   // A request that the dead process had sent may still be under way in the engine: look twice.

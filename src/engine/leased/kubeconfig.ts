@@ -47,6 +47,9 @@ export function readContext(path: string, name: string): KubeContext {
     const missing = server ? `user "${context.user}"` : `cluster "${context.cluster}"`
     throw invalid(`Context "${name}" of kubeconfig "${path}" names ${missing}, which the file does not have.`)
   }
+  const other = ['as-groups', 'as-uid', 'as-user-extra'].find((key) => user[key] !== undefined)
+  if (other)
+    throw invalid(`User "${context.user}" of kubeconfig "${path}" has ${other}, which is not supported.`, 'Use a context without it.')
   const folder = dirname(resolve(file))
   const { exec } = user
   // As kubectl does: a command with a slash is relative too.

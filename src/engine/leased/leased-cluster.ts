@@ -9,8 +9,10 @@ import { openTunnel } from '../../cluster/network/tunnel.ts'
 import type { ServiceAccess, SuiteCluster } from '../../cluster/suite-cluster.ts'
 import { type KubeClient, createKubeClient } from '../../kube/client.ts'
 import { openExecStream } from '../../kube/exec-stream.ts'
+import { apiPath } from '../../kube/kinds.ts'
 import type { OwnerReference } from '../../kube/lineage.ts'
 import type { Service } from '../../kube/types.ts'
+import { ownerLabel } from '../../stack/charts/install-chart.ts'
 import { withDeadline } from '../../support/deadline.ts'
 import { formatList } from '../../support/format.ts'
 import { randomId } from '../../support/identity.ts'
@@ -49,6 +51,8 @@ export interface LeasedRelay {
   readonly selector: Readonly<Record<string, string>>
   /** Finds its program, as this machine reaches it. @param token what that was started with */
   find(): Promise<RelayProgram>
+  /** Ends connections of this machine to these addresses of Services, once no answer is under way on them. */
+  endIdle(addresses: readonly string[]): Promise<void>
   readonly token: string
 }
 
@@ -95,7 +99,12 @@ export async function openLeasedCluster(options: LeasedClusterOptions): Promise<
       ...{ namespace, kubeconfigPath, kube },
       owner: job.owner,
       access: tunnelAccess(tunnels, note),
-      relay: { selector: { [jobLabel]: job.name }, token, find: () => findProgram(tunnels, job) },
+      relay: {
+        selector: { [jobLabel]: job.name },
+        token,
+        find: () => findProgram(tunnels, job),
+        endIdle: (of) => tunnels.endIdle((each) => of.some((address) => each.startsWith(`${address}:`))),
+      },
       [Symbol.asyncDispose]: () => owned.disposeAsync(),
     }
   })
@@ -104,9 +113,11 @@ export async function openLeasedCluster(options: LeasedClusterOptions): Promise<
 /** Of what runs have left there, or are still removing. */
 function empty(kube: KubeClient, namespace: string, signal: AbortSignal): Promise<void> {
   const what = `To empty namespace "${namespace}" of what an earlier run has left`
-  return withDeadline({ limit: limits.empty, code: 'ERR_CLUSTER_LEFTOVERS', what, signal }, (each) =>
-    removeRelayJobs(kube, namespace, { labelSelector: runLabelOfObjects }, each),
-  )
+  return withDeadline({ limit: limits.empty, code: 'ERR_CLUSTER_LEFTOVERS', what, signal }, async (each) => {
+    await removeRelayJobs(kube, namespace, { labelSelector: runLabelOfObjects }, each)
+    // Of a release whose run was killed meanwhile.
+    await kube.request('DELETE', apiPath('Secret', namespace), { query: { labelSelector: ownerLabel }, signal: each })
+  })
 }
 
 /** OpenShift gives each namespace users of its own, and refuses others. */

@@ -2,6 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
+import { claimFolder, removeDeadFolders } from '../../cluster/ownership/folders.ts'
 import { startLifeline } from '../../cluster/ownership/lifeline.ts'
 import { createOwner, folderPrefix } from '../../cluster/ownership/owner.ts'
 import { substituteImage } from '../../stack/images/image-names.ts'
@@ -14,6 +15,7 @@ import { type SuitePlan, planSuite } from '../plan-suite.ts'
 import { type RecordedSuite, recordSuite, setupDeadline } from '../record-suite.ts'
 import type { LeaseRequest } from '../request.ts'
 import type { RunningSuite } from '../start-suite.ts'
+import { checkNamespace } from './check-namespace.ts'
 import { readContext } from './kubeconfig.ts'
 import { openLeasedCluster } from './leased-cluster.ts'
 import { refuseBuilds } from './leased-images.ts'
@@ -34,7 +36,9 @@ export async function startLeasedEngine(options: EngineOptions, wanted: Kubeconf
   const relayImage = substituteImage(substitutes, wanted.relayImage ?? 'busybox:1.37')
   await using cleanup = new AsyncDisposableStack()
   const folder = await mkdtemp(join(tmpdir(), folderPrefix(run)))
+  await claimFolder(folder, owner)
   cleanup.defer(() => rm(folder, { recursive: true, force: true }))
+  await removeDeadFolders()
   const lifeline = cleanup.use(startLifeline(undefined, run))
   const { registry } = wanted
   const parts: LeasedParts = {
@@ -67,6 +71,14 @@ export async function startLeasedEngine(options: EngineOptions, wanted: Kubeconf
   }
   const { namespaces } = wanted
   if ('create' in namespaces) await pruneNamespaces(kube, namespaces.create)
+  /** Each namespace is looked at once. */
+  const checked = new Map<string, Promise<void>>()
+  const check = (name: string) => {
+    const known = checked.get(name) ?? checkNamespace(kube, name)
+    checked.set(name, known)
+    known.catch(() => checked.delete(name))
+    return known
+  }
   const owned = cleanup.move()
 
   return {
@@ -88,6 +100,7 @@ export async function startLeasedEngine(options: EngineOptions, wanted: Kubeconf
     // What is wrong with a suite need not wait for a namespace.
     const first = await plan(request, names?.[0] ?? `${(namespaces as { create: string }).create}suite`, signal)
     const note = (text: string) => recorded.progress({ kind: 'note', step: 'cluster', text })
+    let lost: unknown
     const created = names ? undefined : await createNamespace(kube, (namespaces as { create: string }).create, run, signal)
     if (created) failed.defer(() => inBackground(() => created.remove()))
     const lease = failed.use(
@@ -95,7 +108,11 @@ export async function startLeasedEngine(options: EngineOptions, wanted: Kubeconf
         names: names ?? [created!.name],
         run,
         onWait: note,
-        onLost: (error) => note(messageOf(error)),
+        check,
+        onLost(error) {
+          lost = error
+          note(messageOf(error))
+        },
         signal,
       }),
     )
@@ -109,7 +126,14 @@ export async function startLeasedEngine(options: EngineOptions, wanted: Kubeconf
     })
     failed.use(suite)
     held.use(failed.move())
-    return suite
+    return {
+      ...suite,
+      async finish(...args) {
+        await suite.finish(...args)
+        // What its tests have seen is worth nothing.
+        if (lost !== undefined) throw lost
+      },
+    }
   }
 
   async function plan(request: LeaseRequest, namespace: string, signal: AbortSignal): Promise<SuitePlan> {

@@ -9,6 +9,8 @@ import { findFreePort } from '../../cluster/network/free-port.ts'
 import { connectDocker } from '../../docker/docker.ts'
 import { execInContainer } from '../../docker/exec.ts'
 import { type KubeClient, createKubeClient } from '../../kube/client.ts'
+import type { KubeList, Pod } from '../../kube/types.ts'
+import { nodeApp } from '../../testing/node-app.ts'
 import { startRegistryInCluster } from '../../testing/registry-in-cluster.ts'
 import { runVitest } from '../../testing/run-vitest.ts'
 import { type Team, startTeam } from '../../testing/team.ts'
@@ -76,7 +78,7 @@ describe.withCluster('existing', { images: ['postgres:17', 'node:24-slim', 'busy
       const before = await listObjects()
       const bridged = await runVitest('leased', { env: strict.env(), args: ['-t', 'bridged'] }).ended
       expect(bridged.exitCode, bridged.output).toBe(0)
-      expect(bridged.output).toContain('Tests  6 passed')
+      expect(bridged.output).toContain('Tests  11 passed')
       expect(bridged.output).toMatch(/✓ bridged cluster +namespace "it-\d" of context "testing"/)
       expect(bridged.output).toMatch(/! bridged cluster +the tunnel to pod "\S+" broke/)
       const seeded = await runVitest('leased', { env: usual.env(), args: ['-t', 'seeded'] }).ended
@@ -86,16 +88,24 @@ describe.withCluster('existing', { images: ['postgres:17', 'node:24-slim', 'busy
     },
   )
 
-  test('what a killed run leaves goes by itself', { timeout: 300_000 }, async () => {
+  test('what a killed run leaves goes by itself, and nothing of others', { timeout: 300_000 }, async ({ cluster }) => {
     const before = await objectsIn('it-1')
     const env = strict.env({ namespaces: { pool: 'it-1' } })
     const run = runVitest('long-lease', { env, folder: (await longLease()).folder })
     onTestFinished(() => void run.child.kill('SIGKILL'))
     await run.prints('the test runs')
+    // Of somebody else, who came meanwhile.
+    await cluster.apply(guests)
+    const [pod] = await podsOf('guest')
     expect((await objectsIn('it-1')).length).toBeGreaterThan(before.length + 5)
     run.child.kill('SIGKILL')
     const killed = performance.now()
-    await expect.poll(() => objectsIn('it-1'), { timeout: 90_000, interval: 1_000 }).toEqual(before)
+    const left = async () => (await objectsIn('it-1')).filter((each) => !/guest/.test(each))
+    await expect.poll(left, { timeout: 90_000, interval: 1_000 }).toEqual(before)
+    expect(await podsOf('guest')).toEqual([pod])
+    await kube.request('DELETE', '/apis/apps/v1/namespaces/it-1/deployments/guest')
+    await kube.request('DELETE', '/api/v1/namespaces/it-1/configmaps/guest')
+    await expect.poll(() => objectsIn('it-1'), { timeout: 30_000 }).toEqual(before)
     console.log(`gone after ${((performance.now() - killed) / 1_000).toFixed(1)} s`)
   })
 
@@ -168,7 +178,9 @@ const refused = (name, options) => describe.withCluster(name, options, (test) =>
 refused('other namespace', { manifests: object('ConfigMap', { name: 'a', namespace: 'shop' }) })
 refused('whole cluster', { manifests: object('ClusterRole', { name: 'a' }) })
 refused('to build', { images: ['./image'] })
-refused('own cluster', { agents: 1 })`,
+refused('own cluster', { agents: 1 })
+refused('there already', { manifests: object('ConfigMap', { name: 'kube-root-ca.crt' }) })
+refused('unknown', { manifests: object('Gadget', { name: 'a' }) })`,
       'image/Dockerfile': 'FROM scratch',
     })
     const before = await listObjects()
@@ -180,7 +192,9 @@ refused('own cluster', { agents: 1 })`,
     expect(output).toContain('Manifest object 1 of "manifests": clusterrole/a is of the whole cluster, which others use too.')
     expect(output).toContain('Image "image" is to be built of "./image", and an existing cluster gets images from registries alone.')
     expect(output).toContain('The suite sets "agents", which an existing cluster does not take.')
-    expect(output).not.toMatch(/namespace "it-/)
+    expect(output).toContain('configmap/kube-root-ca.crt is in namespace "it-')
+    expect(output).toContain('Gadget "a" has a kind that the cluster does not know: v1 Gadget.')
+    expect(output.match(/✓ .* cluster +namespace "it-/g)).toHaveLength(1)
     expect(await listObjects()).toEqual(before)
   })
 
@@ -215,6 +229,20 @@ refused('own cluster', { agents: 1 })`,
     expect(checks[1]!.text).toBe('free')
   })
 })
+
+/** In a namespace of the pool, of nobody who tests. */
+const guests = [
+  ...nodeApp('guest', {
+    container: { securityContext: { allowPrivilegeEscalation: false, capabilities: { drop: ['ALL'] } } },
+    pod: { securityContext: { runAsNonRoot: true, runAsUser: 1000, seccompProfile: { type: 'RuntimeDefault' } } },
+  }).slice(0, 1),
+  { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'guest' } },
+].map((object) => ({ ...object, metadata: { ...object.metadata, namespace: 'it-1' } }))
+
+async function podsOf(app: string): Promise<readonly string[]> {
+  const { items } = await kube.request<KubeList<Pod>>('GET', '/api/v1/namespaces/it-1/pods', { query: { labelSelector: `app=${app}` } })
+  return items.map(({ metadata }) => metadata!.uid!)
+}
 
 const unmarked = [
   { apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'unmarked' } },

@@ -5,7 +5,7 @@ import { type KubeClient, KubeStatusError } from '../../kube/client.ts'
 import type { OwnerReference } from '../../kube/lineage.ts'
 import type { KubeList, Pod } from '../../kube/types.ts'
 import { ClusterTestError } from '../../support/errors.ts'
-import { checkNamespace } from './check-namespace.ts'
+import { randomId } from '../../support/identity.ts'
 import { runLabelOfObjects } from './labels.ts'
 
 /** A namespace that is this run's. */
@@ -20,6 +20,8 @@ export interface LeaseOptions {
   readonly names: readonly string[]
   /** Id of this run. */
   readonly run: string
+  /** Refuses a namespace that cannot be used. */
+  readonly check: (name: string) => Promise<void>
   /** Told who holds what, when there is nothing to do but wait. */
   readonly onWait: (text: string) => void
   /** Told when somebody else has taken it. */
@@ -39,14 +41,16 @@ const interval = 15_000
  */
 export async function leaseNamespace(kube: KubeClient, options: LeaseOptions): Promise<NamespaceLease> {
   const { names, run, onWait, signal } = options
-  await Promise.all(names.map((name) => checkNamespace(kube, name, signal)))
+  await Promise.all(names.map((name) => options.check(name)))
   const seen = new Map<string, Seen>()
+  // Suites of a run have each their own.
+  const holder = `${run}-${randomId()}`
   // So that runs that begin at the same time do not all try the same one first.
   const from = Math.floor(Math.random() * names.length)
   const inOrder = [...names.slice(from), ...names.slice(0, from)]
   let told = ''
   for (;;) {
-    for (const name of inOrder) if (await take(kube, name, { run, seen, signal })) return holdLease(kube, name, options)
+    for (const name of inOrder) if (await take(kube, name, { run, holder, seen, signal })) return holdLease(kube, name, holder, options)
     const text = `waits for a namespace: ${inOrder.map((name) => `"${name}" is held by ${seen.get(name)?.holder ?? 'somebody'}`).join('; ')}`
     if (text !== told) onWait(text)
     told = text
@@ -67,11 +71,12 @@ interface Lock {
 }
 
 interface TakeOptions extends Pick<LeaseOptions, 'run' | 'signal'> {
+  readonly holder: string
   readonly seen: Map<string, Seen>
 }
 
-async function take(kube: KubeClient, name: string, { run, seen, signal }: TakeOptions): Promise<boolean> {
-  const create = () => kube.request('POST', leasePath(name), { body: newLock(run), signal })
+async function take(kube: KubeClient, name: string, { run, holder, seen, signal }: TakeOptions): Promise<boolean> {
+  const create = () => kube.request('POST', leasePath(name), { body: newLock(run, holder), signal })
   try {
     await create()
     return true
@@ -105,38 +110,38 @@ async function take(kube: KubeClient, name: string, { run, seen, signal }: TakeO
   }
 }
 
-async function hasRelay(kube: KubeClient, namespace: string, signal: AbortSignal): Promise<boolean> {
+/** Whether the pod of a run is there. */
+export async function hasRelay(kube: KubeClient, namespace: string, signal?: AbortSignal): Promise<boolean> {
   const query = { labelSelector: runLabelOfObjects }
   const { items } = await kube.request<KubeList<Pod>>('GET', `/api/v1/namespaces/${namespace}/pods`, { query, signal })
   return items.some(({ status, metadata }) => status?.phase === 'Running' && !metadata?.deletionTimestamp)
 }
 
-function holdLease(kube: KubeClient, namespace: string, { run, onLost }: LeaseOptions): NamespaceLease {
+function holdLease(kube: KubeClient, namespace: string, holder: string, { onLost }: LeaseOptions): NamespaceLease {
   const path = leasePath(namespace, lockName)
   const patch = (body: object) => kube.request<Lock>('PATCH', path, { body, contentType: 'application/merge-patch+json' })
   const renew = async () => {
     try {
       const { spec } = await patch({ spec: { renewTime: now() } })
-      if (spec.holderIdentity === run) return
+      if (spec.holderIdentity === holder) return
     } catch (error) {
       // The API server may be away for a moment.
       if (!(error instanceof KubeStatusError) || error.statusCode !== 404) return
     }
     clearInterval(timer)
-    onLost(
-      new ClusterTestError('ERR_CLUSTER_LEASE_LOST', `Namespace "${namespace}" is not this run's any more: its objects are gone.`, {
-        hint: 'This machine was cut off from the cluster for longer than the relay waits, or somebody has deleted the Lease.',
-      }),
-    )
+    onLost(leaseLost(namespace))
   }
   const timer = setInterval(() => void renew(), interval).unref()
   return {
     namespace,
-    goWith: async (owner) => void (await patch({ metadata: { ownerReferences: [owner] } })),
+    async goWith(owner) {
+      const { spec } = await patch({ metadata: { ownerReferences: [owner] } })
+      if (spec.holderIdentity !== holder) throw leaseLost(namespace)
+    },
     async [Symbol.asyncDispose]() {
       clearInterval(timer)
       const lock = await kube.find<Lock>(path)
-      if (lock?.spec.holderIdentity !== run) return
+      if (lock?.spec.holderIdentity !== holder) return
       const body = { apiVersion: 'v1', kind: 'DeleteOptions', preconditions: { uid: lock.metadata.uid } }
       await kube.request('DELETE', path, { body }).catch((error: unknown) => {
         if (!(error instanceof KubeStatusError) || ![404, 409].includes(error.statusCode)) throw error
@@ -157,7 +162,17 @@ function holderOf({ metadata, spec }: Lock): string {
 
 const holderAnnotation = 'vitest-kubernetes.holder'
 
-function newLock(run: string): object {
+function leaseLost(namespace: string): ClusterTestError {
+  return new ClusterTestError(
+    'ERR_CLUSTER_LEASE_LOST',
+    `Namespace "${namespace}" is not this suite's any more: its objects are removed, or others may use it.`,
+    {
+      hint: 'This machine was cut off from the cluster for longer than the relay waits, or somebody has deleted the Lease or the Job of the suite.',
+    },
+  )
+}
+
+function newLock(run: string, holder: string): object {
   const time = now()
   return {
     apiVersion: 'coordination.k8s.io/v1',
@@ -167,7 +182,7 @@ function newLock(run: string): object {
       labels: { [runLabelOfObjects]: run },
       annotations: { [holderAnnotation]: describeHolder(run, process.env) },
     },
-    spec: { holderIdentity: run, leaseDurationSeconds: duration / 1_000, acquireTime: time, renewTime: time },
+    spec: { holderIdentity: holder, leaseDurationSeconds: duration / 1_000, acquireTime: time, renewTime: time },
   }
 }
 

@@ -4,6 +4,7 @@ import { ClusterTestError } from '../../support/errors.ts'
 import { randomId } from '../../support/identity.ts'
 import { poll } from '../../support/poll.ts'
 import { poolLabel, runLabelOfObjects } from './labels.ts'
+import { hasRelay } from './namespace-lease.ts'
 
 export interface CreatedNamespace {
   readonly name: string
@@ -39,8 +40,8 @@ export async function createNamespace(kube: KubeClient, prefix: string, run: str
   }
 }
 
-/** Milliseconds: one that is younger may be about to be used. */
-const youth = 120_000
+/** Milliseconds: one that is younger may be about to be used, and clocks differ. */
+const youth = 600_000
 
 /** Removes those that killed runs have left: nothing stands for their runs any more. */
 export async function pruneNamespaces(kube: KubeClient, prefix: string): Promise<void> {
@@ -50,9 +51,8 @@ export async function pruneNamespaces(kube: KubeClient, prefix: string): Promise
     ({ metadata }) => metadata.name.startsWith(prefix) && Date.now() - Date.parse(metadata.creationTimestamp) > youth,
   )
   for (const { metadata } of old) {
-    const jobs = `/apis/batch/v1/namespaces/${metadata.name}/jobs`
-    const { items: relays } = await kube.request<KubeList<object>>('GET', jobs, { query: { labelSelector: runLabelOfObjects } })
-    if (relays.length === 0) await remove(kube, metadata.name)
+    // A Job may wait for ever for what its run was to do.
+    if (!(await hasRelay(kube, metadata.name))) await remove(kube, metadata.name)
   }
 }
 

@@ -2,8 +2,9 @@ import { setTimeout as sleep } from 'node:timers/promises'
 
 import { readPackedProgram } from '../../docker/read-program.ts'
 import { KubeStatusError, type KubeClient } from '../../kube/client.ts'
-import { typed } from '../../kube/kinds.ts'
+import { apiPath, typed, workloadKinds } from '../../kube/kinds.ts'
 import type { OwnerReference } from '../../kube/lineage.ts'
+import { listAll } from '../../kube/list-all.ts'
 import type { KubeEvent, KubeList, Pod } from '../../kube/types.ts'
 import { waitForReady } from '../../stack/ready/wait.ts'
 import { isLate } from '../../support/deadline.ts'
@@ -119,7 +120,7 @@ async function refuseIfRefused(kube: KubeClient, namespace: string, job: string,
   throw new ClusterTestError(
     'ERR_CLUSTER_NAMESPACE',
     `Namespace "${namespace}" does not take the pod by which this machine reaches it: ${event.message?.trim()}`,
-    { hint: 'It needs a tenth of a processor, 128 MiB of memory, and no privilege (PodSecurity `restricted`).' },
+    { hint: 'It needs a tenth of a processor, 256 MiB of memory, and no privilege (PodSecurity `restricted`).' },
   )
 }
 
@@ -146,7 +147,9 @@ function jobOf(name: string, pieces: readonly Piece[], { run, image, token, user
   const container = {
     ...{ name: relayContainer, image, imagePullPolicy: 'IfNotPresent' },
     command: ['sh', '-ec', startRelay({ folder: '/run/relay', grace, control: controlAddress, token }).text],
-    resources: { requests: { cpu: '10m', memory: '32Mi' }, limits: { cpu: '2', memory: '128Mi' } },
+    resources: { requests: { cpu: '10m', memory: '32Mi' }, limits: { cpu: '2', memory: '256Mi' } },
+    // Go's own limit: before the kernel's ends the process.
+    env: [{ name: 'GOMEMLIMIT', value: '200MiB' }],
     securityContext: { allowPrivilegeEscalation: false, readOnlyRootFilesystem: true, capabilities: { drop: ['ALL'] } },
     volumeMounts: [
       { name: 'program', mountPath: '/relay' },
@@ -158,7 +161,7 @@ function jobOf(name: string, pieces: readonly Piece[], { run, image, token, user
     kind: 'Job',
     metadata: { name, labels },
     spec: {
-      ...{ suspend: true, ttlSecondsAfterFinished: 0, backoffLimit: 6 },
+      ...{ suspend: true, ttlSecondsAfterFinished: 0, backoffLimit: 1_000 },
       template: {
         // Where a mesh would put itself between.
         metadata: { labels: { ...labels, 'sidecar.istio.io/inject': 'false' }, annotations: { 'linkerd.io/inject': 'disabled' } },
@@ -180,17 +183,32 @@ type Selector = { readonly labelSelector: string } | { readonly fieldSelector: s
 
 /** Deletes Jobs with all that belongs to them. Resolves when nothing of it is left. */
 export async function removeRelayJobs(kube: KubeClient, namespace: string, query: Selector, signal: AbortSignal): Promise<void> {
-  const find = async () => (await kube.request<KubeList<Created>>('GET', jobsPath(namespace), { query, signal })).items
-  for (const { metadata } of await find()) {
-    await endPods(kube, namespace, metadata.creationTimestamp, signal)
-    await removeRelayJob(kube, namespace, metadata.name, signal)
-  }
-  for (;;) {
-    const left = (await find()).map(({ metadata }) => metadata.creationTimestamp).toSorted()
-    if (left.length === 0) return
-    await endPods(kube, namespace, left[0]!, signal)
+  const find = async () => (await kube.request<KubeList<Owned>>('GET', jobsPath(namespace), { query, signal })).items
+  const jobs = await find()
+  if (jobs.length === 0) return
+  const owners = await findOwners(kube, jobs, signal)
+  await endPods(kube, namespace, owners, signal)
+  for (const { metadata } of jobs) await removeRelayJob(kube, namespace, metadata.name, signal)
+  while ((await find()).length > 0) {
+    await endPods(kube, namespace, owners, signal)
     await sleep(100, undefined, { signal })
   }
+}
+
+/** What belongs to Jobs, directly or not, and may have pods: by its uid. */
+async function findOwners(kube: KubeClient, jobs: readonly Owned[], signal: AbortSignal): Promise<ReadonlySet<string>> {
+  const kinds = workloadKinds.filter((kind) => kind !== 'Pod')
+  const all = (await Promise.all(kinds.map((kind) => listAll<Owned>(kube, kind, signal)))).flat()
+  const found = new Set(jobs.map(({ metadata }) => metadata.uid))
+  for (let size = 0; size < found.size;) {
+    size = found.size
+    for (const each of all) if (belongsTo(each, found)) found.add(each.metadata.uid)
+  }
+  return found
+}
+
+function belongsTo({ metadata }: Owned, owners: ReadonlySet<string>): boolean {
+  return metadata.ownerReferences?.some(({ uid }) => owners.has(uid)) ?? false
 }
 
 /** Begins to: what belongs to the Job goes before it. */
@@ -200,21 +218,26 @@ async function removeRelayJob(kube: KubeClient, namespace: string, name: string,
 }
 
 /**
- * Ends the pods that have come since, without the time that they may take for it (30 s, unless they say otherwise): what they do is of a
- * test that is over. kubelet does not hurry up once it has begun, so this is to come before whoever else deletes them, again and again: others may
- * take their place for a moment.
+ * Ends pods without the time that they may take for it (30 s, unless they say otherwise): what they do is of a test that is over. kubelet
+ * does not hurry up once it has begun, so this is to come before whoever else deletes them, again and again: others may take their place
+ * for a moment.
  */
-async function endPods(kube: KubeClient, namespace: string, since: string, signal: AbortSignal): Promise<void> {
-  const path = `/api/v1/namespaces/${namespace}/pods`
-  const { items } = await kube.request<KubeList<Created>>('GET', path, { signal })
-  const own = items.filter(({ metadata }) => metadata.creationTimestamp >= since && (metadata.deletionGracePeriodSeconds ?? Infinity) > 1)
-  const end = ({ metadata }: Created) =>
+async function endPods(kube: KubeClient, namespace: string, owners: ReadonlySet<string>, signal: AbortSignal): Promise<void> {
+  const path = apiPath('Pod', namespace)
+  const { items } = await kube.request<KubeList<Owned>>('GET', path, { signal })
+  const own = items.filter((pod) => belongsTo(pod, owners) && (pod.metadata.deletionGracePeriodSeconds ?? Infinity) > 1)
+  const end = ({ metadata }: Owned) =>
     unlessGone(kube.request('DELETE', `${path}/${metadata.name}`, { query: { gracePeriodSeconds: 1 }, signal }))
   await Promise.all(own.map(end))
 }
 
-interface Created {
-  readonly metadata: { readonly name: string; readonly creationTimestamp: string; readonly deletionGracePeriodSeconds?: number }
+interface Owned {
+  readonly metadata: {
+    readonly name: string
+    readonly uid: string
+    readonly deletionGracePeriodSeconds?: number
+    readonly ownerReferences?: readonly { readonly uid: string }[]
+  }
 }
 
 async function unlessGone(answer: Promise<unknown>): Promise<void> {

@@ -25,7 +25,8 @@ export const neededRights: readonly Right[] = [
   ...right('services', 'list', 'watch'),
   ...right('endpointslices discovery.k8s.io', 'list', 'watch'),
   ...right('events', 'list', 'watch'),
-  ...right('secrets', 'list', 'watch'),
+  ...right('secrets', 'list', 'watch', 'deletecollection'),
+  ...right('deployments apps', 'list'),
 ]
 
 /** Those that the user does not have, as the API server itself decides. */

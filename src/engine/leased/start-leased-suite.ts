@@ -74,7 +74,7 @@ export async function startLeasedSuite(
   const bridges = cleanup.use(
     createServiceBridges({
       ...{ owner: parts.owner, trackChild, kube, namespace, addresses, addressesFile: file },
-      ...{ cluster: cluster.name, relay: cluster.relay, selector: cluster.relay.selector },
+      ...{ cluster: cluster.name, relay: cluster.relay, selector: cluster.relay.selector, endIdle: cluster.relay.endIdle },
       onProblem: (error) => progress({ kind: 'note', step: 'bridge', text: messageOf(error) }),
     }),
   )

@@ -35,6 +35,8 @@ export async function installChart(plan: ChartPlan, options: InstallChartOptions
   args.push('--values', '-', '--hide-notes', '--post-renderer', postRenderer, '--timeout', `${Math.ceil(chart.timeout ?? longest)}ms`)
   // Whoever has one namespace is not allowed to create it.
   if (options.kube.scope === undefined) args.push('--create-namespace')
+  // Nor what is of the whole cluster. What Helm keeps of the release is found by its label, however this ends.
+  if (postRender.owner) args.push('--skip-crds', '--labels', `${ownerLabel}=${postRender.owner.name}`)
   // Server-side apply refuses what stands twice in a list, which Kubernetes takes.
   if (plan.manifests.some(({ object }) => findDoubleEntries(object).length > 0)) args.push('--server-side=false')
   if (chart.wait ?? true) args.push('--wait', '--wait-for-jobs')
@@ -44,18 +46,22 @@ export async function installChart(plan: ChartPlan, options: InstallChartOptions
     if (signal.aborted) throw await timedOut(plan, options)
     const logs = await readHookLogs(options.kube, plan)
     throw explainHelm(error, `Release "${release}" could not be installed in namespace "${namespace}"`, values, logs)
+  } finally {
+    if (postRender.owner) await giveAway(namespace, postRender.owner, options.kube)
   }
-  if (postRender.owner) await giveAway(plan, postRender.owner, options)
 }
 
+/** On what Helm keeps of releases that belong to something: the name of that. */
+export const ownerLabel = 'vitest-kubernetes.owner'
+
 /** What Helm knows of a release is no object that it renders. */
-async function giveAway({ release, namespace }: ChartPlan, owner: OwnerReference, { kube, signal }: InstallChartOptions): Promise<void> {
+async function giveAway(namespace: string, owner: OwnerReference, kube: KubeClient): Promise<void> {
   const path = apiPath('Secret', namespace)
-  const query = { labelSelector: `owner=helm,name=${release}` }
-  const { items } = await kube.request<KubeList<KubeObject>>('GET', path, { query, signal })
+  const query = { labelSelector: `owner=helm,${ownerLabel}=${owner.name}` }
+  const { items } = await kube.request<KubeList<KubeObject>>('GET', path, { query })
   const body = { metadata: { ownerReferences: [owner] } }
   for (const { metadata } of items)
-    await kube.request('PATCH', `${path}/${metadata.name}`, { body, contentType: 'application/merge-patch+json', signal })
+    await kube.request('PATCH', `${path}/${metadata.name}`, { body, contentType: 'application/merge-patch+json' })
 }
 
 /** Milliseconds: the signal ends the wait. */

@@ -1,3 +1,4 @@
+import { isClusterScoped } from '../../kube/kinds.ts'
 import type { OwnerReference } from '../../kube/lineage.ts'
 import type { KubeObject } from '../../kube/object.ts'
 import { belongTo } from '../manifests/belong-to.ts'
@@ -35,6 +36,7 @@ export function postRender(yaml: string, { namespace, images, podSpecs, owner }:
   }
 
   function change(object: KubeObject): KubeObject {
+    if (owner) refuseOutside(object, namespace)
     const spec = podSpecs[objectKey(object, namespace)]
     const replaced = belongTo(spec === undefined ? object : mapPodSpec(object, () => spec), owner)
     return keepFailed(
@@ -45,6 +47,17 @@ export function postRender(yaml: string, { namespace, images, podSpecs, owner }:
       }),
     )
   }
+}
+
+/** Some is rendered only where there is a cluster to look into. */
+function refuseOutside({ apiVersion, kind, metadata }: KubeObject, namespace: string): void {
+  const why =
+    metadata.namespace !== undefined && metadata.namespace !== namespace
+      ? `is of namespace "${metadata.namespace}"`
+      : isClusterScoped({ apiVersion, kind })
+        ? 'is of the whole cluster'
+        : undefined
+  if (why) throw new Error(`${kind} "${metadata.name}" ${why}, and the suite has namespace "${namespace}" alone`)
 }
 
 /**
