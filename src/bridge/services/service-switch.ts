@@ -94,8 +94,11 @@ export function openServiceSwitch({ kube, selector, target, reach, endIdle, onPr
   /** Sends what comes to a Service here, whatever others have made of it meanwhile. */
   const turn = async (service: Service): Promise<void> => {
     const { metadata, spec } = service
-    const leads = async (port: ServicePort) => ({ ...port, targetPort: (await junctionOf(targetOf(port, target)!)).lead })
-    const ports = await Promise.all(spec!.ports!.map((port) => (targetOf(port, target) === undefined ? port : leads(port))))
+    const lead = async (port: ServicePort) => {
+      const to = targetOf(port, target)
+      return to === undefined ? port : { ...port, targetPort: (await junctionOf(to)).lead }
+    }
+    const ports = await Promise.all(spec!.ports!.map(lead))
     before.set(metadata!.name!, spec!)
     await patch(metadata!.name!, { selector: { ...without(spec!.selector), ...selector }, ports })
   }

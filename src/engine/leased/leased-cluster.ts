@@ -52,7 +52,7 @@ export interface LeasedRelay {
   /** Finds its program, as this machine reaches it. @param token what that was started with */
   find(): Promise<RelayProgram>
   /** Ends connections of this machine to these addresses of Services, once no answer is under way on them. */
-  endIdle(addresses: readonly string[]): Promise<void>
+  readonly endIdle: (addresses: readonly string[]) => Promise<void>
   readonly token: string
 }
 
