@@ -1,3 +1,7 @@
+import type { KubeObject } from '../kube/object.ts'
+import { secretValues } from '../kube/secrets.ts'
+import type { Diagnosis } from '../report/diagnosis.ts'
+import type { RequestRecord } from '../report/model.ts'
 import type { Recorder, SuiteRecorder } from '../report/recorder.ts'
 import { messageOf } from '../support/errors.ts'
 import type { Progress } from '../support/progress.ts'
@@ -30,6 +34,28 @@ export async function recordSuite<T>(
     recorder.record.failure = recorder.redact(messageOf(error))
     recorder.record.ended = Date.now()
     throw error
+  }
+}
+
+/** Objects that are about to be applied: for what is written down of the suite, and what of it is secret. */
+export function noteObjects(recorder: SuiteRecorder, written: KubeObject[], objects: readonly KubeObject[]): void {
+  written.push(...objects)
+  recorder.addSecrets(objects.filter(({ kind }) => kind === 'Secret').flatMap(secretValues))
+  for (const { metadata } of objects) for (const name of [metadata.name, metadata.namespace]) if (name) recorder.addName(name)
+}
+
+/** What is written down when tests fail, and at the end. */
+export function diagnosed(recorder: SuiteRecorder, diagnosis: Diagnosis, signal: AbortSignal) {
+  return {
+    testFailed(requests: readonly RequestRecord[]): void {
+      recorder.addRequests(requests)
+      void diagnosis.collect()
+    },
+    async finish(failed: boolean, requests: readonly RequestRecord[]): Promise<void> {
+      recorder.addRequests(requests)
+      recorder.record.finished = Date.now()
+      if (failed && !signal.aborted) await diagnosis.collect()
+    },
   }
 }
 

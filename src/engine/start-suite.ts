@@ -9,7 +9,6 @@ import type { K3dCluster } from '../cluster/network/k3d-access.ts'
 import { listAddresses } from '../cluster/ownership/inventory.ts'
 import type { SuiteCluster } from '../cluster/suite-cluster.ts'
 import type { KubeObject } from '../kube/object.ts'
-import { secretValues } from '../kube/secrets.ts'
 import { nodesOf } from '../report/bundle.ts'
 import { startDiagnosis } from '../report/diagnosis.ts'
 import { keepBuildLog } from '../report/keep-build-log.ts'
@@ -35,6 +34,7 @@ import { k3dImages } from './k3d-images.ts'
 import { localImages } from './local-images.ts'
 import type { EngineParts } from './parts.ts'
 import { type SuitePlan, checkManifests, keysOf, notesOf, planIngress } from './plan-suite.ts'
+import { diagnosed, noteObjects } from './record-suite.ts'
 import type { Reservation } from './reservation.ts'
 import { shareCluster } from './share-cluster.ts'
 import { guestSpace, wholeCluster } from './suite-space.ts'
@@ -80,6 +80,7 @@ export async function startSuite(
 ): Promise<RunningSuite<K3dCluster>> {
   const { docker } = parts
   const { namespace, request } = plan
+  const tell = (notes: readonly string[]) => notes.forEach((text) => progress({ kind: 'note', step: 'apply', text }))
   tell(plan.notes)
   const keepLog = (name: string, log: string) => keepBuildLog(recorder, name, log)
   await using cleanup = new AsyncDisposableStack()
@@ -146,7 +147,16 @@ export async function startSuite(
 
   const { trackChild } = parts
   const delivery = k3dImages({ parts, plan: plan.images, started, keepLog, progress })
-  const bringUp = createBringUp({ plan, cluster, delivery, trackChild, space, services, progress, onApply: note })
+  const bringUp = createBringUp({
+    plan,
+    cluster,
+    delivery,
+    trackChild,
+    space,
+    services,
+    progress,
+    onApply: (objects) => noteObjects(recorder, written, objects),
+  })
   const stores = resettable(request.options)
   const isNew = !up && !cluster.template
   await bringUp({ ...stack, seeds: isNew ? plan.seeds : [] }, signal)
@@ -213,26 +223,8 @@ export async function startSuite(
       const more = { ...parts, plan: images, manifests: planned.manifests, imported, keepLog, progress, signal: abort }
       await bringUp(await prepareImages(more), abort)
     },
-    testFailed(requests) {
-      recorder.addRequests(requests)
-      void diagnosis.collect()
-    },
     fail: () => reservation.fail(),
-    async finish(failed, requests) {
-      recorder.addRequests(requests)
-      recorder.record.finished = Date.now()
-      if (failed && !signal.aborted) await diagnosis.collect()
-    },
+    ...diagnosed(recorder, diagnosis, signal),
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
-  }
-
-  function tell(notes: readonly string[]): void {
-    for (const text of notes) progress({ kind: 'note', step: 'apply', text })
-  }
-
-  function note(objects: readonly KubeObject[]): void {
-    written.push(...objects)
-    recorder.addSecrets(objects.filter(({ kind }) => kind === 'Secret').flatMap(secretValues))
-    for (const { metadata } of objects) for (const name of [metadata.name, metadata.namespace]) if (name) recorder.addName(name)
   }
 }

@@ -4,7 +4,6 @@ import { createServiceBridges } from '../../bridge/services/service-bridges.ts'
 import { planStandIns } from '../../bridge/stand-in.ts'
 import { exposeServices } from '../../cluster/network/exposed-services.ts'
 import type { KubeObject } from '../../kube/object.ts'
-import { secretValues } from '../../kube/secrets.ts'
 import { startDiagnosis } from '../../report/diagnosis.ts'
 import { keepBuildLog } from '../../report/keep-build-log.ts'
 import { type RecordedBridges, recordBridges } from '../../report/record-bridges.ts'
@@ -19,6 +18,7 @@ import type { Progress } from '../../support/progress.ts'
 import { createBringUp } from '../bring-up.ts'
 import { portChoice } from '../fixed-ports.ts'
 import { type SuitePlan, checkManifests, keysOf, notesOf } from '../plan-suite.ts'
+import { diagnosed, noteObjects } from '../record-suite.ts'
 import type { RunningSuite } from '../start-suite.ts'
 import type { LeasedCluster } from './leased-cluster.ts'
 import { leasedImages } from './leased-images.ts'
@@ -35,6 +35,7 @@ export async function startLeasedSuite(
 ): Promise<RunningSuite> {
   const { kube } = cluster
   const { namespace, request } = plan
+  const tell = (notes: readonly string[]) => notes.forEach((text) => progress({ kind: 'note', step: 'apply', text }))
   tell(plan.notes)
   await using cleanup = new AsyncDisposableStack()
   const space = leasedSpace(kube, namespace, cluster.owner)
@@ -64,7 +65,16 @@ export async function startLeasedSuite(
   const { trackChild } = parts
   const keepLog = (name: string, log: string) => keepBuildLog(recorder, name, log)
   const delivery = leasedImages({ ...parts, plan: plan.images, keepLog, progress })
-  const bringUp = createBringUp({ plan, cluster, delivery, trackChild, space, services, progress, onApply: note })
+  const bringUp = createBringUp({
+    plan,
+    cluster,
+    delivery,
+    trackChild,
+    space,
+    services,
+    progress,
+    onApply: (objects) => noteObjects(recorder, written, objects),
+  })
   const stores = resettable(request.options)
   const stack = await delivery.prepare(plan.manifests, signal)
   await bringUp({ ...stack, seeds: plan.seeds }, signal)
@@ -97,26 +107,8 @@ export async function startLeasedSuite(
       tell([...notesOf(loaded), ...planned.notes])
       await bringUp(await delivery.prepare(planned.manifests, abort), abort)
     },
-    testFailed(requests) {
-      recorder.addRequests(requests)
-      void diagnosis.collect()
-    },
     fail: () => {},
-    async finish(failed, requests) {
-      recorder.addRequests(requests)
-      recorder.record.finished = Date.now()
-      if (failed && !signal.aborted) await diagnosis.collect()
-    },
+    ...diagnosed(recorder, diagnosis, signal),
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
-  }
-
-  function tell(notes: readonly string[]): void {
-    for (const text of notes) progress({ kind: 'note', step: 'apply', text })
-  }
-
-  function note(objects: readonly KubeObject[]): void {
-    written.push(...objects)
-    recorder.addSecrets(objects.filter(({ kind }) => kind === 'Secret').flatMap(secretValues))
-    for (const { metadata } of objects) for (const name of [metadata.name, metadata.namespace]) if (name) recorder.addName(name)
   }
 }
