@@ -22,7 +22,16 @@ import { type Progress, runStep } from '../../support/progress.ts'
 import type { KubeContext } from './kubeconfig.ts'
 import { runLabelOfObjects } from './labels.ts'
 import type { NamespaceLease } from './namespace-lease.ts'
-import { type RelayJob, controlAddress, jobLabel, relayContainer, relayProgram, removeRelayJobs, startRelayJob } from './relay-job.ts'
+import {
+  type RelayJob,
+  controlAddress,
+  jobLabel,
+  relayContainer,
+  relayMeeting,
+  relayProgram,
+  removeRelayJobs,
+  startRelayJob,
+} from './relay-job.ts'
 import { tunnelGateway } from './tunnel-gateway.ts'
 
 export interface LeasedClusterOptions {
@@ -137,7 +146,12 @@ async function openRelay(kube: KubeClient, namespace: string, job: RelayJob, sig
     poll(
       async () => {
         const pod = (await job.findPod(limit)).metadata!.name!
-        const stream = await openExecStream(kube, { namespace, pod, container: relayContainer }, [relayProgram, 'tunnel', 'kept'], limit)
+        const stream = await openExecStream(
+          kube,
+          { namespace, pod, container: relayContainer },
+          [relayProgram, 'tunnel', relayMeeting],
+          limit,
+        )
         let why = ''
         stream.on('error', ({ message }) => void (why = ` (${message})`))
         const tunnel = openTunnel(stream, (chunk) => [chunk])

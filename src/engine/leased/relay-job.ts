@@ -47,6 +47,8 @@ export const jobLabel = 'batch.kubernetes.io/job-name'
 export const relayContainer = 'relay'
 /** Where the program is in it. */
 export const relayProgram = '/run/relay/relay'
+/** Where its processes meet. */
+export const relayMeeting = '/run/relay/meeting'
 
 /** Where the program takes connections of this machine: in the pod alone. */
 export const controlAddress = '127.0.0.1:20000'

@@ -12,4 +12,4 @@ cat /relay/relay-$architecture.* | gunzip > "$folder/relay.new"
 chmod 700 "$folder/relay.new"
 # At its place only when it is whole: commands may be run in this container already.
 mv "$folder/relay.new" "$folder/relay"
-exec "$folder/relay" keep "$grace" "$control" "$folder/token"
+exec "$folder/relay" keep "$grace" "$folder/meeting" "$control" "$folder/token"

@@ -9,13 +9,14 @@ import (
 
 // In a pod, one process stays as long as tunnels are open beside it, each of which is a command that the API server runs in its
 // container. Without one for so long it ends, and with it the Job that owns everything of a suite: whoever has opened them is gone.
-// They meet at an abstract socket, which needs no file.
-const meeting = "@vitest-kubernetes"
+// They meet at a socket beside the program.
 
 // Whoever cannot reach the API server cannot open a tunnel either, and is waited for so many times longer.
 const awayFactor = 8
 
-func keep(grace time.Duration) {
+func keep(grace time.Duration, meeting string) {
+	// Of the process before, where this one was started again.
+	os.Remove(meeting)
 	listener, err := net.Listen("unix", meeting)
 	if err != nil {
 		fail(err)
@@ -65,7 +66,7 @@ func isServerThere() bool {
 var met net.Conn
 
 // Meet holds a connection to the process that stays, for as long as this one lives.
-func meet() {
+func meet(meeting string) {
 	var err error
 	if met, err = net.Dial("unix", meeting); err != nil {
 		fail(err)

@@ -9,8 +9,8 @@
 // that direction; a connection that closes without both of them was reset. So ends and resets pass whatever stands between this
 // program and the machine. For datagrams each frame is one of them, its length counted with these four bytes.
 //
-// With the argument "tunnel" it does something else: tunnel.go says what. In a pod, "keep 15s" and what follows serves as
-// long as there are tunnels, which are "tunnel kept" there: keep.go says why.
+// With the argument "tunnel" it does something else: tunnel.go says what. In a pod, "keep 15s /run/meeting" and what
+// follows serves as long as there are tunnels, which are "tunnel /run/meeting" there: keep.go says why.
 package main
 
 import (
@@ -56,12 +56,12 @@ func main() {
 		if err != nil {
 			fail(err)
 		}
-		go serveAll(os.Args[3], os.Args[4])
-		keep(grace)
+		go serveAll(os.Args[4], os.Args[5])
+		keep(grace, os.Args[3])
 		return
 	case "tunnel":
 		if len(os.Args) > 2 {
-			meet()
+			meet(os.Args[2])
 		}
 		runTunnel()
 		return
