@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { chmod, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
-import { type AddressInfo, createServer, connect as open } from 'node:net'
+import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { type AddressInfo, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Duplex } from 'node:stream'
@@ -41,20 +41,19 @@ function keep(meeting: string, api: number): { readonly child: ChildProcess; rea
 }
 
 function connect(meeting: string) {
-  const env = { GOMEMLIMIT: '200MiB' }
-  const child = spawn(join(folder, 'relay'), ['tunnel', join(folder, meeting)], { env, stdio: ['pipe', 'pipe', 'ignore'] })
+  const child = spawn(join(folder, 'relay'), ['tunnel', join(folder, meeting)], { stdio: ['pipe', 'pipe', 'ignore'] })
   const tunnel = openTunnel(Duplex.from({ writable: child.stdin, readable: child.stdout }), (chunk) => [chunk])
   onTestFinished(() => tunnel.close())
-  return { child, tunnel }
+  return tunnel
 }
 
 test('stays while a tunnel is open, and ends when none has been for a while', async () => {
   const { ended } = keep('a', await listen())
   await sleep(300)
-  const { tunnel } = connect('a')
+  const tunnel = connect('a')
   expect(await tunnel.answers()).toBe(true)
   await sleep(3_000)
-  const { tunnel: second } = connect('a')
+  const second = connect('a')
   expect(await second.answers()).toBe(true)
   tunnel.close()
   await sleep(1_500)
@@ -75,28 +74,5 @@ test('takes the place of one that was ended', async () => {
   await first.ended
   keep('d', await listen())
   await sleep(300)
-  expect(await connect('d').tunnel.answers()).toBe(true)
-})
-
-test('300 uploads to whoever does not read take no more memory than a pod has, and hold up nobody else', async () => {
-  keep('e', await listen())
-  await sleep(300)
-  const { child, tunnel } = connect('e')
-  const silent = createServer((socket) => socket.on('error', () => {}).pause())
-  await once(silent.listen(0, '127.0.0.1'), 'listening')
-  const port = (silent.address() as AddressInfo).port
-  const gate = createServer({ allowHalfOpen: true, pauseOnConnect: true }, (local) => void tunnel.join(local, `127.0.0.1:${port}`))
-  await once(gate.listen(0, '127.0.0.1'), 'listening')
-  onTestFinished(() => {
-    gate.close()
-    silent.close()
-  })
-  const sockets = Array.from({ length: 300 }, () => open((gate.address() as AddressInfo).port, '127.0.0.1').on('error', () => {}))
-  onTestFinished(() => sockets.forEach((socket) => socket.destroy()))
-  for (const socket of sockets) socket.write(Buffer.alloc(3 << 20))
-  await sleep(4_000)
-  const status = await readFile(`/proc/${child.pid}/status`, 'utf8')
-  const peak = Number(/VmHWM:\s+(\d+) kB/.exec(status)![1]) * 1_024
-  expect(peak).toBeLessThan(256 << 20)
-  expect(await tunnel.reaches(`127.0.0.1:${await listen()}`)).toBe(true)
+  expect(await connect('d').answers()).toBe(true)
 })

@@ -248,3 +248,29 @@ test('all connections are reset when the program ends, and new ones too', async 
   expect(tunnel.isClosed).toBe(true)
   expect(await tunnel.reaches(`127.0.0.1:${port}`)).toBe(false)
 })
+
+test('300 connections whose other ends do not read leave less waiting there than a pod has memory', async () => {
+  let waiting = 0
+  // What a relay has to keep, where nothing is passed on.
+  const silent = new Duplex({
+    read: () => {},
+    write(message: Buffer, _encoding, done) {
+      if (message.toString('latin1', 8, 9) === 'd') waiting += message.length
+      done()
+    },
+  })
+  const tunnel = openTunnel(silent, (chunk) => [chunk])
+  onTestFinished(() => tunnel.close())
+  const port = await lead(tunnel, 1)
+  const bytes = Buffer.alloc(8 << 20)
+  const sockets = Array.from({ length: 300 }, () => open(port).on('error', () => {}))
+  onTestFinished(() => sockets.forEach((socket) => socket.destroy()))
+  for (const socket of sockets) socket.write(bytes)
+  let before = -1
+  while (before !== waiting) {
+    before = waiting
+    await sleep(500)
+  }
+  expect(waiting).toBeGreaterThan(32 << 20)
+  expect(waiting).toBeLessThan(150 << 20)
+})
