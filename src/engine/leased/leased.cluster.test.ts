@@ -109,6 +109,17 @@ describe.withCluster('existing', { images: ['postgres:17', 'node:24-slim', 'busy
     console.log(`gone after ${((performance.now() - killed) / 1_000).toFixed(1)} s`)
   })
 
+  test('a suite that has lost its namespace fails, whatever its tests say', { timeout: 300_000 }, async () => {
+    const env = { ...strict.env({ namespaces: { pool: 'it-2' } }), SECONDS: '20' }
+    const run = runVitest('long-lease', { env, folder: (await longLease()).folder })
+    onTestFinished(() => void run.child.kill('SIGKILL'))
+    await run.prints('the test runs')
+    await kube.request('DELETE', '/apis/coordination.k8s.io/v1/namespaces/it-2/leases/vitest-kubernetes')
+    const { exitCode, output } = await run.ended
+    expect(exitCode, output).toBe(1)
+    expect(output).toMatch(/^ClusterTestError: Namespace "it-2" is not this suite's any more/m)
+  })
+
   test('a suite waits for the last namespace, says who has it, and finds it empty', { timeout: 300_000 }, async () => {
     const env = strict.env({ namespaces: { pool: 'it-1' } })
     const { folder } = await longLease()
@@ -291,7 +302,7 @@ describe.withCluster('long', { manifests: [secret, stateful, ...service] }, (tes
     expect((await cluster.exec('statefulset/shop', ['ls', '/data'])).stdout).toBe('')
     await cluster.exec('statefulset/shop', ['sh', '-c', 'touch /data/used || true'])
     console.log('the test runs')
-    if (!process.env.QUICK) await sleep(290_000, undefined, { signal })
+    if (!process.env.QUICK) await sleep(Number(process.env.SECONDS ?? 290) * 1_000, undefined, { signal })
   })
 })`,
   })
