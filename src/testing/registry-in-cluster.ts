@@ -17,7 +17,7 @@ export async function startRegistryInCluster(cluster: TestCluster, port: number)
   }
   const readinessProbe = { httpGet: { path: '/v2/', port }, periodSeconds: 1 }
   const spec = { hostNetwork: true, terminationGracePeriodSeconds: 0, containers: [{ ...container, readinessProbe }] }
-  await cluster.apply([{ apiVersion: 'v1', kind: 'Pod', metadata: { name: 'registry' }, spec }])
+  await cluster.apply([{ apiVersion: 'v1', kind: 'Pod', metadata: { name: `registry-${port}` }, spec }])
   const { NetworkSettings } = await (await connectDocker()).engine.getContainer(`k3d-${cluster.name}-server-0`).inspect()
   const host = NetworkSettings.Networks[cluster.name]!.IPAddress
   const server = createServer((socket) => {

@@ -60,7 +60,7 @@ async function readRules(cluster: TestCluster): Promise<string> {
 
 const objectsIn = async (namespace: string) => (await listObjects()).filter((each) => each.includes(` ${namespace}/`))
 
-describe.withCluster('existing', { images: ['postgres:17', 'node:24-slim', 'busybox:1.37'], memory: 1_200_000_000 }, (test) => {
+describe.withCluster('existing', { images: ['postgres:17', 'redis:8', 'node:24-slim', 'busybox:1.37'], memory: 1_200_000_000 }, (test) => {
   test.beforeAll(async ({ cluster }) => {
     kube = createKubeClient(await readFile(cluster.kubeconfigPath, 'utf8'))
     strict = await startTeam(cluster, kube, 'it-{1..2}', '--pod-security', 'restricted')
@@ -174,10 +174,25 @@ describe.withCluster('built', { images: ['./image'], manifests: [shop, service] 
     expect(output).toMatch(/✓ built image +push "localhost:\d+\/team\/image:vk-[0-9a-f]{12}"/)
     const wrong = await runVitest('', { env: { ...withDocker, ...registryOf(env, 'localhost:1/team') }, folder }).ended
     expect(wrong.output).toMatch(/Image "localhost:1\/team\/image:vk-\S+" could not be pushed: .*connection refused/)
-    const docker = await connectDocker()
-    const images = await docker.engine.listImages({ filters: { reference: ['localhost:*/team/image'] } })
-    for (const { RepoTags = [] } of images)
-      for (const tag of RepoTags) if (tag.includes('/team/image')) await docker.engine.getImage(tag).remove()
+    await removePushed(`localhost:${port}/team/`)
+    await removePushed('localhost:1/team/')
+  })
+
+  test('examples run as they are', { timeout: 300_000 }, async ({ cluster }) => {
+    const port = await findFreePort()
+    await using _registry = await startRegistryInCluster(cluster, port)
+    const { folder } = await project({})
+    const run = (example: string, env: Readonly<Record<string, string>>) =>
+      runVitest('orders', { env, folder: `${root}examples/${example}`, args: ['--config', `${folder}/vitest.config.ts`] }).ended
+    const started = await run('getting-started', usual.env())
+    expect(started.exitCode, started.output).toBe(0)
+    expect(started.output).toContain('Tests  2 passed (2)')
+    // With two images to build, for which alone Docker is needed.
+    const { DOCKER_HOST: _, ...withDocker } = usual.env({ registry: `localhost:${port}/shop` })
+    const quick = await run('quickstart', withDocker)
+    expect(quick.exitCode, quick.output).toBe(0)
+    expect(quick.output).toContain('Tests  3 passed (3)')
+    await removePushed(`localhost:${port}/shop/`)
   })
 
   test('what a namespace cannot have is refused before anything is created', { timeout: 300_000 }, async () => {
@@ -276,6 +291,13 @@ async function project(files: Readonly<Record<string, string>>) {
     config.replace('kubernetes({})', `kubernetes({ report: false, cluster: JSON.parse(process.env.EXISTING_CLUSTER) })`),
   )
   return created
+}
+
+/** From Docker, which keeps what it pushes. */
+async function removePushed(prefix: string): Promise<void> {
+  const { engine } = await connectDocker()
+  const tags = (await engine.listImages()).flatMap(({ RepoTags }) => RepoTags ?? [])
+  for (const tag of tags) if (tag.startsWith(prefix)) await engine.getImage(tag).remove()
 }
 
 function registryOf(env: Readonly<Record<string, string>>, registry: string): Readonly<Record<string, string>> {
