@@ -89,6 +89,32 @@ test.each(['bash', 'zsh', 'fish', 'powershell'])('prints a completion script for
   expect(await program('complete', shell)).toMatch(/vitest-kubernetes complete ('--'|--)/)
 })
 
+test('rbac and doctor refuse what cannot be meant, and say what can', async () => {
+  const refused = async (...argv: string[]) => {
+    const { exitCode, err } = await run(...argv)
+    return `${exitCode}: ${err}`
+  }
+  expect(await refused('rbac', 'it-1')).toMatch(/^2: Nobody is named who may run suites\.\nHint: Name them: --subject group:devs/)
+  expect(await refused('rbac', 'it-1', '--subject', 'devs')).toMatch(/^2: Expected a subject such as group:devs, .* got "devs"\./)
+  expect(await refused('rbac', 'it-1', '--subject', 'serviceaccount:runner')).toMatch(/^2: Expected a subject/)
+  expect(await refused('rbac', 'it-1', '--subject', 'group:devs', '--pod-security', 'strict')).toMatch(
+    /^2: Expected --pod-security to be one of/,
+  )
+  expect(await refused('doctor', '--kubeconfig', 'config')).toMatch(/^2: A cluster is named by --kubeconfig and --context together\./)
+  const { exitCode, out } = await run('rbac', 'it-{1..2}', '--subject', 'user:ann', '--pod-security', 'restricted', '--json')
+  expect(exitCode).toBe(0)
+  const { items } = JSON.parse(out) as {
+    items: readonly { kind: string; metadata: { name: string; namespace?: string; labels?: object } }[]
+  }
+  expect(items.map(({ kind, metadata }) => `${kind} ${metadata.namespace ?? metadata.name}`)).toEqual([
+    'Namespace it-1',
+    'RoleBinding it-1',
+    'Namespace it-2',
+    'RoleBinding it-2',
+  ])
+  expect(items[0]!.metadata.labels).toEqual({ 'vitest-kubernetes.pool': 'true', 'pod-security.kubernetes.io/enforce': 'restricted' })
+})
+
 test('completes commands and options', async () => {
   expect(await program('complete', '--', 'pr')).toMatch(/^prune\tRemove what dead runs left behind/)
   expect(await program('complete', '--', 'prune', '--')).toMatch(/^--dry-run\t/m)

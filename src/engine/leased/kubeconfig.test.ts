@@ -34,7 +34,7 @@ const config = {
         server: 'https://eks.example.com:6443',
         'certificate-authority': 'ca.crt',
         'tls-server-name': 'kubernetes',
-        'proxy-url': 'http://proxy.example.com:3128',
+        'proxy-url': 'http://gate.example.com',
         'insecure-skip-tls-verify': false,
       },
     },
@@ -65,7 +65,7 @@ test('keeps all that the context says, and nothing of others', async () => {
   expect(written.clusters[0]!.cluster).toMatchObject({
     server: 'https://eks.example.com:6443',
     'tls-server-name': 'kubernetes',
-    'proxy-url': 'http://proxy.example.com:3128',
+    'proxy-url': 'http://gate.example.com',
   })
 })
 
@@ -88,5 +88,7 @@ test('a context that is absent, or names what the file does not have, is refused
   const path = await write(config)
   expect(() => readContext(path, 'test')).toThrow(/has no context "test"\.\nHint: It has "production", "staging", "by-files" and "half"\.$/)
   expect(() => readContext(path, 'half')).toThrow('names cluster "gone", which the file does not have.')
+  const empty = await write({ apiVersion: 'v1', kind: 'Config', clusters: null, users: null, contexts: null })
+  expect(() => readContext(empty, 'test')).toThrow(/has no context "test"\.\nHint: It has none\.$/)
   expect(() => readContext('/nowhere/config', 'a')).toThrow(expect.objectContaining({ code: 'ERR_CLUSTER_KUBECONFIG' }))
 })

@@ -20,9 +20,9 @@ export interface KubeContext {
 }
 
 interface Kubeconfig {
-  readonly clusters?: readonly { readonly name: string; readonly cluster?: Paths & { readonly server?: string } }[]
-  readonly users?: readonly { readonly name: string; readonly user?: Paths & { readonly exec?: { readonly command: string } } }[]
-  readonly contexts?: readonly { readonly name: string; readonly context?: { readonly cluster?: string; readonly user?: string } }[]
+  readonly clusters?: null | readonly { readonly name: string; readonly cluster?: Paths & { readonly server?: string } }[]
+  readonly users?: null | readonly { readonly name: string; readonly user?: Paths & { readonly exec?: { readonly command?: string } } }[]
+  readonly contexts?: null | readonly { readonly name: string; readonly context?: { readonly cluster?: string; readonly user?: string } }[]
 }
 
 type Paths = Readonly<Record<string, unknown>>
@@ -37,7 +37,9 @@ const pathKeys = ['certificate-authority', 'client-certificate', 'client-key', '
  */
 export function readContext(path: string, name: string): KubeContext {
   const file = path.startsWith('~/') ? join(homedir(), path.slice(2)) : path
-  const { clusters = [], users = [], contexts = [] } = readKubeconfig(path, file)
+  const read = readKubeconfig(path, file)
+  // kubectl writes null for an empty list.
+  const [clusters, users, contexts] = [read.clusters ?? [], read.users ?? [], read.contexts ?? []]
   const context = contexts.find((each) => each.name === name)?.context
   if (!context) throw invalid(`Kubeconfig "${path}" has no context "${name}".`, `It has ${formatList(contexts.map((each) => each.name))}.`)
   const cluster = clusters.find((each) => each.name === context.cluster)?.cluster
@@ -53,7 +55,7 @@ export function readContext(path: string, name: string): KubeContext {
   const folder = dirname(resolve(file))
   const { exec } = user
   // As kubectl does: a command with a slash is relative too.
-  const command = exec?.command.includes('/') ? { exec: { ...exec, command: resolve(folder, exec.command) } } : {}
+  const command = exec?.command?.includes('/') ? { exec: { ...exec, command: resolve(folder, exec.command) } } : {}
   const write = (namespace?: string) =>
     JSON.stringify({
       ...{ apiVersion: 'v1', kind: 'Config', 'current-context': name },

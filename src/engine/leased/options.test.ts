@@ -15,12 +15,23 @@ test('what can be meant is taken', () => {
   checkKubeconfigCluster(undefined)
   checkKubeconfigCluster(cluster)
   checkKubeconfigCluster({ ...cluster, namespaces: { create: 'it-' }, relayImage: 'mirror.example.com/busybox:1.37' })
+  for (const registry of ['localhost:5000', 'registry.example.com/team/it', 'registry:5000/team'])
+    checkKubeconfigCluster({ ...cluster, registry })
 })
 
 test.for([
   ['staging', 'Expected option `cluster` to be { kubeconfig, context, namespaces }, got "staging" (string).'],
   [{ ...cluster, context: undefined }, 'Expected option `cluster.context` to be the name of a context, got null (null).'],
   [{ ...cluster, contexts: ['a'] }, 'Option `cluster` has no key "contexts".'],
+  [{ ...cluster, relayImage: '' }, 'Expected option `cluster.relayImage` to be the name of an image, got "" (string).'],
+  [
+    { ...cluster, registry: 'team' },
+    'Expected option `cluster.registry` to be a registry, such as registry.example.com/team, got "team" (string).',
+  ],
+  [
+    { ...cluster, registry: 'registry:5000:5000' },
+    'Expected option `cluster.registry` to be a registry, such as registry.example.com/team, got "registry:5000:5000" (string).',
+  ],
   [{ ...cluster, namespaces: {} }, 'Expected option `cluster.namespaces` to be { pool } or { create }, got {} (object).'],
   [
     { ...cluster, namespaces: { pool: 'a', create: 'b' } },

@@ -67,5 +67,5 @@ export function poolNames(pool: string | readonly string[]): readonly string[] {
 const isName = (value: string) => /^[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?$/.test(value)
 /** Without a point or a port, the first part would be a user of Docker Hub. */
 const isRegistry = (value: unknown) =>
-  isText(value) && /^(?:localhost|[\w-]+(?:\.[\w-]+)+|[\w.-]+:\d+)(?::\d+)?(?:\/[a-z0-9._-]+)*$/.test(value)
+  isText(value) && /^(?:localhost|[\w-]+(?:\.[\w-]+)+|[\w-]+(?=:))(?::\d{1,5})?(?:\/[a-z0-9._-]+)*$/.test(value)
 const isNameStart = (value: unknown) => isText(value) && /^[a-z0-9][-a-z0-9]{0,39}$/.test(value)
