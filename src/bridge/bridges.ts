@@ -38,11 +38,7 @@ export function createBridges(options: BridgesOptions): Bridges {
     open.set(opened.id, opened)
     return opened
   }
-  const find = (id: string) => {
-    const found = open.get(id)
-    if (found) return found
-    throw new ClusterTestError('ERR_OPTIONS_INVALID', `There is no bridge "${id}": it has been closed.`)
-  }
+  const find = (id: string) => findOpen(open, id)
   const close = async (id: string, among: Map<string, AsyncDisposable> = open): Promise<void> => {
     const opened = among.get(id)
     among.delete(id)
@@ -76,6 +72,13 @@ export function createBridges(options: BridgesOptions): Bridges {
       for (const among of [open, cuts]) for (const id of among.keys()) ends.defer(() => inTurn(id, () => close(id, among)))
     },
   }
+}
+
+/** @throws ClusterTestError `ERR_OPTIONS_INVALID` for one that is closed */
+export function findOpen<Opened>(open: ReadonlyMap<string, Opened>, id: string): Opened {
+  const found = open.get(id)
+  if (found) return found
+  throw new ClusterTestError('ERR_OPTIONS_INVALID', `There is no bridge "${id}": it has been closed.`)
 }
 
 interface ConnectOptions {

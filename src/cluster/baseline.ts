@@ -1,4 +1,4 @@
-import { type KubeClient, KubeStatusError } from '../kube/client.ts'
+import { type KubeClient, hasStatus, unlessGone } from '../kube/client.ts'
 import { poll } from '../support/poll.ts'
 
 /** What a cluster has before anything is applied to it. */
@@ -93,7 +93,7 @@ async function readResources(kube: KubeClient, root: string, signal: AbortSignal
   try {
     return await kube.request<ResourceList>('GET', root, { signal })
   } catch (error) {
-    if (error instanceof KubeStatusError && [404, 503].includes(error.statusCode)) return { resources: [] }
+    if (hasStatus(error, 404, 503)) return { resources: [] }
     throw error
   }
 }
@@ -124,10 +124,6 @@ async function remove(kube: KubeClient, { path, name, namespace, uid }: Listed, 
   const [, root, plural] = /^(.*)\/([^/]+)$/.exec(path)!
   const query = { propagationPolicy: 'Background', ...(plural === 'pods' && { gracePeriodSeconds: 0 }) }
   const at = namespace === undefined ? `${path}/${name}` : `${root}/namespaces/${namespace}/${plural}/${name}`
-  try {
-    await kube.request('DELETE', at, { query, body: { preconditions: { uid } }, signal })
-  } catch (error) {
-    // Gone, or another one by the same name already.
-    if (!(error instanceof KubeStatusError && [404, 409].includes(error.statusCode))) throw error
-  }
+  // Gone, or another one by the same name already.
+  await unlessGone(kube.request('DELETE', at, { query, body: { preconditions: { uid } }, signal }))
 }

@@ -2,10 +2,10 @@ import { randomUUID } from 'node:crypto'
 
 import { readHostLimits } from '../cluster/host-limits.ts'
 import { whileWaiting } from '../support/deadline.ts'
-import { messageOf } from '../support/errors.ts'
 import type { Progress } from '../support/progress.ts'
 import { createCapacity } from './capacity.ts'
 import { clusterOf } from './cluster-life.ts'
+import { createEndings } from './endings.ts'
 import type { EngineParts } from './parts.ts'
 import { type PooledCluster, createPooledCluster } from './pooled-cluster.ts'
 import type { LeaseRequest } from './request.ts'
@@ -36,8 +36,7 @@ export function createPool(options: PoolOptions): Pool {
   const { docker } = parts
   /** The one that has been idle for longest stands first. */
   const clusters = new Map<string, PooledCluster>()
-  /** Clusters that end while nobody waits for it. */
-  const ending = new Set<Promise<void>>()
+  const endings = createEndings()
   let isClosed = false
 
   const capacity = createCapacity({
@@ -62,9 +61,7 @@ export function createPool(options: PoolOptions): Pool {
     async [Symbol.asyncDispose]() {
       isClosed = true
       for (const pooled of clusters.values()) endUnused(pooled)
-      const ended = await Promise.allSettled(ending)
-      const errors = ended.flatMap((each) => (each.status === 'rejected' ? [each.reason as unknown] : []))
-      if (errors.length > 0) throw errors.length > 1 ? new AggregateError(errors, errors.map(messageOf).join('\n')) : errors[0]
+      await endings[Symbol.asyncDispose]()
     },
   }
 
@@ -113,12 +110,6 @@ export function createPool(options: PoolOptions): Pool {
   }
 
   function endUnused(pooled: PooledCluster): void {
-    const end = pooled.end(progress('run'))
-    ending.add(end)
-    end.then(
-      () => ending.delete(end),
-      // Stays among those that the end of the run reports.
-      () => undefined,
-    )
+    endings.add(pooled.end(progress('run')))
   }
 }

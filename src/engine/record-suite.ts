@@ -3,6 +3,7 @@ import { secretValues } from '../kube/secrets.ts'
 import type { Diagnosis } from '../report/diagnosis.ts'
 import type { RequestRecord } from '../report/model.ts'
 import type { Recorder, SuiteRecorder } from '../report/recorder.ts'
+import { formatTimes } from '../report/timings.ts'
 import { messageOf } from '../support/errors.ts'
 import type { Progress } from '../support/progress.ts'
 import type { LeaseRequest } from './request.ts'
@@ -44,9 +45,12 @@ export function noteObjects(recorder: SuiteRecorder, written: KubeObject[], obje
   for (const { metadata } of objects) for (const name of [metadata.name, metadata.namespace]) if (name) recorder.addName(name)
 }
 
-/** What is written down when tests fail, and at the end. */
-export function diagnosed(recorder: SuiteRecorder, diagnosis: Diagnosis, signal: AbortSignal) {
+/** The parts of a suite that is ready which are about its record: what is written down when tests fail, and at the end. */
+export function recordReady(recorder: SuiteRecorder, diagnosis: Diagnosis, signal: AbortSignal) {
+  recorder.record.ready = Date.now()
   return {
+    bundle: recorder.folder,
+    setup: formatTimes(recorder.record),
     testFailed(requests: readonly RequestRecord[]): void {
       recorder.addRequests(requests)
       void diagnosis.collect()

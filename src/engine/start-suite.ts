@@ -15,7 +15,6 @@ import { keepBuildLog } from '../report/keep-build-log.ts'
 import type { RequestRecord } from '../report/model.ts'
 import { type RecordedBridges, recordBridges } from '../report/record-bridges.ts'
 import type { SuiteRecorder } from '../report/recorder.ts'
-import { formatTimes } from '../report/timings.ts'
 import { resetStores, resettable, saveStores } from '../seed/reset.ts'
 import { prepareImages } from '../stack/images/images.ts'
 import { addMounts } from '../stack/images/mounts.ts'
@@ -34,7 +33,7 @@ import { k3dImages } from './k3d-images.ts'
 import { localImages } from './local-images.ts'
 import type { EngineParts } from './parts.ts'
 import { type SuitePlan, checkManifests, keysOf, notesOf, planIngress } from './plan-suite.ts'
-import { diagnosed, noteObjects } from './record-suite.ts'
+import { noteObjects, recordReady } from './record-suite.ts'
 import type { Reservation } from './reservation.ts'
 import { shareCluster } from './share-cluster.ts'
 import { guestSpace, wholeCluster } from './suite-space.ts'
@@ -147,16 +146,8 @@ export async function startSuite(
 
   const { trackChild } = parts
   const delivery = k3dImages({ parts, plan: plan.images, started, keepLog, progress })
-  const bringUp = createBringUp({
-    plan,
-    cluster,
-    delivery,
-    trackChild,
-    space,
-    services,
-    progress,
-    onApply: (objects) => noteObjects(recorder, written, objects),
-  })
+  const onApply = (objects: readonly KubeObject[]) => noteObjects(recorder, written, objects)
+  const bringUp = createBringUp({ plan, cluster, delivery, trackChild, space, services, progress, onApply })
   const stores = resettable(request.options)
   const isNew = !up && !cluster.template
   await bringUp({ ...stack, seeds: isNew ? plan.seeds : [] }, signal)
@@ -196,15 +187,12 @@ export async function startSuite(
     recorder,
   )
   const owned = cleanup.move()
-  recorder.record.ready = Date.now()
   return {
     cluster,
     namespace,
     isShared,
     isUp: up !== undefined,
     bridges: recorded.functions,
-    bundle: recorder.folder,
-    setup: formatTimes(recorder.record),
     addressesFile: file,
     async apply(sources, abort) {
       const loaded = await loadManifests(sources, request.folder, keysOf(request, abort))
@@ -224,7 +212,7 @@ export async function startSuite(
       await bringUp(await prepareImages(more), abort)
     },
     fail: () => reservation.fail(),
-    ...diagnosed(recorder, diagnosis, signal),
+    ...recordReady(recorder, diagnosis, signal),
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   }
 }

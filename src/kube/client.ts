@@ -150,9 +150,23 @@ export async function unlessAbsent<T>(answer: Promise<T>): Promise<T | undefined
   try {
     return await answer
   } catch (error) {
-    if (error instanceof KubeStatusError && error.statusCode === 404) return undefined
+    if (hasStatus(error, 404)) return undefined
     throw error
   }
+}
+
+/** Resolves also where an object is gone already, or is not the one that was meant any more. */
+export async function unlessGone(deletion: Promise<unknown>): Promise<void> {
+  try {
+    await deletion
+  } catch (error) {
+    if (!hasStatus(error, 404, 409)) throw error
+  }
+}
+
+/** Whether it is an answer of the API server with one of these codes. */
+export function hasStatus(error: unknown, ...codes: readonly number[]): error is KubeStatusError {
+  return error instanceof KubeStatusError && codes.includes(error.statusCode)
 }
 
 export function statusError(method: string, path: string, code: number, text: string): KubeStatusError {

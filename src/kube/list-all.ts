@@ -1,4 +1,4 @@
-import { type KubeClient, KubeStatusError } from './client.ts'
+import { type KubeClient, hasStatus } from './client.ts'
 import { type Kind, listPath } from './kinds.ts'
 import type { KubeList } from './types.ts'
 
@@ -12,7 +12,7 @@ export async function listIfSeen<T>(kube: KubeClient, kind: Kind, signal?: Abort
   try {
     return (await kube.request<KubeList<T>>('GET', listPath(kind, kube.scope), { signal })).items
   } catch (error) {
-    if (kube.scope !== undefined && error instanceof KubeStatusError && error.statusCode === 403) return undefined
+    if (kube.scope !== undefined && hasStatus(error, 403)) return undefined
     throw error
   }
 }

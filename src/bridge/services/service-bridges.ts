@@ -3,7 +3,7 @@ import { execInPod } from '../../kube/exec.ts'
 import { ClusterTestError, messageOf } from '../../support/errors.ts'
 import { randomId } from '../../support/identity.ts'
 import { createTurns } from '../../support/turns.ts'
-import type { Bridges } from '../bridges.ts'
+import { type Bridges, findOpen } from '../bridges.ts'
 import { createClaims } from '../conflicts.ts'
 import { decodeMatch } from '../junction/match.ts'
 import type { Route } from '../junction/route.ts'
@@ -13,6 +13,7 @@ import type { BridgeRequest, EnvRequest, OpenBridge, StartedSide } from '../requ
 import { type PortMapping, choosePorts } from '../rules/ports.ts'
 import type { Forward } from '../rules/rules.ts'
 import { type BridgeTarget, findTarget } from '../rules/target.ts'
+import { findRunning } from '../side/container-facts.ts'
 import { type EnvOptions, parseEnviron, selectEnv } from '../side/env.ts'
 import { type ProcessParts, startHostProcess } from '../side/host-process.ts'
 import { type ServiceSwitch, type ServiceSwitchOptions, openServiceSwitch } from './service-switch.ts'
@@ -61,11 +62,7 @@ export function createServiceBridges(options: ServiceBridgesOptions): Bridges {
       cluster: options.cluster,
       onProblem: onProblemOfAll,
     }).then((relay) => owned.use(relay).reach))
-  const find = (id: string) => {
-    const found = open.get(id)
-    if (found) return found
-    throw new ClusterTestError('ERR_OPTIONS_INVALID', `There is no bridge "${id}": it has been closed.`)
-  }
+  const find = (id: string) => findOpen(open, id)
   const close = async (id: string) => {
     const opened = open.get(id)
     open.delete(id)
@@ -161,9 +158,7 @@ export function createServiceBridges(options: ServiceBridgesOptions): Bridges {
   async function readEnv(target: BridgeTarget, signal: AbortSignal): Promise<Env> {
     const { kube } = options
     const { name: container } = target.container
-    const pod = target
-      .pods()
-      .find(({ status }) => status?.containerStatuses?.some((each) => each.name === container && each.state?.running))
+    const pod = findRunning(target)?.pod
     if (!pod) return {}
     const { namespace = '', name = '' } = pod.metadata ?? {}
     const chunks: Buffer[] = []

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 
 import { clusterAddresses } from '../../cluster/network/service-targets.ts'
-import { type KubeClient, KubeStatusError } from '../../kube/client.ts'
+import { type KubeClient, unlessAbsent } from '../../kube/client.ts'
 import { apiPath } from '../../kube/kinds.ts'
 import { type Labels, selectorFits } from '../../kube/labels.ts'
 import type { EndpointSlice, KubeList, Service } from '../../kube/types.ts'
@@ -58,7 +58,6 @@ export function openServiceSwitch({ kube, selector, target, reach, endIdle, onPr
   const inTurn = createQueue()
   const owned = new AsyncDisposableStack()
   owned.use(target)
-  const leading = owned.use(new AsyncDisposableStack())
   /** For each port of the pods: what looks at its requests, and the relay's port that leads there. They stay: callers may keep connections. */
   const junctions = new Map<number, Promise<{ readonly junction: Junction; readonly lead: number }>>()
   /** What Services were before, by name. */
@@ -75,9 +74,9 @@ export function openServiceSwitch({ kube, selector, target, reach, endIdle, onPr
   }
   const openJunction = async (port: number) => {
     const original = async () => reach.to({ host: anyPod(), port })
-    const junction = leading.use(await startJunction({ workload, addresses: ['127.0.0.1'], original, onProblem }))
+    const junction = owned.use(await startJunction({ workload, addresses: ['127.0.0.1'], original, onProblem }))
     const [listener] = junction.listeners
-    const [lead] = await reach.lead([{ protocol: 'tcp', port, address: listener!.address, targetPort: listener!.port }], leading)
+    const [lead] = await reach.lead([{ protocol: 'tcp', port, address: listener!.address, targetPort: listener!.port }], owned)
     return { junction, lead: lead!.targetPort }
   }
   const junctionOf = (port: number) => {
@@ -152,9 +151,7 @@ export function openServiceSwitch({ kube, selector, target, reach, endIdle, onPr
       const { targetPort } = spec.ports!.find((each) => each.port === port.port && each.name === port.name) ?? {}
       return leads.has(Number(port.targetPort)) && targetPort !== undefined ? { ...port, targetPort } : port
     })
-    await patch(name, { selector: { ...without(selector), ...spec.selector }, ports }).catch((error: unknown) => {
-      if (!(error instanceof KubeStatusError) || error.statusCode !== 404) throw error
-    })
+    await unlessAbsent(patch(name, { selector: { ...without(selector), ...spec.selector }, ports }))
   }
   /** Endpoints follow at once, and what forwards to them on each node within a second. Then connections that are older are ended. */
   const settle = async (isSettled: (addresses: readonly string[], relays: ReadonlySet<string>) => boolean): Promise<void> => {

@@ -1,4 +1,4 @@
-import { type KubeClient, KubeStatusError } from '../../kube/client.ts'
+import { type KubeClient, hasStatus } from '../../kube/client.ts'
 import { ClusterTestError } from '../../support/errors.ts'
 import { poolLabel } from './labels.ts'
 import { describeRights, missingRights, neededRights } from './rights.ts'
@@ -16,7 +16,7 @@ export async function checkNamespace(kube: KubeClient, name: string, signal?: Ab
     new ClusterTestError('ERR_CLUSTER_NAMESPACE', `Namespace "${name}" cannot be used: ${why}.`, { hint, cause })
   const forAdmin = 'An administrator of the cluster prepares namespaces: npx vitest-kubernetes rbac prints what to apply.'
   const namespace = await kube.find<Namespace>(`/api/v1/namespaces/${name}`, { signal }).catch((error: unknown) => {
-    if (!(error instanceof KubeStatusError) || error.statusCode !== 403) throw error
+    if (!hasStatus(error, 403)) throw error
     throw unusable(error.serverMessage, forAdmin, error)
   })
   if (!namespace) throw unusable('it does not exist', forAdmin)

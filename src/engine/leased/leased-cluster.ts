@@ -1,4 +1,4 @@
-import { mkdir, rm, writeFile } from 'node:fs/promises'
+import { rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 
 import type { RelayProgram } from '../../cluster/network/relay-program.ts'
@@ -19,6 +19,7 @@ import { randomId } from '../../support/identity.ts'
 import { bracketed } from '../../support/ip-range.ts'
 import { poll } from '../../support/poll.ts'
 import { type Progress, runStep } from '../../support/progress.ts'
+import type { Endings } from '../endings.ts'
 import type { KubeContext } from './kubeconfig.ts'
 import { runLabelOfObjects } from './labels.ts'
 import type { NamespaceLease } from './namespace-lease.ts'
@@ -41,8 +42,8 @@ export interface LeasedClusterOptions {
   /** Private folder of the run; the kubeconfig goes there. */
   readonly folder: string
   readonly relayImage: string
-  /** What goes on after a suite has ended. */
-  readonly inBackground: (work: () => Promise<void>) => void
+  /** For what goes on after the suite has ended. */
+  readonly endings: Endings
   readonly progress: Progress
   readonly signal: AbortSignal
 }
@@ -70,7 +71,7 @@ const limits = { empty: 120_000, tunnel: 30_000, services: 10_000, refused: 3_00
 
 /** The whole life of a leased namespace: emptied, a relay in it, a tunnel to that, and emptied again. */
 export async function openLeasedCluster(options: LeasedClusterOptions): Promise<LeasedCluster> {
-  const { context, lease, run, folder, relayImage, inBackground, progress, signal } = options
+  const { context, lease, run, folder, relayImage, endings, progress, signal } = options
   const { namespace } = lease
   const kubeconfig = context.inNamespace(namespace)
   const kube = createKubeClient(kubeconfig)
@@ -80,7 +81,7 @@ export async function openLeasedCluster(options: LeasedClusterOptions): Promise<
     const token = randomId(16)
     const user = await readUser(kube, namespace, signal)
     const remove = ({ name }: OwnerReference) =>
-      inBackground(() => removeRelayJobs(kube, namespace, { fieldSelector: `metadata.name=${name}` }, AbortSignal.timeout(limits.empty)))
+      endings.add(removeRelayJobs(kube, namespace, { fieldSelector: `metadata.name=${name}` }, AbortSignal.timeout(limits.empty)))
     const onOwner = async (owner: OwnerReference) => {
       cleanup.defer(() => remove(owner))
       await lease.goWith(owner)
@@ -99,7 +100,6 @@ export async function openLeasedCluster(options: LeasedClusterOptions): Promise<
     const keeper = setInterval(() => void tunnels.current().catch(() => undefined), 1_000).unref()
     cleanup.defer(() => clearInterval(keeper))
     const kubeconfigPath = join(folder, `${namespace}-${job.owner.name}.kubeconfig`)
-    await mkdir(folder, { recursive: true, mode: 0o700 })
     cleanup.defer(() => rm(kubeconfigPath, { force: true }))
     await writeFile(kubeconfigPath, kubeconfig, { mode: 0o600 })
     const owned = cleanup.move()

@@ -10,6 +10,7 @@ import type { SuiteClusterOptions } from '../../stack/options.ts'
 import { withDeadline } from '../../support/deadline.ts'
 import { ClusterTestError, messageOf } from '../../support/errors.ts'
 import { formatList } from '../../support/format.ts'
+import { createEndings } from '../endings.ts'
 import type { EngineOptions, SuiteEngine } from '../engine.ts'
 import { type SuitePlan, planSuite } from '../plan-suite.ts'
 import { type RecordedSuite, recordSuite, setupDeadline } from '../record-suite.ts'
@@ -51,26 +52,10 @@ export async function startLeasedEngine(options: EngineOptions, wanted: Kubeconf
     substitutes,
     trackChild: (event, pid) => lifeline.trackChild(event, pid),
   }
-  const ending = new Set<Promise<void>>()
-  cleanup.defer(async () => {
-    const failed = (await Promise.allSettled(ending)).filter((each) => each.status === 'rejected')
-    if (failed.length > 0)
-      throw new AggregateError(
-        failed.map(({ reason }) => reason as unknown),
-        failed.map(({ reason }) => messageOf(reason)).join('\n'),
-      )
-  })
-  const inBackground = (work: () => Promise<void>) => {
-    const end = work()
-    ending.add(end)
-    // What fails stays, and is told at the end of the run.
-    end.then(
-      () => ending.delete(end),
-      () => undefined,
-    )
-  }
-  const { namespaces } = wanted
-  if ('create' in namespaces) await pruneNamespaces(kube, namespaces.create)
+  const endings = cleanup.use(createEndings())
+  const { pool, create = '' }: { readonly pool?: string | readonly string[]; readonly create?: string } = wanted.namespaces
+  const names = pool === undefined ? undefined : poolNames(pool)
+  if (!names) await pruneNamespaces(kube, create)
   /** Each namespace is looked at once. */
   const checked = new Map<string, Promise<void>>()
   const check = (name: string) => {
@@ -94,15 +79,13 @@ export async function startLeasedEngine(options: EngineOptions, wanted: Kubeconf
     signal: AbortSignal,
   ): Promise<RunningSuite> {
     refuseOptions(request.options)
-    options.onRequest?.(request)
     await using failed = new AsyncDisposableStack()
-    const names = 'pool' in namespaces ? poolNames(namespaces.pool) : undefined
     // What is wrong with a suite need not wait for a namespace.
-    const first = await plan(request, names?.[0] ?? `${(namespaces as { create: string }).create}suite`, signal)
+    const first = await plan(request, names?.[0] ?? `${create}suite`, signal)
     const note = (text: string) => recorded.progress({ kind: 'note', step: 'cluster', text })
     let lost: unknown
-    const created = names ? undefined : await createNamespace(kube, (namespaces as { create: string }).create, run, signal)
-    if (created) failed.defer(() => inBackground(() => created.remove()))
+    const created = names ? undefined : await createNamespace(kube, create, run, signal)
+    if (created) failed.defer(() => endings.add(created.remove()))
     const lease = failed.use(
       await leaseNamespace(kube, {
         names: names ?? [created!.name],
@@ -120,7 +103,7 @@ export async function startLeasedEngine(options: EngineOptions, wanted: Kubeconf
     const planned = namespace === first.namespace ? first : await plan(request, namespace, signal)
     // The clock runs from here: waiting for a namespace is nobody's fault.
     const suite = await withDeadline({ ...setupDeadline(request), signal }, async (limit) => {
-      const opened = await openLeasedCluster({ context, lease, run, ...parts, inBackground, progress: recorded.progress, signal: limit })
+      const opened = await openLeasedCluster({ context, lease, run, ...parts, endings, progress: recorded.progress, signal: limit })
       failed.use(opened)
       return startLeasedSuite(parts, planned, opened, recorded, limit)
     })

@@ -1,7 +1,7 @@
 import { hostname, userInfo } from 'node:os'
 import { setTimeout as sleep } from 'node:timers/promises'
 
-import { type KubeClient, KubeStatusError } from '../../kube/client.ts'
+import { type KubeClient, hasStatus, unlessGone } from '../../kube/client.ts'
 import type { OwnerReference } from '../../kube/lineage.ts'
 import type { KubeList, Pod } from '../../kube/types.ts'
 import { ClusterTestError } from '../../support/errors.ts'
@@ -81,7 +81,7 @@ async function take(kube: KubeClient, name: string, { run, holder, seen, signal 
     await create()
     return true
   } catch (error) {
-    if (!isConflict(error)) throw error
+    if (!hasStatus(error, 409)) throw error
   }
   const lock = await kube.find<Lock>(leasePath(name, lockName), { signal })
   if (!lock) return false
@@ -105,7 +105,7 @@ async function take(kube: KubeClient, name: string, { run, holder, seen, signal 
     return true
   } catch (error) {
     // Somebody was faster, or it lives after all.
-    if (error instanceof KubeStatusError && [404, 409].includes(error.statusCode)) return false
+    if (hasStatus(error, 404, 409)) return false
     throw error
   }
 }
@@ -126,7 +126,7 @@ function holdLease(kube: KubeClient, namespace: string, holder: string, { onLost
       if (spec.holderIdentity === holder) return
     } catch (error) {
       // The API server may be away for a moment.
-      if (!(error instanceof KubeStatusError) || error.statusCode !== 404) return
+      if (!hasStatus(error, 404)) return
     }
     clearInterval(timer)
     onLost(leaseLost(namespace))
@@ -143,9 +143,7 @@ function holdLease(kube: KubeClient, namespace: string, holder: string, { onLost
       const lock = await kube.find<Lock>(path)
       if (lock?.spec.holderIdentity !== holder) return
       const body = { apiVersion: 'v1', kind: 'DeleteOptions', preconditions: { uid: lock.metadata.uid } }
-      await kube.request('DELETE', path, { body }).catch((error: unknown) => {
-        if (!(error instanceof KubeStatusError) || ![404, 409].includes(error.statusCode)) throw error
-      })
+      await unlessGone(kube.request('DELETE', path, { body }))
     },
   }
 }
@@ -209,8 +207,4 @@ function now(): string {
 
 function leasePath(namespace: string, name?: string): string {
   return `/apis/coordination.k8s.io/v1/namespaces/${namespace}/leases${name ? `/${name}` : ''}`
-}
-
-function isConflict(error: unknown): boolean {
-  return error instanceof KubeStatusError && error.statusCode === 409
 }

@@ -1,4 +1,4 @@
-import { KubeStatusError, type KubeClient } from '../../kube/client.ts'
+import { type KubeClient, hasStatus, unlessGone } from '../../kube/client.ts'
 import type { KubeList } from '../../kube/types.ts'
 import { ClusterTestError } from '../../support/errors.ts'
 import { randomId } from '../../support/identity.ts'
@@ -21,7 +21,7 @@ export async function createNamespace(kube: KubeClient, prefix: string, run: str
   const labels = { [poolLabel]: 'created', [runLabelOfObjects]: run }
   const body = { apiVersion: 'v1', kind: 'Namespace', metadata: { name, labels } }
   await kube.request('POST', '/api/v1/namespaces', { body, signal }).catch((error: unknown) => {
-    if (!(error instanceof KubeStatusError) || error.statusCode !== 403) throw error
+    if (!hasStatus(error, 403)) throw error
     throw new ClusterTestError('ERR_CLUSTER_NAMESPACE', `No namespace can be created: ${error.serverMessage}`, {
       cause: error,
       hint: 'Use namespaces that an administrator has prepared: namespaces: { pool: … }.',
@@ -56,10 +56,8 @@ export async function pruneNamespaces(kube: KubeClient, prefix: string): Promise
   }
 }
 
-async function remove(kube: KubeClient, name: string): Promise<void> {
-  await kube.request('DELETE', `/api/v1/namespaces/${name}`).catch((error: unknown) => {
-    if (!(error instanceof KubeStatusError) || ![404, 409].includes(error.statusCode)) throw error
-  })
+function remove(kube: KubeClient, name: string): Promise<void> {
+  return unlessGone(kube.request('DELETE', `/api/v1/namespaces/${name}`))
 }
 
 interface Created {

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 
 import { readPackedProgram } from '../../docker/read-program.ts'
-import { KubeStatusError, type KubeClient } from '../../kube/client.ts'
+import { type KubeClient, unlessGone } from '../../kube/client.ts'
 import { apiPath, typed, workloadKinds } from '../../kube/kinds.ts'
 import type { OwnerReference } from '../../kube/lineage.ts'
 import { listAll } from '../../kube/list-all.ts'
@@ -240,12 +240,6 @@ interface Owned {
     readonly deletionGracePeriodSeconds?: number
     readonly ownerReferences?: readonly { readonly uid: string }[]
   }
-}
-
-async function unlessGone(answer: Promise<unknown>): Promise<void> {
-  await answer.catch((error: unknown) => {
-    if (!(error instanceof KubeStatusError) || ![404, 409].includes(error.statusCode)) throw error
-  })
 }
 
 function jobsPath(namespace: string): string {

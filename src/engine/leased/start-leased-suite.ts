@@ -8,7 +8,6 @@ import { startDiagnosis } from '../../report/diagnosis.ts'
 import { keepBuildLog } from '../../report/keep-build-log.ts'
 import { type RecordedBridges, recordBridges } from '../../report/record-bridges.ts'
 import type { SuiteRecorder } from '../../report/recorder.ts'
-import { formatTimes } from '../../report/timings.ts'
 import { resettable, saveStores } from '../../seed/reset.ts'
 import { loadManifests } from '../../stack/manifests/manifests.ts'
 import { waitForChecks } from '../../stack/ready/ready-checks.ts'
@@ -18,7 +17,7 @@ import type { Progress } from '../../support/progress.ts'
 import { createBringUp } from '../bring-up.ts'
 import { portChoice } from '../fixed-ports.ts'
 import { type SuitePlan, checkManifests, keysOf, notesOf } from '../plan-suite.ts'
-import { diagnosed, noteObjects } from '../record-suite.ts'
+import { noteObjects, recordReady } from '../record-suite.ts'
 import type { RunningSuite } from '../start-suite.ts'
 import type { LeasedCluster } from './leased-cluster.ts'
 import { leasedImages } from './leased-images.ts'
@@ -65,16 +64,8 @@ export async function startLeasedSuite(
   const { trackChild } = parts
   const keepLog = (name: string, log: string) => keepBuildLog(recorder, name, log)
   const delivery = leasedImages({ ...parts, plan: plan.images, keepLog, progress })
-  const bringUp = createBringUp({
-    plan,
-    cluster,
-    delivery,
-    trackChild,
-    space,
-    services,
-    progress,
-    onApply: (objects) => noteObjects(recorder, written, objects),
-  })
+  const onApply = (objects: readonly KubeObject[]) => noteObjects(recorder, written, objects)
+  const bringUp = createBringUp({ plan, cluster, delivery, trackChild, space, services, progress, onApply })
   const stores = resettable(request.options)
   const stack = await delivery.prepare(plan.manifests, signal)
   await bringUp({ ...stack, seeds: plan.seeds }, signal)
@@ -90,15 +81,12 @@ export async function startLeasedSuite(
   )
   recorded = recordBridges(bridges, recorder)
   const owned = cleanup.move()
-  recorder.record.ready = Date.now()
   return {
     cluster,
     namespace,
     isShared: true,
     isUp: false,
     bridges: recorded.functions,
-    bundle: recorder.folder,
-    setup: formatTimes(recorder.record),
     addressesFile: file,
     async apply(sources, abort) {
       const loaded = await loadManifests(sources, request.folder, keysOf(request, abort))
@@ -108,7 +96,7 @@ export async function startLeasedSuite(
       await bringUp(await delivery.prepare(planned.manifests, abort), abort)
     },
     fail: () => {},
-    ...diagnosed(recorder, diagnosis, signal),
+    ...recordReady(recorder, diagnosis, signal),
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   }
 }
