@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises'
+import { chmod, readFile } from 'node:fs/promises'
 import { dirname } from 'node:path'
 
 import { expect, onTestFinished } from 'vitest'
@@ -133,6 +133,27 @@ describe.withCluster('existing', { images: ['postgres:17', 'redis:8', 'node:24-s
     const { exitCode, output } = await second.ended
     expect(exitCode, output).toBe(0)
     expect((await first.ended).exitCode).toBe(143)
+  })
+
+  test('credentials come from a plugin, again and again as they expire', { timeout: 300_000 }, async () => {
+    const { folder, write } = await longLease()
+    const config = JSON.parse(await readFile(strict.kubeconfig, 'utf8')) as { users: [{ user: { token: string } }] }
+    const [{ user }] = config.users
+    // Beside the kubeconfig, as its path says: each time for three seconds.
+    await write(
+      'plugin.sh',
+      `#!/bin/sh
+echo called >> ${folder}/calls
+printf '{"apiVersion":"client.authentication.k8s.io/v1","kind":"ExecCredential","status":{"token":"%s","expirationTimestamp":"%s"}}' '${user.token}' "$(date -u -d '+3 seconds' +%Y-%m-%dT%H:%M:%SZ)"
+`,
+    )
+    await chmod(`${folder}/plugin.sh`, 0o755)
+    const exec = { apiVersion: 'client.authentication.k8s.io/v1', command: './plugin.sh', interactiveMode: 'Never' }
+    await write('kubeconfig', JSON.stringify({ ...config, users: [{ ...config.users[0], user: { exec } }] }))
+    const env = { ...strict.env({ kubeconfig: `${folder}/kubeconfig` }), SECONDS: '8' }
+    const { exitCode, output } = await runVitest('long-lease', { env, folder }).ended
+    expect(exitCode, output).toBe(0)
+    expect((await readFile(`${folder}/calls`, 'utf8')).split('\n').length).toBeGreaterThan(4)
   })
 
   test('namespaces are created and deleted where that is allowed', { timeout: 300_000 }, async ({ cluster }) => {
