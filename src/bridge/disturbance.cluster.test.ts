@@ -233,9 +233,10 @@ describe.withCluster('disturbance', suite, (test) => {
     const { engine } = await connectDocker()
     await using traffic = startTraffic(cluster.url('far'))
     await engine.getContainer(nodeContainer(cluster, 'agent-0')).restart({ t: 1 })
-    // In the moment that k3s runs: packets for Services must not leave the machine while kube-proxy has no rules.
-    const first =
-      'until pidof k3s >/dev/null; do sleep 0.01; done; iptables-save -t mangle; cat /proc/sys/net/ipv4/conf/eth0/send_redirects'
+    // In the moment that k3s runs: packets for Services must not leave the machine while kube-proxy has no rules. Its name alone does
+    // not tell: iptables, which is called before, is the same program.
+    const first = `until cat /proc/[0-9]*/cmdline 2>/dev/null | tr '\\0' ' ' | grep -q 'k3s [a]gent'; do sleep 0.01; done
+      iptables-save -t mangle; cat /proc/sys/net/ipv4/conf/eth0/send_redirects`
     expect(await runOnNode(cluster, 'agent-0', ['sh', '-c', first])).toMatch(/^-A POSTROUTING -d 10\.43\.0\.0\/16 -j DROP$[^]*^0$/m)
     await expect
       .poll(async () => (await podsOf(cluster, 'far')).filter((each) => isReady(each) && restartsIn(each) > 0), { timeout: 90_000 })
