@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import type { Socket } from 'node:net'
 
 import type { EngineOptions, SuiteEngine } from '../engine/engine.ts'
+import { readForecast } from '../engine/forecast.ts'
 import { ClusterTestError, messageOf } from '../support/errors.ts'
 import { runForSuite } from '../support/suite-context.ts'
 import type { BrokerAddress, LeaseFunctions } from './lease.ts'
@@ -14,6 +15,10 @@ export interface Broker extends AsyncDisposable {
   readonly address: Pick<BrokerAddress, 'port' | 'token'>
   /** Whether a suite has asked for a cluster. */
   readonly isUsed: boolean
+  /** Told of the test files of a run that begins, in the order in which they are likely to start: what their suites took last is made ready. */
+  expect(files: readonly string[]): Promise<void>
+  /** Told when a test file has ended. */
+  fileEnded(file: string): void
   /** Cancels every set-up under way, for Ctrl-C. The suites that run end by themselves. */
   cancel(reason: Error): void
 }
@@ -25,6 +30,7 @@ export async function startBroker(options: EngineOptions): Promise<Broker> {
   const sessions = new Map<Socket, Promise<void>>()
   let engine: Promise<SuiteEngine> | undefined
 
+  const forks = options.templateLimit !== undefined && !options.isWatch && !options.cluster
   const loadEngine = async () => {
     try {
       const { cluster } = options
@@ -72,6 +78,18 @@ export async function startBroker(options: EngineOptions): Promise<Broker> {
     get isUsed() {
       return engine !== undefined
     },
+    async expect(files) {
+      const suites = forks ? await readForecast(files) : []
+      if (suites.length === 0 || cancelled.signal.aborted) return
+      // That there is no engine is told to the suites.
+      const loaded = await (engine ??= loadEngine()).catch(() => undefined)
+      loaded?.expect?.(suites)
+    },
+    fileEnded: (file) =>
+      void engine?.then(
+        (loaded) => loaded.fileEnded?.(file),
+        () => undefined,
+      ),
     cancel: (reason) => cancelled.abort(reason),
     async [Symbol.asyncDispose]() {
       cancelled.abort(new ClusterTestError('ERR_SETUP_CANCELLED', 'The run ends.'))

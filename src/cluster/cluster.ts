@@ -46,6 +46,8 @@ export interface StartClusterOptions {
   readonly nodeEnv?: Readonly<Record<string, string>> | undefined
   /** What to fork it from, in place of making it of the options. */
   readonly template?: Template | undefined
+  /** Of a fork. See ForkOptions. */
+  readonly cpuShares?: number | undefined
   /** Whether a template may be made of it. @default false */
   readonly isTemplate?: boolean | undefined
   /** Told of the nodes of a new cluster when their containers run, seconds before k3s has started in them. */
@@ -117,6 +119,7 @@ export async function startCluster(options: StartClusterOptions): Promise<Cluste
     volumes = [],
     nodeEnv = {},
     template,
+    cpuShares,
     onNodes,
     progress,
     signal,
@@ -135,7 +138,7 @@ export async function startCluster(options: StartClusterOptions): Promise<Cluste
   using starts = await watchNodeStarts(docker, name, ranges)
 
   return await runStep(progress, 'cluster', `k3d cluster "${name}"${template ? `, a fork of "${template.name}"` : ''}`, async () => {
-    const kubeconfig = template ? await startFork(docker, template, { name, labels, signal }) : await create()
+    const kubeconfig = template ? await startFork(docker, template, { name, labels, cpuShares, signal }) : await create()
     const containers = await readNodes(docker, name)
     const ports = cleanup.use(openPublishedPorts(docker, { name, image: containers[0]!.image, labels }, { progress, signal }))
     const reached = await reachServer(kubeconfig, ports)

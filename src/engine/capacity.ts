@@ -13,6 +13,8 @@ export interface Capacity {
   readonly used: number
   /** Resolves to a slot, once there is room; `onWait` is told what is missing if that is not at once. */
   acquire(memory: number, signal: AbortSignal, onWait: (why: string) => void): Promise<Slot>
+  /** Room for a cluster that sleeps, and so is none of that number, where nobody waits and as much is left for another one. */
+  lend(memory: number): Promise<Slot | undefined>
 }
 
 export interface CapacityOptions {
@@ -24,7 +26,7 @@ export interface CapacityOptions {
   /** Whether `freeMemory` falls when a cluster takes some; else every cluster counts as long as it lives. @default true */
   readonly isMeasured?: boolean
   /** Asked to end a cluster that nobody uses, when somebody waits. */
-  readonly makeRoom?: () => void
+  readonly makeRoom?: (lacking: 'slots' | 'memory') => void
 }
 
 interface Waiter {
@@ -45,7 +47,9 @@ export function createCapacity({ limit, totalMemory, freeMemory, isMeasured = tr
   let admitting: Promise<void> | undefined
   let timer: NodeJS.Timeout | undefined
 
-  const slot = (memory: number): Slot => {
+  const slot = (memory: number, count: 0 | 1): Slot => {
+    used += count
+    reserved += memory
     let isHeld = true
     let isReserved = true
     const settle = () => {
@@ -57,7 +61,7 @@ export function createCapacity({ limit, totalMemory, freeMemory, isMeasured = tr
       [Symbol.dispose]() {
         if (!isHeld) return
         isHeld = false
-        used--
+        used -= count
         settle()
         void admit()
       },
@@ -83,14 +87,12 @@ export function createCapacity({ limit, totalMemory, freeMemory, isMeasured = tr
           const kind = why.split(',')[0]!
           if (first.told !== kind) first.onWait(why)
           first.told = kind
-          makeRoom()
+          makeRoom(used >= limit ? 'slots' : 'memory')
           timer = setTimeout(() => void admit(), lookAgain).unref()
           return
         }
         queue.shift()
-        used++
-        reserved += first.memory
-        first.resolve(slot(first.memory))
+        first.resolve(slot(first.memory, 1))
       } catch (error) {
         if (queue[0] === first) queue.shift()
         first.reject(error)
@@ -110,6 +112,10 @@ export function createCapacity({ limit, totalMemory, freeMemory, isMeasured = tr
     limit,
     get used() {
       return used
+    },
+    async lend(memory) {
+      const free = (await freeMemory()) - reserved
+      return queue.length === 0 && free >= 2 * memory ? slot(memory, 0) : undefined
     },
     async acquire(memory, signal, onWait) {
       signal.throwIfAborted()

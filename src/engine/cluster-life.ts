@@ -18,6 +18,7 @@ import { describeKept } from './keep.ts'
 import { type ObjectOwners, createObjectOwners } from './object-owners.ts'
 import type { EngineParts } from './parts.ts'
 import { type LeaseRequest, stackFolder } from './request.ts'
+import type { Standbys } from './standbys.ts'
 
 /** A cluster that runs, as its suites see it. */
 export interface StartedCluster {
@@ -57,6 +58,7 @@ export interface StartFrom {
 export interface ClusterLifeOptions {
   readonly parts: EngineParts
   readonly capacity: Capacity
+  readonly standbys: Pick<Standbys, 'take'>
   readonly isWatch: boolean
   readonly progress: (suite: string) => Progress
   readonly onKept: () => void
@@ -66,7 +68,7 @@ export interface ClusterLifeOptions {
 
 /** @param users whoever is told of it, at each moment */
 export function beginCluster(request: LeaseRequest, users: ReadonlySet<Progress>, options: ClusterLifeOptions): ClusterLife {
-  const { parts, capacity, isWatch, progress, onKept, onEnd } = options
+  const { parts, capacity, standbys, isWatch, progress, onKept, onEnd } = options
   const isShared = request.options.cluster === 'shared'
   const label = isShared ? 'shared' : request.suite
   const name = newClusterName(parts.owner, label)
@@ -95,7 +97,7 @@ export function beginCluster(request: LeaseRequest, users: ReadonlySet<Progress>
     const importOnce = createImportOnce(parts.docker, target.promise)
     early = stack?.then(({ images }) => importOnce.begin(images, first, signal)).catch(() => undefined)
     const onNodes = stack && target.resolve
-    const starting = startFor(request, { ...parts, name, label, template, onNodes, progress: first, signal })
+    const starting = startFor(request, { ...parts, standbys, name, label, template, onNodes, progress: first, signal })
     starting.then(target.resolve, target.reject)
     const cluster = withAccess(parts.docker, cleanup.use(await starting))
     const mounts = resolveMounts(request.options.mount, stackFolder(request))
@@ -142,13 +144,22 @@ export function clusterOf(request: LeaseRequest) {
   return { image, agents, k3sArgs, ipFamily, volumes: nodeVolumes(resolveMounts(mount, stackFolder(request))), nodeEnv }
 }
 
-type StartParts = EngineParts & Pick<StartClusterOptions, 'name' | 'label' | 'template' | 'onNodes' | 'progress' | 'signal'>
+type StartParts = EngineParts &
+  Pick<ClusterLifeOptions, 'standbys'> &
+  Pick<StartClusterOptions, 'name' | 'label' | 'template' | 'onNodes' | 'progress' | 'signal'>
 
-async function startFor(request: LeaseRequest, { template, ...parts }: StartParts): Promise<Cluster> {
+async function startFor(request: LeaseRequest, { template, standbys, ...parts }: StartParts): Promise<Cluster> {
   const { image = parts.nodeImage, ...wanted } = clusterOf(request)
   const options = { ...parts, ...wanted, image }
   const isTemplate = parts.templateLimit !== undefined && request.options.cluster !== 'shared'
   if (!template) return startCluster({ ...options, isTemplate })
+  try {
+    const cluster = await standbys.take(request, template.key)?.take(parts.progress, parts.signal)
+    if (cluster) return cluster
+  } catch (error) {
+    parts.signal.throwIfAborted()
+    parts.progress({ kind: 'note', step: 'cluster', text: `another one is started: ${messageOf(error)}` })
+  }
   try {
     return await startCluster({ ...options, template })
   } catch (error) {

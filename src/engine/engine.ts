@@ -4,6 +4,7 @@ import type { Recorder } from '../report/recorder.ts'
 import { withDeadline } from '../support/deadline.ts'
 import type { Progress } from '../support/progress.ts'
 import { refuseBusyPorts } from './fixed-ports.ts'
+import type { ExpectedSuite } from './forecast.ts'
 import type { KubeconfigCluster } from './leased/options.ts'
 import { openParts } from './open-parts.ts'
 import type { EngineParts } from './parts.ts'
@@ -44,6 +45,10 @@ export interface Engine extends SuiteEngine {
 export interface SuiteEngine extends AsyncDisposable {
   /** Waits for a slot and sets a suite up. Slot and cluster belong to `held`. */
   start(request: LeaseRequest, held: AsyncDisposableStack, signal: AbortSignal): Promise<RunningSuite>
+  /** Told of the suites of a run that begins, in the order in which they are likely to come. */
+  expect?(suites: readonly ExpectedSuite[]): void
+  /** Told when no suite of that test file comes any more. */
+  fileEnded?(file: string): void
 }
 
 /** Finds Docker and k3d, and removes what dead runs left. */
@@ -73,6 +78,8 @@ export async function startEngine({
     parts,
     start: (request, held, signal) =>
       recordSuite({ recorder: runRecorder, progress }, request, held, (recorded) => start(request, recorded, held, signal)),
+    expect: (suites) => pool.standbys.expect(suites),
+    fileEnded: (file) => pool.standbys.fileEnded(file),
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   }
 
@@ -82,6 +89,7 @@ export async function startEngine({
     held: AsyncDisposableStack,
     signal: AbortSignal,
   ): Promise<RunningSuite<K3dCluster>> {
+    using _begun = pool.standbys.begin(request)
     const planned = await planSuite(request, folder, signal)
     if (request.up) await refuseBusyPorts(planned.ports)
     await using failed = new AsyncDisposableStack()

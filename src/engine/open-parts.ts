@@ -11,6 +11,7 @@ import { connectDocker } from '../docker/docker.ts'
 import { messageOf } from '../support/errors.ts'
 import { formatList } from '../support/format.ts'
 import type { Progress } from '../support/progress.ts'
+import { createForecast } from './forecast.ts'
 import type { EngineParts } from './parts.ts'
 import type { Settings } from './settings.ts'
 
@@ -48,7 +49,7 @@ export async function openParts({ k3d: command, outputs, progress, ...settings }
   }
   const owned = cleanup.move()
   return {
-    parts: { docker, k3d, owner, folder, ...settings, outputs, trackChild },
+    parts: { docker, k3d, owner, folder, ...settings, forecast: createForecast(), outputs, trackChild },
     lifeline,
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   }

@@ -10,11 +10,14 @@ import type { EngineParts } from './parts.ts'
 import { type PooledCluster, createPooledCluster } from './pooled-cluster.ts'
 import type { LeaseRequest } from './request.ts'
 import { type Reservation, createReservation } from './reservation.ts'
+import { type Standbys, createStandbys } from './standbys.ts'
 
 /** All clusters of a run: those of one suite each, and those that suites share. */
 export interface Pool extends AsyncDisposable {
   /** Waits until there is room for the suite's cluster. Disposal of the reservation ends the cluster, unless others use it or may. */
   reserve(request: LeaseRequest, report: Progress, signal: AbortSignal): Promise<Reservation>
+  /** Clusters that are made before somebody asks for them. */
+  readonly standbys: Pick<Standbys, 'expect' | 'begin' | 'fileEnded'>
 }
 
 export interface PoolOptions {
@@ -44,13 +47,17 @@ export function createPool(options: PoolOptions): Pool {
     totalMemory: docker.memory,
     freeMemory: async () => (await readHostLimits(docker.memory)).freeMemory,
     isMeasured: isMemoryMeasured,
-    makeRoom: () => {
+    makeRoom: (lacking) => {
+      if (lacking === 'memory' && standbys.makeRoom()) return
       const longest = clusters.values().find(({ isIdle }) => isIdle)
       if (longest) endUnused(longest)
     },
   })
 
+  const standbys = createStandbys({ parts, capacity, endings })
+
   return {
+    standbys,
     async reserve(request, report, signal) {
       await using cleanup = new AsyncDisposableStack()
       const pooled = await join(keyOf(request), request, report, signal)
@@ -60,6 +67,7 @@ export function createPool(options: PoolOptions): Pool {
     },
     async [Symbol.asyncDispose]() {
       isClosed = true
+      standbys[Symbol.dispose]()
       for (const pooled of clusters.values()) endUnused(pooled)
       await endings[Symbol.asyncDispose]()
     },
@@ -100,7 +108,7 @@ export function createPool(options: PoolOptions): Pool {
   }
 
   function add(key: string, request: LeaseRequest): PooledCluster {
-    const pooled = createPooledCluster(key, request, { ...options, capacity, onEnd: () => forget(pooled) })
+    const pooled = createPooledCluster(key, request, { ...options, capacity, standbys, onEnd: () => forget(pooled) })
     clusters.set(key, pooled)
     return pooled
   }

@@ -55,7 +55,7 @@ export function createSuiteTemplates(parts: EngineParts, plan: SuitePlan, progre
       if (isOff || whyNot(plan)) return undefined
       const find = async () => {
         const template = await findTemplate(docker, await keyOf(await stack))
-        if (template) await noteUse(template.key)
+        if (template) await Promise.all([noteUse(template.key), parts.forecast.note(request, template.key)])
         return template
       }
       // That images cannot be prepared is said by whoever prepares them.
@@ -68,6 +68,7 @@ export function createSuiteTemplates(parts: EngineParts, plan: SuitePlan, progre
         const why = whyNot(plan) ?? whyNotImages(stack) ?? (await whyNotStores()) ?? (await whyNotPods(docker, cluster, signal))
         if (why) return note(why)
         const wanted = await keyOf(stack)
+        await parts.forecast.note(request, wanted)
         if (await findTemplate(docker, wanted)) return
         const images = Object.fromEntries(stack.images.map(({ reference, id }) => [reference, id]))
         await runStep(progress, 'template', `of "${request.suite}"`, () =>

@@ -13,6 +13,7 @@ import { disposeWithin } from '../support/deadline.ts'
 import { ClusterTestError, messageOf } from '../support/errors.ts'
 import { handleSignals } from '../support/handle-signals.ts'
 import { createTerminalProgress } from '../support/terminal.ts'
+import { announceFiles } from './announce-files.ts'
 import { guardRun } from './guard.ts'
 import { outputsOf } from './outputs.ts'
 import { createReporter } from './reporter.ts'
@@ -129,6 +130,7 @@ async function createBroker(vitest: Vitest, options: KubernetesPluginOptions): P
     progress: createTerminalProgress((line) => vitest.logger.log(recorder.redact(line))),
     recorder,
   })
+  vitest.config.reporters.push(announceFiles(vitest, broker))
   const guard = guardRun((error) => {
     vitest.logger.error(recorder.redact(`An error that nobody waits for, in what is done for a suite: ${detailsOf(error)}`))
     // It must not look like a green run.

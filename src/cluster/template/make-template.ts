@@ -1,10 +1,10 @@
 import { readFile } from 'node:fs/promises'
 
 import type { Docker } from '../../docker/docker.ts'
-import { pauseContainer } from '../../docker/pause.ts'
 import type { KubeList, Pod } from '../../kube/types.ts'
 import { together } from '../../support/together.ts'
 import type { Cluster } from '../cluster.ts'
+import { whilePaused } from '../while-paused.ts'
 import { startCopier } from './copy-files.ts'
 import { readTemplateNode } from './template-node.ts'
 import { type Template, describeTemplate } from './template.ts'
@@ -37,13 +37,4 @@ export async function makeTemplate(docker: Docker, cluster: Cluster, volume: str
     gateway: IPAM?.Config?.[0]?.['Gateway'] ?? '',
     kubeconfig: await readFile(cluster.kubeconfigPath, 'utf8'),
   })
-}
-
-async function whilePaused(docker: Docker, { nodes }: Cluster, work: () => Promise<void>): Promise<void> {
-  await using paused = new AsyncDisposableStack()
-  for (const { container } of nodes) {
-    await pauseContainer(docker, container)
-    paused.defer(async () => void (await docker.engine.getContainer(container).unpause()))
-  }
-  await work()
 }

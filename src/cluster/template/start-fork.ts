@@ -10,6 +10,8 @@ export interface ForkOptions {
   /** Name of the new cluster, and of its network, which is there. */
   readonly name: string
   readonly labels: Readonly<Record<string, string>>
+  /** Its part of the processors beside that of others, which have 1,024 (`--cpu-shares` of `docker run`). @default 1024 */
+  readonly cpuShares?: number | undefined
   readonly signal: AbortSignal
 }
 
@@ -20,7 +22,7 @@ export interface ForkOptions {
  * That k3s goes on from its folder at another address rests on what it does at each start (k3s 1.36): it issues the certificates of API server
  * and kubelet for the node's addresses, and registers the node by its name, with the password from `/etc/rancher/node`.
  */
-export async function startFork(docker: Docker, template: Template, { name, labels, signal }: ForkOptions): Promise<string> {
+export async function startFork(docker: Docker, template: Template, { name, labels, cpuShares, signal }: ForkOptions): Promise<string> {
   const { nodes, volume, kubeconfig } = template
   const network = (await docker.engine.getNetwork(name).inspect()) as {
     Id: string
@@ -31,7 +33,7 @@ export async function startFork(docker: Docker, template: Template, { name, labe
   const port = await findFreePort()
   await docker.engine.createVolume({ Name: `k3d-${name}-images`, Labels: { app: 'k3d', 'k3d.cluster': name } })
   await using cleanup = new AsyncDisposableStack()
-  const options = { name, labels, port, volume, gateway, network: { id: network.Id, range } }
+  const options = { name, labels, port, volume, gateway, network: { id: network.Id, range }, cpuShares }
   const [copier, created] = await together(signal, [
     async () => cleanup.use(await startCopier(docker, { name, image: nodes[0]!.image, labels }, volume)),
     () =>
@@ -55,10 +57,11 @@ interface ContainerOptions {
   readonly volume: string
   readonly gateway: string
   readonly network: { readonly id: string; readonly range: string }
+  readonly cpuShares: number | undefined
 }
 
 /** As k3d 5.9.0 creates it. */
-function containerOf(node: TemplateNode, { name, labels, port, volume, gateway, network }: ContainerOptions) {
+function containerOf(node: TemplateNode, { name, labels, port, volume, gateway, network, cpuShares }: ContainerOptions) {
   const from = node.labels['k3d.cluster']!
   const isServer = node.labels['k3d.role'] === 'server'
   const kept = Object.entries(node.labels).filter(([key]) => key === 'app' || key.startsWith('k3d.'))
@@ -85,6 +88,7 @@ function containerOf(node: TemplateNode, { name, labels, port, volume, gateway, 
       Binds: [`k3d-${name}-images:/k3d/images`, templateMount(volume)],
       ExtraHosts: [`host.k3d.internal:${gateway}`],
       NetworkMode: name,
+      ...(cpuShares && { CpuShares: cpuShares }),
       ...(isServer && { PortBindings: { '6443': [{ HostIp: '127.0.0.1', HostPort: String(port) }] } }),
     },
     // Agents know their server by its hostname.
