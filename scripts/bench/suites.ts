@@ -1,7 +1,7 @@
 // How long the quickstart's suite takes from nothing to its first test, and its end: by plain commands, and by this package without templates,
-// when it makes one, and as a fork. One after the other in each round.
+// when it makes one, as a fork, and as a fork that was started while another suite ran. One after the other in each round.
 // Usage: sh scripts/setup node scripts/bench/suites.ts [rounds] [--json]
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import { loadavg, tmpdir } from 'node:os'
 import { join } from 'node:path'
 
@@ -52,21 +52,51 @@ async function byHand(): Promise<Sample> {
   return { ready: ready - started, teardown: Date.now() - ready }
 }
 
-async function byPackage(templates: 'true' | 'false'): Promise<Sample> {
+async function byPackage(templates: 'true' | 'false', before: readonly string[] = []): Promise<Sample> {
   const vitest = join(root, 'node_modules/vitest/vitest.mjs')
-  const args = [vitest, 'run', '--root', root, '--project', 'quickstart', 'orders.test.ts']
+  const args = [vitest, 'run', '--root', folder, ...before, join(quickstart, 'orders.test.ts')]
   await runCommand(process.execPath, args, { signal, env: { VITEST_KUBERNETES_TEMPLATES: templates } })
-  const { suites } = JSON.parse(await readFile(join(root, '.vitest/kubernetes/timings.json'), 'utf8')) as Timings
-  const { total, tests = 0, teardown = 0 } = suites[0]!.milliseconds
+  const { suites } = JSON.parse(await readFile(join(folder, '.vitest/kubernetes/timings.json'), 'utf8')) as Timings
+  const { total, tests = 0, teardown = 0 } = suites.find(({ name }) => name === 'orders')!.milliseconds
   return { ready: total - tests - teardown, teardown }
 }
 
+/** Its tests take as long as it takes to fork the other one. */
+const before = join(folder, 'before.test.ts')
+await writeFile(
+  before,
+  `import { describe } from 'vitest-kubernetes'
+describe.withCluster('before', {}, (test) => test('goes on', () => new Promise((resolve) => setTimeout(resolve, 30_000))))`,
+)
+await symlink(join(root, 'node_modules'), join(folder, 'node_modules'))
+await writeFile(
+  join(folder, 'vitest.config.ts'),
+  `import { BaseSequencer } from 'vitest/node'
+import { kubernetes } from '${root}/src/plugin/plugin.ts'
+
+class InOrder extends BaseSequencer {
+  sort(files) {
+    return files.toSorted((a, b) => Number(b.moduleId === '${before}') - Number(a.moduleId === '${before}'))
+  }
+}
+export default {
+  plugins: [kubernetes()],
+  resolve: { alias: [{ find: /^vitest-kubernetes$/, replacement: '${root}/src/index.ts' }] },
+  server: { fs: { strict: false } },
+  test: { include: ['${before}', '${join(quickstart, 'orders.test.ts')}'], testTimeout: 60_000, maxWorkers: 1, sequence: { sequencer: InOrder } },
+}`,
+)
+
 interface Timings {
-  readonly suites: readonly { readonly milliseconds: { readonly total: number; readonly tests?: number; readonly teardown?: number } }[]
+  readonly suites: readonly {
+    readonly name: string
+    readonly milliseconds: { readonly total: number; readonly tests?: number; readonly teardown?: number }
+  }[]
 }
 
 const removeTemplates = async () => {
-  for (const template of await listTemplates(docker)) if (template.name === 'orders') await removeTemplate(docker, template)
+  for (const template of await listTemplates(docker))
+    if (['orders', 'before'].includes(template.name)) await removeTemplate(docker, template)
 }
 
 const methods: Readonly<Record<string, () => Promise<Sample>>> = {
@@ -77,6 +107,7 @@ const methods: Readonly<Record<string, () => Promise<Sample>>> = {
     return byPackage('true')
   },
   fork: () => byPackage('true'),
+  'a fork that sleeps': () => byPackage('true', [before]),
 }
 
 const samples = new Map(Object.keys(methods).map((name) => [name, [] as Sample[]]))

@@ -88,3 +88,32 @@ test('asks for room when somebody waits, and not before', async () => {
   await capacity.acquire(1, signal, () => {})
   expect(makeRoom).toHaveBeenCalledOnce()
 })
+
+test('lends room for a cluster that sleeps where nobody waits and as much is left, and asks for it back when memory is short', async () => {
+  let free = 100
+  const makeRoom = vi.fn<(lacking: 'slots' | 'memory') => void>()
+  const capacity = createCapacity({ limit: 1, totalMemory: 100, freeMemory: async () => free, makeRoom })
+  const slot = await capacity.acquire(30, signal, () => {})
+  slot.settle()
+  free = 70
+  const lent = await capacity.lend(30)
+  expect(capacity.used).toBe(1)
+  // 70 are free, of which the first one has not taken its 30 yet.
+  expect(await capacity.lend(30)).toBe(undefined)
+  lent!.settle()
+  lent![Symbol.dispose]()
+  expect(capacity.used).toBe(1)
+
+  const waiting = capacity.acquire(90, signal, () => {})
+  await vi.waitFor(() => expect(makeRoom).toHaveBeenLastCalledWith('slots'))
+  expect(await capacity.lend(10)).toBe(undefined)
+  const other = createCapacity({ limit: 2, totalMemory: 100, freeMemory: async () => free, makeRoom })
+  const first = await other.acquire(1, signal, () => {})
+  const second = other.acquire(90, signal, () => {})
+  await vi.waitFor(() => expect(makeRoom).toHaveBeenLastCalledWith('memory'))
+  free = 100
+  first[Symbol.dispose]()
+  slot[Symbol.dispose]()
+  ;(await waiting)[Symbol.dispose]()
+  ;(await second)[Symbol.dispose]()
+})
