@@ -33,7 +33,7 @@ beforeAll(async () => {
 afterAll(() => rm(folder, { recursive: true, force: true }))
 
 test('prints what took how long, and where the rest is', () => {
-  expect(output).toMatch(/^ suite +(?:queue +)?create +import +apply +wait +seed +(?:ready +)?tests +teardown +total$/m)
+  expect(output).toMatch(/^ suite +(?:queue +)?create +import +apply +wait +(?:seed +)?(?:ready +)?tests +teardown +total$/m)
   expect(output).toMatch(/^ shop +(?:(?:\d+ min )?\d+(?:\.\d)? s +){7,9}(?:\d+ min )?\d+(?:\.\d)? s$/m)
   expect(output).toMatch(/^ absent\b/m)
   expect(output).toMatch(/^ Report .*report\.html$/m)
