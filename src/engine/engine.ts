@@ -89,12 +89,12 @@ export async function startEngine({
     held: AsyncDisposableStack,
     signal: AbortSignal,
   ): Promise<RunningSuite<K3dCluster>> {
-    using _begun = pool.standbys.begin(request)
     const planned = await planSuite(request, folder, signal)
     if (request.up) await refuseBusyPorts(planned.ports)
     await using failed = new AsyncDisposableStack()
     const up = request.options.cluster === 'up' ? await upStacks.take(request, report, signal) : undefined
     const reservation = failed.use(up ?? (await pool.reserve(request, report, signal)))
+    using _begun = pool.standbys.begin(request)
     // What is up has no stand-ins.
     const plan = up && request.bridged.length > 0 ? await planSuite({ ...request, bridged: [] }, folder, signal) : planned
     // The clock runs from here: waiting for a slot is nobody's fault.

@@ -13,7 +13,7 @@ import type { LeaseRequest } from './request.ts'
 export interface Standbys extends Disposable {
   /** Adds suites, in the order in which they are likely to come. */
   expect(suites: readonly ExpectedSuite[]): void
-  /** A suite is there, and set up until the disposal. */
+  /** A suite that has room is set up, until the disposal. */
   begin(request: LeaseRequest): Disposable
   /** The one that waits for such a suite. */
   take(request: LeaseRequest, key: string): Standby | undefined
@@ -41,10 +41,10 @@ const lookAgain = 5_000
 
 export function createStandbys({ parts, capacity, endings }: StandbysOptions): Standbys {
   const { docker, owner, k3d, folder } = parts
-  /** Who has not come yet; in order. */
+  /** Who has not come yet, or has no room; in order. */
   const expected: ExpectedSuite[] = []
   /** Who is set up, and has taken none. */
-  const arrived = new Set<ExpectedSuite>()
+  const inSetUp = new Set<ExpectedSuite>()
   /** For whom one is about to be started. */
   const begun = new Set<ExpectedSuite>()
   const waiting = new Set<Waiting>()
@@ -66,7 +66,7 @@ export function createStandbys({ parts, capacity, endings }: StandbysOptions): S
       if (index >= 0) spare.splice(index, 1)
       return index >= 0
     }
-    for (const suite of arrived) served(suite)
+    for (const suite of inSetUp) served(suite)
     const missing = next.filter((suite) => !served(suite) && !begun.has(suite))
     for (const each of spare) giveUp(each)
     for (const suite of missing) {
@@ -86,9 +86,9 @@ export function createStandbys({ parts, capacity, endings }: StandbysOptions): S
     try {
       const template = await findTemplate(docker, key)
       if (!template) return forget(suite)
-      if (!isWanted(suite)) return
       const slot = await capacity.lend(memory)
       if (!slot) return await sleep(lookAgain, undefined, { ref: false })
+      if (!isWanted(suite)) return slot[Symbol.dispose]()
       const name = newClusterName(owner, label)
       const each: Waiting = {
         standby: startStandby({ name, label, docker, k3d, owner, folder, k3sArgs, ipFamily, template }),
@@ -112,7 +112,7 @@ export function createStandbys({ parts, capacity, endings }: StandbysOptions): S
     }
   }
 
-  const isWanted = (suite: ExpectedSuite) => !isClosed && (expected.includes(suite) || arrived.has(suite))
+  const isWanted = (suite: ExpectedSuite) => !isClosed && (expected.includes(suite) || inSetUp.has(suite))
 
   function giveUp(each: Waiting): void {
     waiting.delete(each)
@@ -129,18 +129,18 @@ export function createStandbys({ parts, capacity, endings }: StandbysOptions): S
       suitesInSetUp++
       const found = expected.find((each) => each.file === file && each.suite === suite)
       forget(found)
-      if (found) arrived.add(found)
+      if (found) inSetUp.add(found)
       update()
       return {
         [Symbol.dispose]() {
           suitesInSetUp--
-          if (found) arrived.delete(found)
+          if (found) inSetUp.delete(found)
           update()
         },
       }
     },
     take({ file, suite }, key) {
-      for (const each of arrived) if (each.file === file && each.suite === suite) arrived.delete(each)
+      for (const each of inSetUp) if (each.file === file && each.suite === suite) inSetUp.delete(each)
       const found = [...waiting].find(({ standby }) => standby.key === key)
       if (!found) return undefined
       waiting.delete(found)
