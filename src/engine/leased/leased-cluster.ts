@@ -2,21 +2,16 @@ import { rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 
 import type { RelayProgram } from '../../cluster/network/relay-program.ts'
-import { isForKubeProxy } from '../../cluster/network/service-rules.ts'
-import { clusterAddresses } from '../../cluster/network/service-targets.ts'
 import { type OpenedTunnel, type TunnelPorts, openTunnelPorts } from '../../cluster/network/tunnel-ports.ts'
 import { openTunnel } from '../../cluster/network/tunnel.ts'
-import type { ServiceAccess, SuiteCluster } from '../../cluster/suite-cluster.ts'
+import type { SuiteCluster } from '../../cluster/suite-cluster.ts'
 import { type KubeClient, createKubeClient } from '../../kube/client.ts'
 import { openExecStream } from '../../kube/exec-stream.ts'
 import { apiPath } from '../../kube/kinds.ts'
 import type { OwnerReference } from '../../kube/lineage.ts'
-import type { Service } from '../../kube/types.ts'
 import { ownerLabel } from '../../stack/charts/install-chart.ts'
 import { withDeadline } from '../../support/deadline.ts'
-import { formatList } from '../../support/format.ts'
 import { randomId } from '../../support/identity.ts'
-import { bracketed } from '../../support/ip-range.ts'
 import { poll } from '../../support/poll.ts'
 import { type Progress, runStep } from '../../support/progress.ts'
 import type { Endings } from '../endings.ts'
@@ -33,7 +28,7 @@ import {
   removeRelayJobs,
   startRelayJob,
 } from './relay-job.ts'
-import { tunnelGateway } from './tunnel-gateway.ts'
+import { tunnelAccess } from './tunnel-access.ts'
 
 export interface LeasedClusterOptions {
   readonly context: KubeContext
@@ -67,7 +62,7 @@ export interface LeasedRelay {
 }
 
 /** Milliseconds. */
-const limits = { empty: 120_000, tunnel: 30_000, services: 10_000, refused: 3_000 }
+const limits = { empty: 120_000, tunnel: 30_000 }
 
 /** The whole life of a leased namespace: emptied, a relay in it, a tunnel to that, and emptied again. */
 export async function openLeasedCluster(options: LeasedClusterOptions): Promise<LeasedCluster> {
@@ -107,7 +102,7 @@ export async function openLeasedCluster(options: LeasedClusterOptions): Promise<
       name: context.name,
       ...{ namespace, kubeconfigPath, kube },
       owner: job.owner,
-      access: tunnelAccess(tunnels, note),
+      access: tunnelAccess(tunnels, { kube, namespace, note }),
       relay: {
         selector: { [jobLabel]: job.name },
         token,
@@ -175,35 +170,4 @@ async function findProgram(tunnels: TunnelPorts, job: RelayJob): Promise<RelayPr
     watch: () => {},
     [Symbol.asyncDispose]: async () => {},
   }
-}
-
-function tunnelAccess(tunnels: TunnelPorts, note: (text: string) => void): ServiceAccess {
-  return {
-    openGateway: (options) => tunnelGateway(tunnels, options),
-    /** From the relay's node, which stands for the others. */
-    async waitForServices(services, signal) {
-      const begun = performance.now()
-      const limit = AbortSignal.any([signal, AbortSignal.timeout(limits.services)])
-      let missing = services.filter(isForKubeProxy).flatMap(tcpAddresses)
-      const areReached = async () => {
-        const { tunnel } = await tunnels.current()
-        const reasons = await Promise.all(missing.map((address) => tunnel.whyUnreached(address)))
-        // A pod may be ready and not listen; a Service is refused on its own account for a moment only.
-        const isLate = performance.now() - begun > limits.refused
-        missing = missing.filter((_, index) => reasons[index] !== undefined && !(isLate && reasons[index].includes('refused')))
-        return missing.length === 0 ? true : undefined
-      }
-      await poll(areReached, { interval: 50, signal: limit }).catch((error: unknown) => {
-        if (signal.aborted || !limit.aborted) throw error
-        note(`the relay does not reach ${formatList(missing)}: a NetworkPolicy may not let it`)
-      })
-    },
-    // Whoever changes pods looks by the ports of this machine whether Services have followed.
-    waitForPods: async () => {},
-  }
-}
-
-function tcpAddresses({ spec }: Service): readonly string[] {
-  const ports = (spec?.ports ?? []).filter(({ protocol = 'TCP' }) => protocol === 'TCP')
-  return clusterAddresses(spec).flatMap((address) => ports.map(({ port }) => `${bracketed(address)}:${port}`))
 }

@@ -94,6 +94,7 @@ export async function startLeasedSuite(
       checkManifests(planned.manifests, { images: plan.images, namespace })
       tell([...notesOf(loaded), ...planned.notes])
       await bringUp(await delivery.prepare(planned.manifests, abort), abort)
+      if (loaded.length === 0) await cluster.access.waitForPods(abort)
     },
     fail: () => {},
     ...recordReady(recorder, diagnosis, signal),
