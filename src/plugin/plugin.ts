@@ -36,7 +36,8 @@ export interface KubernetesPluginOptions {
   readonly buildNetwork?: string
   /**
    * Keep each suite's cluster, with everything deployed and seeded, as a template, and start the next cluster of the same content from it:
-   * `true`, or the size that all templates together may take, such as `'5 GB'`. `true` stands for 20 GB. Not in watch mode.
+   * `true`, or the size that all templates together may take, such as `'5 GB'`. `true` stands for 20 GB. While suites run, the clusters
+   * of those that come next are started ahead, and sleep. Not in watch mode.
    * @default VITEST_KUBERNETES_TEMPLATES, or else `false`
    */
   readonly templates?: boolean | string
