@@ -1,3 +1,6 @@
+import { rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+
 import { afterAll, expect, test } from 'vitest'
 
 import { connectDocker } from '../../docker/docker.ts'
@@ -8,8 +11,9 @@ import { listTemplates, removeTemplate } from './template.ts'
 const root = new URL('../../../', import.meta.url).pathname
 const docker = await connectDocker()
 
-/** vitest starts with the file that took longest. */
-const suite = (name: string, { text = name, seconds = 0 } = {}) => `
+/** Its test goes on until there is a file `end-NAME`. */
+const suite = (name: string, text = name) => `
+import { existsSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { expect } from 'vitest'
@@ -26,10 +30,11 @@ describe.withCluster('standby ${name}', { images: ['busybox:1.37'], manifests: [
     const { items } = await kube.request('GET', '/api/v1/nodes')
     expect(items[0].status.conditions.find(({ type }) => type === 'Ready').status).toBe('True')
     expect((await kube.request('GET', '/api/v1/namespaces/default/configmaps/settings')).data).toEqual({ text: '${text}' })
-    await sleep(${seconds * 1_000})
-  })
+    while (!existsSync(new URL('./end-${name}', import.meta.url))) await sleep(100)
+  }, 300_000)
 })
 `
+
 const templatesOf = async () => (await listTemplates(docker)).filter(({ name }) => name.startsWith('standby '))
 
 afterAll(async () => {
@@ -50,38 +55,46 @@ test(
   'the suites that come next have clusters that were started before and sleep, and nothing of them is left',
   { timeout: 900_000 },
   async () => {
+    const names = ['a', 'b', 'c']
     await using project = await createTempProject(
-      {
-        'a.test.ts': suite('a', { seconds: 25 }),
-        'b.test.ts': suite('b', { seconds: 12 }),
-        'c.test.ts': suite('c'),
-      },
-      { test: { maxWorkers: 1 }, plugin: { templates: true, maxClusters: 1 } },
+      Object.fromEntries(names.map((name) => [`${name}.test.ts`, suite(name)])),
+      // In the same order each time, and one after the other.
+      { test: { maxWorkers: 1, sequence: { shuffle: { files: true }, seed: 0 } }, plugin: { templates: true, maxClusters: 1 } },
     )
+    const endOf = (name: string) => join(project.folder, `end-${name}`)
     const start = () => runVitest('', { folder: project.folder })
-    const first = await start().ended
-    expect(first.exitCode, first.output).toBe(0)
+    for (const name of names) await writeFile(endOf(name), '')
+    const made = await start().ended
+    expect(made.exitCode, made.output).toBe(0)
     expect(await templatesOf()).toHaveLength(3)
+    for (const name of names) await rm(endOf(name))
+    const [first, next, last] = [...made.output.matchAll(/✓ standby (\w) +wait/g)].map(([, name]) => name!)
 
+    const run = start()
+    const untilNodesAre = (states: object) => expect.poll(() => nodesOf(run.output()), { timeout: 120_000 }).toEqual(states)
     // One for each slot, although one runs; and it wakes now and then, as a node that is not heard of for long is not ready.
-    const second = start()
-    await second.prints('✓ standby a wait')
-    await expect.poll(() => nodesOf(second.output()), { timeout: 60_000 }).toEqual({ a: 'running', b: 'paused' })
-    await project.write('c.test.ts', suite('c', { text: 'changed' }))
-    await second.prints('✓ standby b wait')
-    await expect.poll(() => nodesOf(second.output()), { timeout: 60_000 }).toEqual({ b: 'running', c: 'paused' })
-    const { exitCode, output } = await second.ended
+    await run.prints(`✓ standby ${first} wait`)
+    await untilNodesAre({ [first!]: 'running', [next!]: 'paused' })
+    await untilNodesAre({ [first!]: 'running', [next!]: 'running' })
+    await untilNodesAre({ [first!]: 'running', [next!]: 'paused' })
+    await writeFile(endOf(first!), '')
+    await run.prints(`✓ standby ${next} wait`)
+    await untilNodesAre({ [next!]: 'running', [last!]: 'paused' })
+    // What was started for it is of no use now.
+    await project.write(`${last}.test.ts`, suite(last!, 'changed'))
+    for (const name of [next!, last!]) await writeFile(endOf(name), '')
+    const { exitCode, output } = await run.ended
     expect(exitCode, output).toBe(0)
-    expect(output).toMatch(/✓ standby b +cluster +k3d cluster ".*", a fork of "standby b" that was started before /)
-    // The manifest of the last one has changed: what was started for it was of no use.
-    expect(output).toMatch(/✓ standby c +cluster +k3d cluster "[^"]*" /)
+    expect(output).toMatch(new RegExp(`✓ standby ${next} +cluster +k3d cluster ".*", a fork of "standby ${next}" that was started before `))
+    expect(output).toMatch(new RegExp(`✓ standby ${last} +cluster +k3d cluster "[^"]*" `))
     expect(await findTraces(output)).toEqual([])
 
-    const third = start()
-    await third.prints('✓ standby a wait')
-    await expect.poll(() => nodesOf(third.output()), { timeout: 60_000 }).toMatchObject({ b: 'paused' })
-    process.kill(-third.child.pid!, 'SIGKILL')
-    await third.ended
-    await expect.poll(() => findTraces(third.output()), { timeout: 60_000, interval: 500 }).toEqual([])
+    await rm(endOf(first!))
+    const killed = start()
+    await killed.prints(`✓ standby ${first} wait`)
+    await expect.poll(() => nodesOf(killed.output()), { timeout: 120_000 }).toMatchObject({ [next!]: 'paused' })
+    process.kill(-killed.child.pid!, 'SIGKILL')
+    await killed.ended
+    await expect.poll(() => findTraces(killed.output()), { timeout: 60_000, interval: 500 }).toEqual([])
   },
 )
