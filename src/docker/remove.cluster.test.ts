@@ -55,3 +55,15 @@ test("a network stays as long as a volume does: its labels tell whose k3d's volu
   await removeByLabel(docker, [name])
   expect(isEmpty(await listByLabel(docker, [name]))).toBe(true)
 })
+
+test("a cluster's volume that Docker has made again for a container goes with that, and other volumes stay", async () => {
+  const name = `${label}-again`
+  const [own, other] = [`k3d-${name}-images`, `${name}-other`]
+  onTestFinished(async () => void (await docker.engine.getVolume(other).remove()))
+  const options = { Image: image, Labels: { 'k3d.cluster': name }, HostConfig: { Binds: [`${own}:/k3d/images`, `${other}:/data`] } }
+  await docker.engine.createContainer(options)
+  expect((await docker.engine.getVolume(own).inspect()).Labels).toBe(null)
+  await removeByLabel(docker, [`k3d.cluster=${name}`])
+  await expect(docker.engine.getVolume(own).inspect()).rejects.toMatchObject({ statusCode: 404 })
+  expect(await docker.engine.getVolume(other).inspect()).toMatchObject({ Name: other })
+})

@@ -17,7 +17,10 @@ async function startEngine(milliseconds: number): Promise<AsyncDisposable & { re
       return answer(409, { message: 'removal of container slow is already in progress' })
     }
     const isThere = request.url!.startsWith('/containers/json') && performance.now() < gone
-    answer(200, request.url!.startsWith('/volumes') ? { Volumes: [] } : isThere ? [{ Id: '1', Names: ['/slow'], Labels: {} }] : [])
+    answer(
+      200,
+      request.url!.startsWith('/volumes') ? { Volumes: [] } : isThere ? [{ Id: '1', Names: ['/slow'], Labels: {}, Mounts: [] }] : [],
+    )
   })
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   const { port } = server.address() as AddressInfo

@@ -25,7 +25,13 @@ export async function listByLabel(docker: DockerEngine, filters: LabelFilters, i
       docker.engine.listNetworks({ filters: { label: [label] } }),
       docker.engine.listVolumes({ filters: { label: [label] } }),
     ])
-    for (const { Id, Names, Labels } of containers) if (isMeant(Labels)) found.containers.add(Names[0]?.slice(1) ?? Id)
+    for (const { Id, Names, Labels, Mounts } of containers) {
+      if (!isMeant(Labels)) continue
+      found.containers.add(Names[0]?.slice(1) ?? Id)
+      // A container that is created while its cluster is removed brings k3d's volume back, as Docker makes them for a mount: without labels.
+      const own = `k3d-${Labels['k3d.cluster']}-images`
+      for (const { Name } of Mounts) if (Name === own) found.volumes.add(own)
+    }
     for (const { Name, Labels } of networks) if (isMeant(Labels ?? {})) found.networks.add(Name)
     for (const { Name, Labels } of volumes.Volumes ?? []) if (isMeant(Labels ?? {})) found.volumes.add(Name)
   }
