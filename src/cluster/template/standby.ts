@@ -54,8 +54,13 @@ export function startStandby(options: StandbyOptions): Standby {
   }
 
   async function raiseShares(): Promise<void> {
-    const nodes = await readNodes(docker, name)
-    await Promise.all(nodes.map(({ container }) => docker.engine.getContainer(container).update({ CpuShares: fullShares })))
+    const raise = async (name: string) => {
+      const container = docker.engine.getContainer(name)
+      const { HostConfig } = await container.inspect()
+      // An engine that has no control of processors, as without root, has not taken them, and refuses to change them.
+      if (HostConfig.CpuShares === lowShares) await container.update({ CpuShares: fullShares })
+    }
+    await Promise.all((await readNodes(docker, name)).map(({ container }) => raise(container)))
   }
 
   return {
@@ -68,6 +73,7 @@ export function startStandby(options: StandbyOptions): Standby {
         const abort = () => stop.abort(signal.reason)
         signal.addEventListener('abort', abort, { once: true })
         try {
+          signal.throwIfAborted()
           if (!isRunning) await raiseShares()
           const cluster = await started
           await rested
