@@ -25,6 +25,7 @@ import { mapContainers } from '../stack/manifests/pod-spec.ts'
 import { hasEnded } from '../stack/ready/pods-of.ts'
 import { messageOf } from '../support/errors.ts'
 import { formatList } from '../support/format.ts'
+import { poll } from '../support/poll.ts'
 import { type Progress, runStep } from '../support/progress.ts'
 import type { StackPart } from './bring-up.ts'
 import { clusterOf } from './cluster-life.ts'
@@ -127,9 +128,24 @@ function whyNotImages({ images, manifests }: StackPart): string | undefined {
 /** Folders of a node that a template has. */
 const savedFolders = ['/var/lib/rancher/', '/var/lib/kubelet/']
 
+/** Milliseconds that pods which no suite waits for, such as those of k3s itself, may still take to start. */
+const startTime = 5_000
+
+/** All pods, as soon as all are ready that run at all, or it has taken too long. */
+async function listReady({ kube }: Cluster, signal: AbortSignal): Promise<readonly Pod[]> {
+  const begun = performance.now()
+  const list = async () => {
+    const { items } = await kube.request<KubeList<Pod>>('GET', '/api/v1/pods', { signal })
+    const areReady = items.every((pod) => hasEnded(pod) || isPodReady(pod))
+    return areReady || performance.now() - begun > startTime ? items : undefined
+  }
+  return poll(list, { interval: 100, signal })
+}
+
 /** The same for what runs. */
-async function whyNotPods(docker: Docker, { kube }: Cluster, signal: AbortSignal): Promise<string | undefined> {
-  const { items } = await kube.request<KubeList<Pod>>('GET', '/api/v1/pods', { signal })
+async function whyNotPods(docker: Docker, cluster: Cluster, signal: AbortSignal): Promise<string | undefined> {
+  const { kube } = cluster
+  const items = await listReady(cluster, signal)
   for (const pod of items) {
     const { metadata, spec } = pod
     if (hasEnded(pod)) continue

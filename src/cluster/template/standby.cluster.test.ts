@@ -66,7 +66,7 @@ test(
     for (const name of names) await writeFile(endOf(name), '')
     const made = await start().ended
     expect(made.exitCode, made.output).toBe(0)
-    expect(await templatesOf()).toHaveLength(3)
+    expect(await templatesOf(), made.output).toHaveLength(3)
     for (const name of names) await rm(endOf(name))
     const [first, next, last] = [...made.output.matchAll(/✓ standby (\w) +wait/g)].map(([, name]) => name!)
 
