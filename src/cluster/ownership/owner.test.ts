@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
 import { hostname } from 'node:os'
 
 import { expect, onTestFinished, test } from 'vitest'
@@ -32,6 +33,8 @@ test.runIf(process.platform === 'linux')('a process that has ended is dead altho
   const [host, boot, namespace] = createOwner().labels[ownerLabel]!.split('/')
   const label = [host, boot, namespace, pid, startTime(pid)].join('/')
   expect(isOwnerDead(label)).toBe(false)
+  // Before that the shell may ask about its child.
+  await expect.poll(() => readFileSync(`/proc/${shell.pid}/cmdline`, 'utf8')).toMatch(/^sleep/)
   shell.stdin.write('\n')
   await expect.poll(() => isOwnerDead(label), { timeout: 10_000 }).toBe(true)
   expect(() => process.kill(pid, 0)).not.toThrow()
