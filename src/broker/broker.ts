@@ -30,7 +30,6 @@ export async function startBroker(options: EngineOptions): Promise<Broker> {
   const sessions = new Map<Socket, Promise<void>>()
   let engine: Promise<SuiteEngine> | undefined
 
-  const forks = options.templateLimit !== undefined && !options.isWatch && !options.cluster
   const loadEngine = async () => {
     try {
       const { cluster } = options
@@ -79,7 +78,7 @@ export async function startBroker(options: EngineOptions): Promise<Broker> {
       return engine !== undefined
     },
     async expect(files) {
-      const suites = forks ? await readForecast(files) : []
+      const suites = await readForecast(files)
       if (suites.length === 0 || cancelled.signal.aborted) return
       // That there is no engine is told to the suites.
       const loaded = await (engine ??= loadEngine()).catch(() => undefined)

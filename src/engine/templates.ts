@@ -128,15 +128,15 @@ function whyNotImages({ images, manifests }: StackPart): string | undefined {
 /** Folders of a node that a template has. */
 const savedFolders = ['/var/lib/rancher/', '/var/lib/kubelet/']
 
-/** Milliseconds that pods which no suite waits for, such as those of k3s itself, may still take to start. */
+/** Milliseconds that pods of k3s itself may still take to start: no suite waits for them. */
 const startTime = 5_000
 
-/** All pods, as soon as all are ready that run at all, or it has taken too long. */
-async function listReady({ kube }: Cluster, signal: AbortSignal): Promise<readonly Pod[]> {
+/** All pods, as soon as those of k3s are ready, or that has taken too long. */
+async function listPods({ kube }: Cluster, signal: AbortSignal): Promise<readonly Pod[]> {
   const begun = performance.now()
   const list = async () => {
     const { items } = await kube.request<KubeList<Pod>>('GET', '/api/v1/pods', { signal })
-    const areReady = items.every((pod) => hasEnded(pod) || isPodReady(pod))
+    const areReady = items.every((pod) => pod.metadata?.namespace !== 'kube-system' || hasEnded(pod) || isPodReady(pod))
     return areReady || performance.now() - begun > startTime ? items : undefined
   }
   return poll(list, { interval: 100, signal })
@@ -145,7 +145,7 @@ async function listReady({ kube }: Cluster, signal: AbortSignal): Promise<readon
 /** The same for what runs. */
 async function whyNotPods(docker: Docker, cluster: Cluster, signal: AbortSignal): Promise<string | undefined> {
   const { kube } = cluster
-  const items = await listReady(cluster, signal)
+  const items = await listPods(cluster, signal)
   for (const pod of items) {
     const { metadata, spec } = pod
     if (hasEnded(pod)) continue

@@ -116,12 +116,13 @@ async function createBroker(vitest: Vitest, options: KubernetesPluginOptions): P
       createReporter(recorder, { root: vitest.config.root, env, log, annotate: !hasReporter(vitest, 'github-actions') }),
     )
   }
+  const templateLimit = options.templates === undefined ? settings.templateLimit : parseTemplates('`templates`', options.templates)
   const broker = await startBroker({
     k3d: options.k3d ?? settings.k3d,
     nodeImage: options.nodeImage ?? settings.nodeImage,
     substitutes: options.imageSubstitutes ?? settings.substitutes,
     buildNetwork: options.buildNetwork ?? settings.buildNetwork,
-    templateLimit: options.templates === undefined ? settings.templateLimit : parseTemplates('`templates`', options.templates),
+    templateLimit,
     cluster: options.cluster && { ...options.cluster, kubeconfig: resolvePath(vitest.config.root, options.cluster.kubeconfig) },
     outputs,
     maxClusters: options.maxClusters,
@@ -131,7 +132,7 @@ async function createBroker(vitest: Vitest, options: KubernetesPluginOptions): P
     progress: createTerminalProgress((line) => vitest.logger.log(recorder.redact(line))),
     recorder,
   })
-  vitest.config.reporters.push(announceFiles(vitest, broker))
+  if (templateLimit !== undefined && !vitest.config.watch && !options.cluster) vitest.config.reporters.push(announceFiles(vitest, broker))
   const guard = guardRun((error) => {
     vitest.logger.error(recorder.redact(`An error that nobody waits for, in what is done for a suite: ${detailsOf(error)}`))
     // It must not look like a green run.
