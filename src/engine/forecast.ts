@@ -53,8 +53,15 @@ function pathOf(file: string): string {
 
 async function readOne(file: string): Promise<readonly ExpectedSuite[]> {
   try {
-    return JSON.parse(await readFile(pathOf(file), 'utf8')) as ExpectedSuite[]
+    const suites = JSON.parse(await readFile(pathOf(file), 'utf8')) as unknown
+    return Array.isArray(suites) ? suites.filter((each) => isOf(file, each)) : []
   } catch {
     return []
   }
+}
+
+/** Another version may have written it, or something else. */
+function isOf(file: string, value: unknown): value is ExpectedSuite {
+  const suite = Object(value) as Partial<Record<keyof ExpectedSuite, unknown>>
+  return suite.file === file && typeof suite.suite === 'string' && typeof suite.key === 'string' && typeof suite.memory === 'number'
 }
