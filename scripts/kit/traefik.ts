@@ -16,7 +16,7 @@ interface Trim {
   readonly files: Readonly<Record<string, string>>
 }
 
-/** The image of the ingress controller, for stacks with Ingresses: the repository in manifests -> the kit's image. */
+/** The image of the ingress controller, for stacks with Ingresses or Gateways: the repository in manifests -> the kit's image. */
 export async function ensureTraefikImage(kit: Kit): Promise<Record<string, string>> {
   const version = (await moduleVersion(FOLDER, TRAEFIK)).slice(1)
   const tag = `vitest-kubernetes/traefik:${version}-${await kit.hash([FOLDER, 'scripts/kit/traefik.ts', 'scripts/kit/go-build.ts'])}`
@@ -32,7 +32,7 @@ export async function ensureTraefikImage(kit: Kit): Promise<Record<string, strin
 }
 
 /**
- * Traefik's whole program has the clients of all that it can read from and of 180 providers of DNS: 2,572 packages, of which 1,229 are
+ * Traefik's whole program has the clients of all that it can read from and of 180 providers of DNS: 2,572 packages, of which 1,267 are
  * left when some imports lead elsewhere. Go replaces no files of downloaded modules, so it gets a copy.
  */
 async function trimSource(kit: Kit, folder: string): Promise<void> {

@@ -84,10 +84,10 @@ export const commands: Readonly<Record<string, CommandDefinition>> = {
     load: async () => (await import('./stack/bridge.ts')).bridge,
   },
   url: {
-    summary: 'Print the URL of a Service or an Ingress of a stack',
+    summary: 'Print the URL of a Service, Ingress or HTTPRoute',
     args: {
-      '[service]': 'name, name.namespace, or ingress/name (default: all)',
-      '[port]': "the Service's port, by number or name; the Ingress' host",
+      '[service]': 'name, name.namespace, ingress/name, or httproute/name (default: all)',
+      '[port]': "the Service's port, by number or name; a host of the Ingress or HTTPRoute",
     },
     options: { ...ofStack },
     examples: { 'url orders': 'for a browser', 'url db': 'with login and database, for a client' },

@@ -43,7 +43,7 @@ test('shows help, and the version', async () => {
       dev [options] [stack]                    Bring a stack up unless it is, and run a command beside
                                                it
       bridge [options] <workload>              Answer the traffic of a workload on this machine
-      url [options] [service] [port]           Print the URL of a Service or an Ingress of a stack
+      url [options] [service] [port]           Print the URL of a Service, Ingress or HTTPRoute
       env [options] [workload]                 Print the addresses and logins of a stack as variables
       exec [options] <workload>                Run a command in a pod of a stack
       reset [options] [stores...]              Put the data of a stack back to what was seeded

@@ -20,7 +20,7 @@ import { formatList } from '../support/format.ts'
 import { bracketed } from '../support/ip-range.ts'
 import { restartWorkload, scaleWorkload } from './change-pods.ts'
 import { connectServices } from './connect-services.ts'
-import { ingressUrl } from './ingress-url.ts'
+import { ingressUrl, isIngressName } from './ingress-url.ts'
 import type { TestBridges } from './test-bridges.ts'
 import type { InNamespace, TestCluster, RequestService } from './test-cluster.ts'
 
@@ -47,7 +47,7 @@ export function createTestCluster<Seeded extends string>({ held, kube, bridges, 
     kubeconfigPath,
     services: connectServices(services, find, suiteNamespace),
     url(service, port) {
-      if (service.startsWith('ingress/')) return ingressUrl(addresses(), suiteNamespace, service.slice('ingress/'.length), port)
+      if (isIngressName(service)) return ingressUrl(addresses(), suiteNamespace, service, port)
       const found = find(service, port)
       const scheme = found.port === 443 || found.portName.startsWith('https') ? 'https' : 'http'
       return `${scheme}://${bracketed(found.host)}:${found.hostPort}`

@@ -1,10 +1,12 @@
 import { expect, test } from 'vitest'
 
 import { publishedIngresses } from '../cluster/network/ingress-routes.ts'
+import type { IngressRoute } from '../cluster/network/service-address.ts'
 import { ingressOrigins, ingressUrl } from './ingress-url.ts'
 
-const route = (ingress: string, host: string, path = '/', more: { isTls?: boolean; namespace?: string } = {}) => ({
-  ...{ namespace: 'default', ingress, host, path, isTls: false, service: 'web', ...more },
+const route = (name: string, host: string, path = '/', more: Partial<IngressRoute> = {}): IngressRoute => ({
+  ...{ kind: 'ingress', namespace: 'default', name, host, path, isTls: false, port: more.isTls ? 443 : 80 },
+  ...{ backend: { namespace: 'default', name: 'web' }, ...more },
 })
 const routes = [
   route('shop', '*.shop.localhost'),
@@ -19,7 +21,7 @@ const at = (port: number, hostPort: number) => ({
   ...{ namespace: 'default', service: 'ingress', portName: port === 80 ? 'http' : 'https', port, host: '127.0.0.1', hostPort, routes },
 })
 const addresses = [at(80, 4000), at(443, 4443), { ...at(80, 5000), service: 'web', routes: [] }]
-const url = (ingress: string, host?: string) => ingressUrl(addresses, 'default', ingress, host)
+const url = (ingress: string, host?: string) => ingressUrl(addresses, 'default', `ingress/${ingress}`, host)
 
 test('is the origin of a host', () => {
   expect(url('shop')).toBe('http://shop.localhost:4000')
@@ -27,7 +29,7 @@ test('is the origin of a host', () => {
   expect(url('secure')).toBe('https://pay.localhost:4443')
   expect(url('plain')).toBe('http://127.0.0.1:4000')
   expect(url('far.other')).toBe('http://far.localhost:4000')
-  expect(ingressUrl([at(80, 80), at(443, 443)], 'default', 'secure')).toBe('https://pay.localhost')
+  expect(ingressUrl([at(80, 80), at(443, 443)], 'default', 'ingress/secure')).toBe('https://pay.localhost')
 })
 
 test('what is not there is refused with what is', () => {
@@ -43,7 +45,7 @@ test('what is not there is refused with what is', () => {
     [ClusterTestError: Ingress "wild" has wildcard hosts only: say which host.
     Hint: It has "*.wild.localhost".]
   `)
-  expect(() => ingressUrl([], 'default', 'shop')).toThrowErrorMatchingInlineSnapshot(`
+  expect(() => ingressUrl([], 'default', 'ingress/shop')).toThrowErrorMatchingInlineSnapshot(`
     [ClusterTestError: There is no Ingress "shop" in the cluster that the stack's ingress controller serves.
     Hint: It has none.]
   `)
@@ -51,18 +53,18 @@ test('what is not there is refused with what is', () => {
 
 test('lists every path, and an origin for each Ingress', () => {
   expect(publishedIngresses(addresses)).toEqual([
-    { name: 'shop', url: 'http://*.shop.localhost:4000/' },
-    { name: 'shop', url: 'http://shop.localhost:4000/' },
-    { name: 'shop', url: 'http://shop.localhost:4000/api' },
-    { name: 'secure', url: 'https://pay.localhost:4443/' },
-    { name: 'plain', url: 'http://127.0.0.1:4000/' },
-    { name: 'wild', url: 'http://*.wild.localhost:4000/' },
-    { name: 'far.other', url: 'http://far.localhost:4000/' },
+    { kind: 'ingress', name: 'shop', url: 'http://*.shop.localhost:4000/' },
+    { kind: 'ingress', name: 'shop', url: 'http://shop.localhost:4000/' },
+    { kind: 'ingress', name: 'shop', url: 'http://shop.localhost:4000/api' },
+    { kind: 'ingress', name: 'secure', url: 'https://pay.localhost:4443/' },
+    { kind: 'ingress', name: 'plain', url: 'http://127.0.0.1:4000/' },
+    { kind: 'ingress', name: 'wild', url: 'http://*.wild.localhost:4000/' },
+    { kind: 'ingress', name: 'far.other', url: 'http://far.localhost:4000/' },
   ])
   expect(ingressOrigins(addresses, 'default')).toEqual({
-    shop: 'http://shop.localhost:4000',
-    secure: 'https://pay.localhost:4443',
-    plain: 'http://127.0.0.1:4000',
-    'far.other': 'http://far.localhost:4000',
+    'ingress/shop': 'http://shop.localhost:4000',
+    'ingress/secure': 'https://pay.localhost:4443',
+    'ingress/plain': 'http://127.0.0.1:4000',
+    'ingress/far.other': 'http://far.localhost:4000',
   })
 })

@@ -1,44 +1,49 @@
 import { hostFits } from '../cluster/network/host-fits.ts'
 import { originOf } from '../cluster/network/ingress-routes.ts'
-import type { ServiceAddress } from '../cluster/network/service-address.ts'
+import type { IngressRoute, ServiceAddress } from '../cluster/network/service-address.ts'
 import { ClusterTestError } from '../support/errors.ts'
 import { formatList } from '../support/format.ts'
 
+/** Kinds that have URLs of their own, `httproute/web`, and their names for people. */
+const kinds: Readonly<Record<IngressRoute['kind'], string>> = { ingress: 'Ingress', httproute: 'HTTPRoute', grpcroute: 'GRPCRoute' }
+
+/** Whether it names an object of these kinds, and not a Service. */
+export function isIngressName(name: string): name is `${IngressRoute['kind']}/${string}` {
+  return Object.keys(kinds).some((kind) => name.startsWith(`${kind}/`))
+}
+
 /**
- * Where an Ingress is served.
- * @param ingress `name` or `name.namespace`
+ * Where an Ingress, or a route of the Gateway API, is served.
+ * @param wanted `ingress/name`, `httproute/name.namespace`
  * @param host one of its hosts, or one that its wildcard takes. @default the first that is no wildcard
- * @throws ClusterTestError `ERR_SERVICE_NOT_FOUND` with the Ingresses or hosts that exist
+ * @throws ClusterTestError `ERR_SERVICE_NOT_FOUND` with the objects of that kind, or the hosts, that exist
  */
 export function ingressUrl(
   addresses: readonly ServiceAddress[],
   defaultNamespace: string,
-  ingress: string,
+  wanted: `${IngressRoute['kind']}/${string}`,
   host?: number | string,
 ): string {
-  const [name, namespace = defaultNamespace] = ingress.split('.')
-  const isMeant = (route: { readonly namespace: string; readonly ingress: string }) =>
-    route.ingress === name && route.namespace === namespace
+  const [kind, full] = wanted.split('/') as [IngressRoute['kind'], string]
+  const [name, namespace = defaultNamespace] = full.split('.')
+  const isMeant = (route: IngressRoute) => route.kind === kind && route.name === name && route.namespace === namespace
   const serving = addresses.filter(({ routes = [] }) => routes.some(isMeant))
   const routes = (serving[0]?.routes ?? []).filter(isMeant)
-  if (routes.length === 0)
-    throw notFound(
-      `There is no Ingress "${ingress}" in the cluster that the stack's ingress controller serves.`,
-      ingressNames(addresses, defaultNamespace),
-    )
+  const what = `${kinds[kind]} "${full}"`
+  if (routes.length === 0) {
+    const there = ingressNames(addresses, defaultNamespace).filter((each) => each.startsWith(`${kind}/`))
+    throw notFound(`There is no ${what} in the cluster that the stack's ingress controller serves.`, there.map(withoutKind))
+  }
   const found =
     host === undefined
       ? routes.find((route) => !route.host.startsWith('*'))
       : routes.find((route) => route.host === host || hostFits(route.host, String(host)))
   if (found) return originOf({ ...found, host: found.host.startsWith('*') ? String(host) : found.host }, serving)
   const hosts = [...new Set(routes.map((route) => route.host))]
-  throw notFound(
-    host === undefined ? `Ingress "${ingress}" has wildcard hosts only: say which host.` : `Ingress "${ingress}" has no host "${host}".`,
-    hosts,
-  )
+  throw notFound(host === undefined ? `${what} has wildcard hosts only: say which host.` : `${what} has no host "${host}".`, hosts)
 }
 
-/** By name of the Ingress. One with wildcard hosts only is none of them. */
+/** By `kind/name`. What has wildcard hosts only is none of them. */
 export function ingressOrigins(addresses: readonly ServiceAddress[], defaultNamespace: string): Readonly<Record<string, string>> {
   const hasHost = addresses.map(({ routes = [], ...address }) => ({
     ...address,
@@ -47,10 +52,18 @@ export function ingressOrigins(addresses: readonly ServiceAddress[], defaultName
   return Object.fromEntries(ingressNames(hasHost, defaultNamespace).map((name) => [name, ingressUrl(hasHost, defaultNamespace, name)]))
 }
 
-/** `web`, `web.shop` of another namespace. */
-function ingressNames(addresses: readonly ServiceAddress[], defaultNamespace: string): readonly string[] {
+/** `ingress/web`, `httproute/web.shop` of another namespace. */
+function ingressNames(addresses: readonly ServiceAddress[], defaultNamespace: string) {
   const routes = addresses.flatMap((address) => address.routes ?? [])
-  return [...new Set(routes.map(({ ingress, namespace }) => (namespace === defaultNamespace ? ingress : `${ingress}.${namespace}`)))]
+  return [
+    ...new Set(
+      routes.map(({ kind, name, namespace }) => `${kind}/${namespace === defaultNamespace ? name : `${name}.${namespace}`}` as const),
+    ),
+  ]
+}
+
+function withoutKind(name: string): string {
+  return name.slice(name.indexOf('/') + 1)
 }
 
 function notFound(message: string, names: readonly string[]): ClusterTestError {

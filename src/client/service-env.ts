@@ -15,7 +15,7 @@ export interface ServiceEnvOptions {
  * Variables for a program on this machine that uses the Services of a cluster: `ORDERS_URL`, `ORDERS_HOST` and `ORDERS_PORT` for `orders`,
  * `DB_URL` with login and database, `DB_USER` and so on for the database `db`, `ORDERS_SHOP_URL` for one of namespace `shop`. Of several
  * ports each has a set with its name or number, `ORDERS_METRICS_URL`, and the one named `http` the plain one too. `INGRESS_WEB_URL` is
- * where the Ingress `web` is served.
+ * where the Ingress `web` is served, `HTTPROUTE_WEB_URL` the HTTPRoute `web`.
  */
 export function serviceEnv({ addresses, namespace, services }: ServiceEnvOptions): Readonly<Record<string, string>> {
   const env: Record<string, string> = {}
@@ -27,7 +27,7 @@ export function serviceEnv({ addresses, namespace, services }: ServiceEnvOptions
       if (group.length === 1 || address.portName === 'http') Object.assign(env, prefixed(name, set))
     }
   }
-  for (const [name, url] of Object.entries(ingressOrigins(addresses, namespace))) Object.assign(env, prefixed(`ingress_${name}`, { url }))
+  for (const [name, url] of Object.entries(ingressOrigins(addresses, namespace))) Object.assign(env, prefixed(name, { url }))
   for (const [name, { host: _host, port: _port, ...connection }] of Object.entries(services)) {
     const { url } = connection
     const details = Object.entries(connection).filter((entry): entry is [string, string] => typeof entry[1] === 'string')

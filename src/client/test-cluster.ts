@@ -64,9 +64,9 @@ export interface TestCluster<Named extends string = never, Services extends obje
    */
   readonly services: ServiceConnections<Services>
   /**
-   * Base URL of a Service from this machine: `http://127.0.0.1:…`, `https` for a port 443 or one named `https…`. Or of an Ingress:
-   * `http://shop.localhost:…`, `https` for a host that its `tls` names. Every host of an Ingress is known in the test's process.
-   * @param service `name` or `name.namespace`; `ingress/name` or `ingress/name.namespace`
+   * Base URL of a Service from this machine: `http://127.0.0.1:…`, `https` for a port 443 or one named `https…`. Or of an Ingress
+   * or a route of the Gateway API: `http://shop.localhost:…`, `https` where it is served with TLS. Their hosts are known in the test's process.
+   * @param service `name` or `name.namespace`; `ingress/name`, `httproute/name` or `grpcroute/name`, and the same with the namespace
    * @param port number or name of the Service's port; may be left out if it has one only, or one named `http`. Of an Ingress the
    * host, by default its first one
    * @throws ClusterTestError `ERR_SERVICE_NOT_FOUND` with the ones that exist
@@ -164,5 +164,5 @@ export interface TestCluster<Named extends string = never, Services extends obje
   cut(workload: WorkloadOf<Named, Services>, other: WorkloadOf<Named, Services>, options?: CutOptions): Promise<Cut>
 }
 
-/** supertest against a Service or an Ingress: `request('orders').get('/healthz')`, `request('ingress/web').get('/cart')`. Takes and throws what `cluster.url` does. */
+/** supertest against a Service, an Ingress or an HTTPRoute: `request('orders').get('/healthz')`, `request('ingress/web').get('/cart')`. Takes and throws what `cluster.url` does. */
 export type RequestService<Services extends object = object> = (service: ServiceOf<Services>, port?: number | string) => Agent

@@ -9,6 +9,7 @@ import { checkImageNames } from '../stack/images/check-image-names.ts'
 import { type ImagePlan, planImages } from '../stack/images/images.ts'
 import { type HostMount, addMounts, checkMounts, planMounts } from '../stack/images/mounts.ts'
 import { controllerImage, ingressController, servedIngresses } from '../stack/ingress/controller.ts'
+import { noGateways, servedGateways } from '../stack/ingress/gateways.ts'
 import { ingressNotes } from '../stack/ingress/ingress-notes.ts'
 import { checkSizes } from '../stack/manifests/check-sizes.ts'
 import { checkDuplicates, findDoubleEntries } from '../stack/manifests/duplicates.ts'
@@ -70,19 +71,21 @@ export async function planSuite(request: LeaseRequest, runFolder: string, signal
 }
 
 /**
- * What serves the Ingresses of a suite, and what the user has to know of them.
+ * What serves the Ingresses and Gateways of a suite, and what the user has to know of them.
  * @param all manifests of the suite so far
- * @param added those of them that are applied now: without an Ingress, what serves the others is there
+ * @param added those of them that are applied now: without one of those, what serves the others is there
  */
 export function planIngress(all: readonly Manifest[], added: readonly Manifest[], { options }: LeaseRequest, namespace: string) {
   const { k3sArgs, cluster, ingress } = options
+  const gateways = ingress === false ? noGateways : servedGateways(all, { namespace, k3sArgs })
   const ingresses = ingress === false ? [] : servedIngresses(all, { k3sArgs }).filter((each) => added.includes(each))
-  const controller = ingresses.length > 0 ? ingressController(all, { namespace, isShared: cluster === 'shared', k3sArgs }) : []
+  const isNew = ingresses.length > 0 || gateways.served.some((each) => added.includes(each))
+  const controller = isNew ? ingressController(all, gateways, { namespace, isShared: cluster === 'shared', k3sArgs }) : []
   return {
     controller,
     withImage: (images: ImagePlan): ImagePlan =>
       controller.length > 0 ? { ...images, pulls: [...images.pulls, controllerImage] } : images,
-    notes: ingressNotes(ingresses, all, namespace),
+    notes: [...ingressNotes(ingresses, all, namespace), ...(isNew ? gateways.notes : [])],
   }
 }
 

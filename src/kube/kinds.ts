@@ -83,12 +83,12 @@ const clusterScoped: readonly Kind[] = [
   'CustomResourceDefinition',
 ]
 
-/** Others of Kubernetes' own that are of no namespace (1.36). */
+/** Others of Kubernetes' own, and of the Gateway API, that are of no namespace (1.36). */
 const otherClusterScoped = [
   ...['APIService', 'CSIDriver', 'CSINode', 'CertificateSigningRequest', 'ClusterRole', 'ClusterTrustBundle', 'ComponentStatus'],
   ...['DeviceClass', 'FlowSchema', 'IPAddress', 'MutatingAdmissionPolicy', 'MutatingAdmissionPolicyBinding'],
   ...['MutatingWebhookConfiguration', 'PriorityClass', 'PriorityLevelConfiguration', 'ResourceSlice', 'RuntimeClass', 'ServiceCIDR'],
-  ...['StorageVersion', 'StorageVersionMigration', 'ValidatingAdmissionPolicy', 'ValidatingAdmissionPolicyBinding'],
+  ...['GatewayClass', 'StorageVersion', 'StorageVersionMigration', 'ValidatingAdmissionPolicy', 'ValidatingAdmissionPolicyBinding'],
   ...['ValidatingWebhookConfiguration', 'VolumeAttachment', 'VolumeAttributesClass'],
 ]
 

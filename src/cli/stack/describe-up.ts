@@ -16,7 +16,7 @@ export interface UpState {
     /** With login and database for the services that the stack defines. */
     readonly url: string
   }[]
-  /** What Ingresses serve: each of their paths. */
+  /** What Ingresses, and routes of the Gateway API, serve: each of their paths. */
   readonly ingresses: readonly PublishedIngress[]
 }
 
@@ -39,7 +39,7 @@ export function formatUp({ stack, cluster, services, ingresses }: UpState, kubec
     `Stack "${stack}" is up, until you take it down:`,
     ...formatServices([
       ...services.map(({ url: address, ...service }) => ({ ...service, address })),
-      ...ingresses.map(({ name, url: address }) => ({ name: `ingress/${name}`, address })),
+      ...ingresses.map(({ kind, name, url: address }) => ({ name: `${kind}/${name}`, address })),
     ]).map((line) => `  ${line}`),
     '',
     `  npx vitest-kubernetes logs ${cluster} -f`,

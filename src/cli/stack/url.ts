@@ -1,3 +1,4 @@
+import { isIngressName } from '../../client/ingress-url.ts'
 import type { RunCommand } from '../command.ts'
 import { describeUp } from './describe-up.ts'
 import { findUpStack, openStack } from './open-stack.ts'
@@ -9,12 +10,12 @@ export const url: RunCommand = async ({ positionals: [service, port], values }, 
   if (service === undefined) {
     const lines = [
       ...services.map(({ name, port: number, url: each }) => `${name}:${number} ${each}`),
-      ...ingresses.map(({ name, url: each }) => `ingress/${name} ${each}`),
+      ...ingresses.map(({ kind, name, url: each }) => `${kind}/${name} ${each}`),
     ]
     context.print(values['json'] ? JSON.stringify({ services, ingresses }) : lines.join('\n'))
     return 0
   }
-  if (service.startsWith('ingress/')) {
+  if (isIngressName(service)) {
     const origin = opened.cluster.url(service, port)
     context.print(values['json'] ? JSON.stringify({ url: origin }) : origin)
     return 0

@@ -3,12 +3,13 @@ import { apiPath } from '../../kube/kinds.ts'
 import { listAll } from '../../kube/list-all.ts'
 import type { Ingress, IngressBackend, IngressClass, Service } from '../../kube/types.ts'
 import { bracketed } from '../../support/ip-range.ts'
+import { listGatewayRoutes } from './gateway-routes.ts'
 import type { IngressRoute, ServiceAddress } from './service-address.ts'
 
 /** Name of the Service of a stack's ingress controller, and of all else that it is made of. */
 export const controllerName = 'ingress'
 
-/** On that Service: the namespaces whose Ingresses it serves, `shop,default`; `*` for all. */
+/** On that Service: the namespaces whose Ingresses and Gateways it serves, `shop,default`; `*` for all. */
 export const namespacesAnnotation = 'vitest-kubernetes.ingress/namespaces'
 
 /** The same addresses; that of an ingress controller of ours with what it serves. */
@@ -31,18 +32,20 @@ async function listRoutes(kube: KubeClient, namespace: string, signal?: AbortSig
   const controller = await kube.find<Service>(apiPath('Service', namespace, controllerName), { signal })
   const served = controller?.metadata?.annotations?.[namespacesAnnotation]
   if (served === undefined) return []
-  const [ingresses, classes] = await Promise.all([
+  const isServedNamespace = (each: string) => served === '*' || served.split(',').includes(each)
+  const [ingresses, classes, ofGateways] = await Promise.all([
     listAll<Ingress>(kube, 'Ingress', signal),
     listAll<IngressClass>(kube, 'IngressClass', signal),
+    listGatewayRoutes(kube, isServedNamespace, signal),
   ])
   const others = new Set(classes.filter((each) => !isOwnClass(each)).map(({ metadata }) => metadata?.name))
   const isServed = (ingress: Ingress) =>
-    (served === '*' || served.split(',').includes(ingress.metadata!.namespace!)) &&
+    isServedNamespace(ingress.metadata!.namespace!) &&
     !others.has(ingress.spec?.ingressClassName) &&
     foreignClass(ingress) === undefined &&
     // Part of another Ingress' rules.
     ingress.metadata?.annotations?.['nginx.ingress.kubernetes.io/canary'] !== 'true'
-  return ingresses.filter(isServed).flatMap(routesOf)
+  return [...ingresses.filter(isServed).flatMap(routesOf), ...ofGateways]
 }
 
 /** Also by the annotation that named it before there was a field for it. */
@@ -64,10 +67,14 @@ function isOwnClass({ metadata }: IngressClass): boolean {
 
 function routesOf(ingress: Ingress): readonly IngressRoute[] {
   const { metadata, spec } = ingress
-  const base = { namespace: metadata!.namespace!, ingress: metadata!.name! }
+  const namespace = metadata!.namespace!
+  const base = { kind: 'ingress', namespace, name: metadata!.name! } as const
   const secured = new Set((spec?.tls ?? []).flatMap(({ hosts = [] }) => hosts))
-  const route = (host: string, path: string, backend: IngressBackend | undefined): readonly IngressRoute[] =>
-    backend?.service ? [{ ...base, host, path, isTls: secured.has(host), service: backend.service.name }] : []
+  const route = (host: string, path: string, to: IngressBackend | undefined): readonly IngressRoute[] => {
+    const isTls = secured.has(host)
+    const backend = to?.service && { namespace, name: to.service.name }
+    return backend ? [{ ...base, host, path, isTls, port: isTls ? 443 : 80, backend }] : []
+  }
   return [
     ...(spec?.rules ?? []).flatMap(({ host = '', http }) =>
       (http?.paths ?? []).flatMap(({ path = '/', backend }) => route(host, path, backend)),
@@ -81,31 +88,36 @@ export function servesDefault(ingress: Ingress): boolean {
   return !ingress.spec?.rules?.length || classOf(ingress) === 'nginx'
 }
 
-/** A path of an Ingress, for people and scripts. */
+/** A path of an Ingress, or of a route of the Gateway API, for people and scripts. */
 export interface PublishedIngress {
+  readonly kind: IngressRoute['kind']
   /** `web`, with its namespace unless that is `default`: `web.shop`. */
   readonly name: string
   /** `http://shop.localhost:4000/cart`. */
   readonly url: string
 }
 
-/** All that is served by rules of Ingresses. */
+/** All that is served by rules of Ingresses and Gateways. */
 export function publishedIngresses(addresses: readonly ServiceAddress[]): readonly PublishedIngress[] {
   return addresses
     .filter(({ port }) => port === 80)
     .flatMap(({ namespace: placed, routes = [] }) => {
       const serving = addresses.filter(({ service, namespace }) => service === controllerName && namespace === placed)
       return routes.map((route) => ({
-        name: route.namespace === 'default' ? route.ingress : `${route.ingress}.${route.namespace}`,
+        kind: route.kind,
+        name: route.namespace === 'default' ? route.name : `${route.name}.${route.namespace}`,
         url: originOf(route, serving) + route.path,
       }))
     })
 }
 
 /** `http://shop.localhost:4000`. */
-export function originOf({ host, isTls }: Pick<IngressRoute, 'host' | 'isTls'>, addresses: readonly ServiceAddress[]): string {
-  const [scheme, port] = isTls ? ['https', 443] : ['http', 80]
+export function originOf(
+  { host, port, isTls }: Pick<IngressRoute, 'host' | 'port' | 'isTls'>,
+  addresses: readonly ServiceAddress[],
+): string {
+  const scheme = isTls ? 'https' : 'http'
   const address = addresses.find((each) => each.port === port)!
-  const isDefault = address.hostPort === port
+  const isDefault = address.hostPort === (isTls ? 443 : 80)
   return `${scheme}://${host === '' ? bracketed(address.host) : host}${isDefault ? '' : `:${address.hostPort}`}`
 }

@@ -10,19 +10,25 @@ export interface ServiceAddress {
   /** 127.0.0.1, or ::1 for a Service of IPv6 alone. */
   readonly host: string
   readonly hostPort: number
-  /** What is served there by the rules of Ingresses, where it is the stack's ingress controller. */
+  /** What is served there by rules of Ingresses and Gateways, where it is the stack's ingress controller. */
   readonly routes?: readonly IngressRoute[]
 }
 
-/** A rule of an Ingress: what it leads to a Service. */
+/** A rule of an Ingress, or of a route of the Gateway API. */
 export interface IngressRoute {
+  readonly kind: 'ingress' | 'httproute' | 'grpcroute'
   readonly namespace: string
-  readonly ingress: string
+  readonly name: string
   /** `shop.localhost`, `*.shop.localhost`; empty for every host that no rule names. */
   readonly host: string
   readonly path: string
+  /** Of the ingress controller's Service. */
+  readonly port: number
   readonly isTls: boolean
-  readonly service: string
+  /** The Service that it leads to; undefined where it answers by itself, as with a redirect. */
+  readonly backend?: { readonly namespace: string; readonly name: string }
+  /** Of the Gateway API: `namespace-name`. */
+  readonly gateway?: string
 }
 
 /** For other processes, which read it whenever they look for a name: it is replaced at once. */

@@ -1,8 +1,11 @@
 import { expect, test } from 'vitest'
 
 import type { KubeObject } from '../../kube/object.ts'
-import { ingressController, servedIngresses } from './controller.ts'
+import { ingressController as controllerOf, servedIngresses } from './controller.ts'
+import { noGateways } from './gateways.ts'
 
+const ingressController = (manifests: Parameters<typeof controllerOf>[0], more: Parameters<typeof controllerOf>[2]) =>
+  controllerOf(manifests, noGateways, more)
 const options = { namespace: 'default', isShared: false, k3sArgs: undefined }
 const manifest = (object: KubeObject) => ({ object, origin: '"k8s/shop.yaml"' })
 const ingress = (name: string, spec: object = {}, metadata: object = {}) =>

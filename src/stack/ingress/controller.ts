@@ -1,8 +1,11 @@
 import { classOf, controllerName, namespacesAnnotation, ownClassLabels } from '../../cluster/network/ingress-routes.ts'
+import { type Listener, gatewayGroup } from '../../kube/gateway-api.ts'
 import { kindOf } from '../../kube/kinds.ts'
 import type { KubeObject } from '../../kube/object.ts'
 import type { Ingress, IngressClass } from '../../kube/types.ts'
 import type { Manifest } from '../manifests/manifests.ts'
+import type { ServedGateways } from './gateways.ts'
+import { isLeftToK3s } from './left-to-k3s.ts'
 
 export interface ControllerOptions {
   /** Of objects that name none; the controller is there too. */
@@ -18,28 +21,36 @@ export interface ControllerOptions {
  */
 export const controllerImage = { name: 'vitest-kubernetes/ingress', reference: 'traefik:v3.7' } as const
 
-/** Of Traefik's own API, for its probe and for us. */
-export const adminPort = 8080
+/** Of Traefik's own API, for its probe and for us: one at which no Gateway listens. */
+export const adminPort = 48_080
 
-const ports = { http: { port: 80, targetPort: 8000 }, https: { port: 443, targetPort: 8443 } } as const
+/** Traefik takes a Gateway's listener only where it listens at the same port itself. */
+const ports = { http: 80, https: 443 } as const
 
 /**
- * The ingress controller that serves the Ingresses among these manifests: objects like those of a service, so that it is waited for,
- * published and removed as they are. Nothing where there is no Ingress, and where something else serves them: a class that the
+ * The ingress controller that serves the Ingresses and Gateways among these manifests: objects like those of a service, so that it is
+ * waited for, published and removed as they are. Nothing where there are none, and where something else serves them: a class that the
  * manifests define, or the Traefik that k3s brings.
  */
-export function ingressController(manifests: readonly Manifest[], options: ControllerOptions): readonly Manifest[] {
+export function ingressController(
+  manifests: readonly Manifest[],
+  { served, missing, listeners }: ServedGateways,
+  options: ControllerOptions,
+): readonly Manifest[] {
   const ingresses = servedIngresses(manifests, options)
-  if (ingresses.length === 0) return []
+  if (ingresses.length === 0 && served.length === 0) return []
   const { namespace, isShared } = options
-  const namespaces = [...new Set([namespace, ...ingresses.map(({ object }) => object.metadata.namespace ?? namespace)])].toSorted()
+  const placed = [...ingresses, ...served, ...missing.filter(({ isCommon }) => !isCommon)]
+  const namespaces = [...new Set([namespace, ...placed.map(({ object }) => object.metadata.namespace ?? namespace)])].toSorted()
   const classes = [...new Set(ingresses.flatMap(({ object }) => specOf(object)?.ingressClassName ?? []))].toSorted()
   const origin = 'the ingress controller'
   return [
     // Any number of suites may name the same class.
     ...classes.map((name) => ({ object: ingressClass(name), origin, isCommon: true })),
+    ...missing,
     ...controllerObjects({
       namespace,
+      listeners: served.length > 0 ? listeners : undefined,
       namespaces: isShared ? namespaces : undefined,
       hasNginx: ingresses.some(({ object }) => classOf(object) === 'nginx'),
     }).map((object) => ({ object, origin })),
@@ -48,7 +59,7 @@ export function ingressController(manifests: readonly Manifest[], options: Contr
 
 /** The Ingresses that are ours to serve. */
 export function servedIngresses(manifests: readonly Manifest[], { k3sArgs }: Pick<ControllerOptions, 'k3sArgs'>): readonly Manifest[] {
-  if (k3sArgs && !/--disable[= ]\S*\btraefik\b/.test(k3sArgs.join(' '))) return []
+  if (isLeftToK3s(k3sArgs)) return []
   const defined = manifests.flatMap(({ object, isCommon }) => (kindOf(object) === 'IngressClass' && !isCommon ? [object] : []))
   const names = new Set(defined.map(({ metadata }) => metadata.name))
   const hasDefault = defined.some((object) => (object as IngressClass).metadata?.annotations?.[defaultClass] === 'true')
@@ -80,12 +91,14 @@ interface Controller {
   readonly namespace: string
   /** Those that it serves; undefined for all. */
   readonly namespaces: readonly string[] | undefined
+  /** Of Gateways; undefined where it does not serve any. */
+  readonly listeners: readonly Listener[] | undefined
   /** Whether there are Ingresses with nginx' annotations. */
   readonly hasNginx: boolean
 }
 
 function controllerObjects(controller: Controller): readonly KubeObject[] {
-  const { namespace, namespaces } = controller
+  const { namespace, namespaces, listeners } = controller
   const metadata = { name: controllerName, namespace, labels: ownClassLabels }
   // Of the whole cluster, where other suites may have one too.
   const role = `vitest-kubernetes-ingress-${namespace}`
@@ -102,6 +115,7 @@ function controllerObjects(controller: Controller): readonly KubeObject[] {
         rule('discovery.k8s.io', ['endpointslices'], reading),
         rule('networking.k8s.io', ['ingresses', 'ingressclasses'], reading),
         rule('networking.k8s.io', ['ingresses/status'], ['update']),
+        ...(listeners ? [rule(gatewayGroup, ['*'], reading), rule(gatewayGroup, ['*/status'], ['update'])] : []),
       ],
     },
     {
@@ -115,7 +129,7 @@ function controllerObjects(controller: Controller): readonly KubeObject[] {
       apiVersion: 'v1',
       kind: 'Service',
       metadata: { ...metadata, annotations: { [namespacesAnnotation]: namespaces?.join(',') ?? '*' } },
-      spec: { selector, ports: Object.entries(ports).map(([name, { port }]) => ({ name, port, targetPort: name })) },
+      spec: { selector, ports: portsOf(controller).map(({ name, port }) => ({ name, port, targetPort: name })) },
     },
     {
       apiVersion: 'apps/v1',
@@ -135,7 +149,7 @@ function controllerObjects(controller: Controller): readonly KubeObject[] {
                 image: controllerImage.name,
                 args: traefikArgs(controller),
                 ports: [
-                  ...Object.entries(ports).map(([name, { targetPort }]) => ({ name, containerPort: targetPort })),
+                  ...portsOf(controller).map(({ name, port }) => ({ name, containerPort: port })),
                   { name: 'admin', containerPort: adminPort },
                 ],
                 readinessProbe: { httpGet: { path: '/ping', port: 'admin' }, periodSeconds: 1 },
@@ -154,7 +168,29 @@ function rule(group: string, resources: readonly string[], verbs: readonly strin
   return { apiGroups: [group], resources, verbs }
 }
 
-function traefikArgs({ namespaces, hasNginx }: Controller): readonly string[] {
+/** Each with a name, which a Gateway's listener need not have for itself. */
+function portsOf({ listeners = [] }: Controller): readonly { readonly name: string; readonly port: number }[] {
+  const known = Object.entries(ports).map(([name, port]) => ({ name, port }))
+  const others = new Map(listeners.map(({ port, protocol }) => [port, `${protocol.toLowerCase()}-${port}`]))
+  for (const { port } of known) others.delete(port)
+  return [...known, ...[...others].map(([port, name]) => ({ name, port }))]
+}
+
+function traefikArgs(controller: Controller): readonly string[] {
+  const { namespaces, listeners, hasNginx } = controller
+  const gateway = '--providers.kubernetesgateway'
+  const ofGateways = [
+    `${gateway}=true`,
+    // A GatewayClass that the stack has itself is left to whoever it is for.
+    `${gateway}.labelselector=${Object.entries(ownClassLabels)
+      .map((each) => each.join('='))
+      .join(',')}`,
+    `${gateway}.statusaddress.hostname=localhost`,
+    ...(namespaces ? [`${gateway}.namespaces=${namespaces.join(',')}`] : []),
+    ...portsOf(controller)
+      .filter(({ name }) => !Object.hasOwn(ports, name))
+      .map(({ name, port }) => `--entrypoints.${name}.address=:${port}`),
+  ]
   const traefik = '--providers.kubernetesingress'
   const nginx = '--providers.kubernetesingressnginx'
   const ofNginx = [
@@ -167,8 +203,10 @@ function traefikArgs({ namespaces, hasNginx }: Controller): readonly string[] {
     '--global.checknewversion=false',
     '--global.sendanonymoususage=false',
     `--entrypoints.traefik.address=:${adminPort}`,
-    `--entrypoints.web.address=:${ports.http.targetPort}`,
-    `--entrypoints.websecure.address=:${ports.https.targetPort}`,
+    `--entrypoints.web.address=:${ports.http}`,
+    `--entrypoints.web.asdefault=true`,
+    `--entrypoints.websecure.address=:${ports.https}`,
+    `--entrypoints.websecure.asdefault=true`,
     '--entrypoints.websecure.http.tls=true',
     '--ping=true',
     '--api.insecure=true',
@@ -182,5 +220,6 @@ function traefikArgs({ namespaces, hasNginx }: Controller): readonly string[] {
     `${traefik}.ingressendpoint.hostname=localhost`,
     ...(namespaces ? [`${traefik}.namespaces=${namespaces.join(',')}`] : []),
     ...(hasNginx ? ofNginx : []),
+    ...(listeners ? ofGateways : []),
   ]
 }

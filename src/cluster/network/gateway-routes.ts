@@ -1,0 +1,89 @@
+import type { KubeClient } from '../../kube/client.ts'
+import {
+  type Gateway,
+  type GatewayClass,
+  type GatewayRoute,
+  type Listener,
+  gatewayController,
+  gatewayGroup,
+  listenersOf,
+  parentGateways,
+  routeKinds,
+} from '../../kube/gateway-api.ts'
+import type { KubeList } from '../../kube/types.ts'
+import type { IngressRoute } from './service-address.ts'
+
+/** Where the API server has objects of the Gateway API. */
+export function gatewayPath(plural: string, namespace?: string, name?: string): string {
+  return `/apis/${gatewayGroup}/v1${namespace ? `/namespaces/${namespace}` : ''}/${plural}${name ? `/${name}` : ''}`
+}
+
+/**
+ * What Gateways of ours are to serve. A route that fits none of its Gateway's listeners is told as if it did: whoever waits for it hears why
+ * it is not served.
+ * @param isServed whether the controller looks at a namespace
+ */
+export async function listGatewayRoutes(
+  kube: KubeClient,
+  isServed: (namespace: string) => boolean,
+  signal?: AbortSignal,
+): Promise<readonly IngressRoute[]> {
+  const list = async <T>(plural: string) => (await kube.find<KubeList<T>>(gatewayPath(plural), { signal }))?.items ?? []
+  const classes = await list<GatewayClass>('gatewayclasses')
+  const own = new Set(classes.filter(({ spec }) => spec?.controllerName === gatewayController).map(({ metadata }) => metadata.name))
+  if (own.size === 0) return []
+  const [gateways, ...routes] = await Promise.all([
+    list<Gateway>('gateways'),
+    ...(Object.entries(routeKinds) as [keyof typeof routeKinds, string][]).map(async ([kind, plural]) =>
+      (await list<GatewayRoute>(plural)).map((route) => ({ kind, route })),
+    ),
+  ])
+  const isOurs = ({ metadata, spec }: Gateway) => own.has(spec?.gatewayClassName ?? '') && isServed(metadata.namespace!)
+  const ours = gateways.filter(isOurs)
+  return routes
+    .flat()
+    .filter(({ route }) => isServed(route.metadata.namespace!))
+    .flatMap(({ kind, route }) => routesOf(kind, route, ours))
+}
+
+function routesOf(kind: keyof typeof routeKinds, route: GatewayRoute, gateways: readonly Gateway[]): readonly IngressRoute[] {
+  const { name, namespace = '' } = route.metadata
+  const base = { kind: kind.toLowerCase() as Lowercase<typeof kind>, namespace, name }
+  const found = parentGateways(route, namespace).flatMap(({ ref, namespace: placed }) => {
+    const gateway = gateways.find(({ metadata }) => metadata.name === ref.name && metadata.namespace === placed)
+    const listeners = gateway ? listenersOf(gateway).filter(({ protocol }) => protocol !== 'TLS') : []
+    const meant = listeners.filter(
+      (each) =>
+        (!ref.sectionName || ref.sectionName === each.name) && (!ref.port || ref.port === each.port) && hostsOf(each, route).length > 0,
+    )
+    return (meant.length > 0 ? meant : listeners.slice(0, 1)).map((listener) => ({ listener, gateway: `${placed}-${ref.name}` }))
+  })
+  const targets = found.flatMap(({ listener, gateway }) => {
+    const hosts = hostsOf(listener, route)
+    const { port, protocol } = listener
+    return (hosts.length > 0 ? hosts : (route.spec?.hostnames ?? [])).map((host) => ({ host, port, isTls: protocol === 'HTTPS', gateway }))
+  })
+  const paths = (route.spec?.rules ?? []).flatMap(({ matches = [{}], backendRefs = [] }) => {
+    const [backend] = backendRefs.filter(({ kind: of = 'Service' }) => of === 'Service')
+    return matches.map(({ path }) => ({
+      path: path?.value ?? '/',
+      ...(backend && { backend: { namespace: backend.namespace ?? namespace, name: backend.name } }),
+    }))
+  })
+  // What is served with TLS first: the other listener often leads there.
+  return targets
+    .toSorted((a, b) => Number(b.isTls) - Number(a.isTls))
+    .flatMap((target) => paths.map((path) => ({ ...base, ...target, ...path })))
+}
+
+/** What both name; an empty host is any. */
+function hostsOf({ hostname = '' }: Listener, { spec }: GatewayRoute): readonly string[] {
+  const hosts = spec?.hostnames ?? []
+  if (hostname === '' || hosts.length === 0) return hosts.length > 0 ? hosts : [hostname]
+  return hosts.flatMap((host) => (takes(hostname, host) ? [host] : takes(host, hostname) ? [hostname] : []))
+}
+
+/** Here, unlike in Ingresses, `*.shop.localhost` takes `a.red.shop.localhost` too. */
+function takes(pattern: string, host: string): boolean {
+  return pattern === host || (pattern.startsWith('*.') && host.endsWith(pattern.slice(1)))
+}

@@ -1,0 +1,85 @@
+import type { KubeObject } from './object.ts'
+
+/** Group of the Gateway API's kinds. */
+export const gatewayGroup = 'gateway.networking.k8s.io'
+
+/** By what Traefik knows the GatewayClasses that are its own. */
+export const gatewayController = 'traefik.io/gateway-controller'
+
+/** Kinds of routes that have hosts and paths, with the plural that is in the API server's paths. */
+export const routeKinds = { HTTPRoute: 'httproutes', GRPCRoute: 'grpcroutes' } as const
+
+export type GatewayKind = keyof typeof routeKinds | 'GatewayClass' | 'Gateway' | 'TLSRoute' | 'TCPRoute' | 'UDPRoute'
+
+/** Whether an object is of one of these kinds, in any version. */
+export function isOfGatewayApi({ apiVersion, kind }: KubeObject, ...kinds: readonly GatewayKind[]): boolean {
+  return apiVersion.startsWith(`${gatewayGroup}/`) && (kinds as readonly string[]).includes(kind)
+}
+
+export interface GatewayClass {
+  readonly metadata: { readonly name: string; readonly labels?: Readonly<Record<string, string>> }
+  readonly spec?: { readonly controllerName?: string }
+}
+
+export interface Gateway {
+  readonly metadata: { readonly name: string; readonly namespace?: string }
+  readonly spec?: { readonly gatewayClassName?: string; readonly listeners?: readonly Listener[] }
+}
+
+export interface Listener {
+  readonly name: string
+  readonly port: number
+  /** HTTP, HTTPS, TLS, TCP, UDP. */
+  readonly protocol: string
+  readonly hostname?: string
+}
+
+/** An HTTPRoute or a GRPCRoute. */
+export interface GatewayRoute {
+  readonly metadata: { readonly name: string; readonly namespace?: string }
+  readonly spec?: {
+    readonly parentRefs?: readonly ParentRef[]
+    readonly hostnames?: readonly string[]
+    readonly rules?: readonly {
+      readonly matches?: readonly { readonly path?: { readonly value?: string } }[]
+      readonly backendRefs?: readonly { readonly kind?: string; readonly name: string; readonly namespace?: string }[]
+    }[]
+  }
+  readonly status?: {
+    readonly parents?: readonly {
+      readonly controllerName?: string
+      readonly conditions?: readonly { readonly status: string; readonly reason?: string; readonly message?: string }[]
+    }[]
+  }
+}
+
+export interface ParentRef {
+  /** @default 'Gateway' */
+  readonly kind?: string
+  readonly name: string
+  /** @default that of the route */
+  readonly namespace?: string
+  /** Name of a listener. */
+  readonly sectionName?: string
+  readonly port?: number
+}
+
+/** The listeners of a Gateway that lead somewhere by name. */
+export function listenersOf({ spec }: Gateway): readonly Listener[] {
+  return listOf(spec?.listeners).filter(({ port, protocol }) => Number.isInteger(port) && ['HTTP', 'HTTPS', 'TLS'].includes(protocol))
+}
+
+/** What is no list of objects is for the API server to refuse. */
+function listOf<T>(value: readonly T[] | undefined): readonly T[] {
+  return Array.isArray(value) ? (value as readonly T[]).filter((each) => typeof each === 'object' && each !== null) : []
+}
+
+/** The Gateways that a route names, and in which namespaces they are. */
+export function parentGateways(
+  { metadata, spec }: GatewayRoute,
+  defaultNamespace: string,
+): readonly { readonly ref: ParentRef; readonly namespace: string }[] {
+  return listOf(spec?.parentRefs)
+    .filter(({ kind = 'Gateway' }) => kind === 'Gateway')
+    .map((ref) => ({ ref, namespace: ref.namespace ?? metadata.namespace ?? defaultNamespace }))
+}
