@@ -32,7 +32,10 @@ const used = Object.entries(modules).filter(([, { renderedLength }]) => rendered
 const packages = new Set(used.flatMap(([id]) => /^.*\/node_modules\/(?:@[^/]+\/)?[^/]+(?=\/)/.exec(id)?.[0] ?? []))
 await writeFile(
   join(root, 'vendor/LICENSES.txt'),
-  (await Promise.all([...packages].toSorted().map(licenceOf))).join(`\n${'-'.repeat(80)}\n\n`),
+  [
+    ...(await Promise.all([...packages].toSorted().map(licenceOf))),
+    'Definitions of the Gateway API (src/stack/ingress/gateway-api.json, changed: without descriptions), Apache-2.0, as above\n',
+  ].join(`\n${'-'.repeat(80)}\n\n`),
 )
 
 async function licenceOf(folder: string): Promise<string> {

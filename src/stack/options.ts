@@ -105,7 +105,8 @@ export interface StackOptions<Cluster = never, Services = ServiceDefinitions, Se
    */
   readonly mount?: Readonly<Record<string, Readonly<Record<string, string | MountTarget>>>> | undefined
   /**
-   * Whether Ingresses are served. `false`: they are applied, and nothing else: no ingress controller starts, and its image is not pulled.
+   * Whether Ingresses and Gateways are served. `false`: they are applied, and nothing else: no ingress controller starts, and its image is
+   * not pulled.
    * @default true
    * @example ingress: false
    */
