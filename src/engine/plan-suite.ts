@@ -10,7 +10,7 @@ import { type ImagePlan, planImages } from '../stack/images/images.ts'
 import { type HostMount, addMounts, checkMounts, planMounts } from '../stack/images/mounts.ts'
 import { controllerImage, ingressController, servedIngresses } from '../stack/ingress/controller.ts'
 import { noGateways, servedGateways } from '../stack/ingress/gateways.ts'
-import { ingressNotes } from '../stack/ingress/ingress-notes.ts'
+import { ingressNotes, routeNotes } from '../stack/ingress/ingress-notes.ts'
 import { checkSizes } from '../stack/manifests/check-sizes.ts'
 import { checkDuplicates, findDoubleEntries } from '../stack/manifests/duplicates.ts'
 import { renderKustomize } from '../stack/manifests/kustomize.ts'
@@ -85,7 +85,15 @@ export function planIngress(all: readonly Manifest[], added: readonly Manifest[]
     controller,
     withImage: (images: ImagePlan): ImagePlan =>
       controller.length > 0 ? { ...images, pulls: [...images.pulls, controllerImage] } : images,
-    notes: [...ingressNotes(ingresses, all, namespace), ...(isNew ? gateways.notes : [])],
+    notes: [
+      ...ingressNotes(ingresses, all, namespace),
+      ...routeNotes(
+        gateways.served.filter((each) => added.includes(each)),
+        all,
+        namespace,
+      ),
+      ...(isNew ? gateways.notes : []),
+    ],
   }
 }
 

@@ -1,3 +1,4 @@
+import { listOf } from './list-of.ts'
 import type { KubeObject } from './object.ts'
 
 /** Group of the Gateway API's kinds. */
@@ -18,7 +19,6 @@ export function isOfGatewayApi({ apiVersion, kind }: KubeObject, ...kinds: reado
 
 export interface GatewayClass {
   readonly metadata: { readonly name: string; readonly labels?: Readonly<Record<string, string>> }
-  readonly spec?: { readonly controllerName?: string }
 }
 
 export interface Gateway {
@@ -42,7 +42,7 @@ export interface GatewayRoute {
     readonly hostnames?: readonly string[]
     readonly rules?: readonly {
       readonly matches?: readonly { readonly path?: { readonly value?: string } }[]
-      readonly backendRefs?: readonly { readonly kind?: string; readonly name: string; readonly namespace?: string }[]
+      readonly backendRefs?: readonly BackendRef[]
     }[]
   }
   readonly status?: {
@@ -51,6 +51,15 @@ export interface GatewayRoute {
       readonly conditions?: readonly { readonly status: string; readonly reason?: string; readonly message?: string }[]
     }[]
   }
+}
+
+export interface BackendRef {
+  /** @default 'Service' */
+  readonly kind?: string
+  readonly name: string
+  /** @default that of the route */
+  readonly namespace?: string
+  readonly port?: number
 }
 
 export interface ParentRef {
@@ -67,11 +76,6 @@ export interface ParentRef {
 /** The listeners of a Gateway that lead somewhere by name. */
 export function listenersOf({ spec }: Gateway): readonly Listener[] {
   return listOf(spec?.listeners).filter(({ port, protocol }) => Number.isInteger(port) && ['HTTP', 'HTTPS', 'TLS'].includes(protocol))
-}
-
-/** What is no list of objects is for the API server to refuse. */
-function listOf<T>(value: readonly T[] | undefined): readonly T[] {
-  return Array.isArray(value) ? (value as readonly T[]).filter((each) => typeof each === 'object' && each !== null) : []
 }
 
 /** The Gateways that a route names, and in which namespaces they are. */

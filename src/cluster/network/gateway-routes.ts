@@ -4,13 +4,13 @@ import {
   type GatewayClass,
   type GatewayRoute,
   type Listener,
-  gatewayController,
   gatewayGroup,
   listenersOf,
   parentGateways,
   routeKinds,
 } from '../../kube/gateway-api.ts'
 import type { KubeList } from '../../kube/types.ts'
+import { isOwnClass } from './own-class.ts'
 import type { IngressRoute } from './service-address.ts'
 
 /** Where the API server has objects of the Gateway API. */
@@ -30,7 +30,7 @@ export async function listGatewayRoutes(
 ): Promise<readonly IngressRoute[]> {
   const list = async <T>(plural: string) => (await kube.find<KubeList<T>>(gatewayPath(plural), { signal }))?.items ?? []
   const classes = await list<GatewayClass>('gatewayclasses')
-  const own = new Set(classes.filter(({ spec }) => spec?.controllerName === gatewayController).map(({ metadata }) => metadata.name))
+  const own = new Set(classes.filter(isOwnClass).map(({ metadata }) => metadata.name))
   if (own.size === 0) return []
   const [gateways, ...routes] = await Promise.all([
     list<Gateway>('gateways'),

@@ -4,6 +4,7 @@ import { listAll } from '../../kube/list-all.ts'
 import type { Ingress, IngressBackend, IngressClass, Service } from '../../kube/types.ts'
 import { bracketed } from '../../support/ip-range.ts'
 import { listGatewayRoutes } from './gateway-routes.ts'
+import { isOwnClass } from './own-class.ts'
 import type { IngressRoute, ServiceAddress } from './service-address.ts'
 
 /** Name of the Service of a stack's ingress controller, and of all else that it is made of. */
@@ -57,12 +58,6 @@ export function classOf({ metadata, spec }: Ingress): string | undefined {
 export function foreignClass(ingress: Ingress): string | undefined {
   const name = ingress.spec?.ingressClassName === undefined ? classOf(ingress) : undefined
   return name && !['nginx', 'traefik'].includes(name) ? name : undefined
-}
-
-export const ownClassLabels = { 'app.kubernetes.io/managed-by': 'vitest-kubernetes' } as const
-
-function isOwnClass({ metadata }: IngressClass): boolean {
-  return Object.entries(ownClassLabels).every(([key, value]) => metadata?.labels?.[key] === value)
 }
 
 function routesOf(ingress: Ingress): readonly IngressRoute[] {

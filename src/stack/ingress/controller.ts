@@ -1,4 +1,5 @@
-import { classOf, controllerName, namespacesAnnotation, ownClassLabels } from '../../cluster/network/ingress-routes.ts'
+import { classOf, controllerName, namespacesAnnotation } from '../../cluster/network/ingress-routes.ts'
+import { ownClassLabels } from '../../cluster/network/own-class.ts'
 import { type Listener, gatewayGroup } from '../../kube/gateway-api.ts'
 import { kindOf } from '../../kube/kinds.ts'
 import type { KubeObject } from '../../kube/object.ts'

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 
-import { ownClassLabels } from '../../cluster/network/ingress-routes.ts'
+import { ownClassLabels } from '../../cluster/network/own-class.ts'
 import {
   type Gateway,
   type GatewayKind,

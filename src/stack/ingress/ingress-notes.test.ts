@@ -2,7 +2,7 @@ import { expect, test } from 'vitest'
 
 import { parseManifests } from '../manifests/manifests.ts'
 import { servedIngresses } from './controller.ts'
-import { ingressNotes } from './ingress-notes.ts'
+import { ingressNotes, routeNotes } from './ingress-notes.ts'
 
 const shop = `
 apiVersion: v1
@@ -84,4 +84,32 @@ test.each([
   '',
 ])('what is no Ingress is for the API server to refuse: %s', (spec) => {
   expect(notesOf(`apiVersion: networking.k8s.io/v1\nkind: Ingress\nmetadata: { name: web }\n${spec}\n`)).toEqual([])
+})
+
+test('a route that leads to what is not there is told with file, line and what there is', () => {
+  const manifests = parseManifests(
+    `${shop}
+apiVersion: gateway.networking.k8s.io/v1
+kind: HTTPRoute
+metadata: { name: web }
+spec:
+  parentRefs: [{ name: shop }]
+  rules:
+    - backendRefs: [{ name: web, port: 80 }, { name: pool, kind: InferencePool }]
+    - backendRefs:
+        - { name: wbe, port: 80 }
+        - { name: web, port: 8080 }
+        - { name: web, port: 80, namespace: team }
+    - null
+`,
+    'k8s/shop.yaml',
+  )
+  const routes = manifests.filter(({ object }) => object.kind === 'HTTPRoute')
+  expect(routeNotes(routes, manifests, 'default')).toMatchInlineSnapshot(`
+    [
+      ""k8s/shop.yaml", document 2 (line 9), line 17: httproute/web leads to Service "wbe", which its namespace does not have: it has "web"",
+      ""k8s/shop.yaml", document 2 (line 9), line 18: httproute/web leads to port 8080 of Service "web", which has http (80), 9090",
+      ""k8s/shop.yaml", document 2 (line 9), line 19: httproute/web leads to Service "web", which its namespace does not have",
+    ]
+  `)
 })

@@ -1,5 +1,7 @@
 import { foreignClass, servesDefault } from '../../cluster/network/ingress-routes.ts'
+import type { GatewayRoute } from '../../kube/gateway-api.ts'
 import { describeObject, kindOf } from '../../kube/kinds.ts'
+import { listOf } from '../../kube/list-of.ts'
 import type { KubeObject } from '../../kube/object.ts'
 import type { IngressBackend, Service } from '../../kube/types.ts'
 import { formatList } from '../../support/format.ts'
@@ -19,6 +21,22 @@ export function ingressNotes(ingresses: readonly Manifest[], all: readonly Manif
       ({ path, text }) => `${origin}${lineOf ? `, line ${lineOf(path)}` : ''}: ${describeObject(object)} ${text}`,
     )
   })
+}
+
+/** The same of routes of the Gateway API that lead to Services that are not there. */
+export function routeNotes(routes: readonly Manifest[], all: readonly Manifest[], defaultNamespace: string): readonly string[] {
+  const namespaceOf = ({ metadata }: KubeObject) => metadata.namespace ?? defaultNamespace
+  return routes.flatMap(({ object, origin, lineOf }) =>
+    listOf((object as GatewayRoute).spec?.rules).flatMap(({ backendRefs }, rule) =>
+      listOf(backendRefs).flatMap(({ kind = 'Service', name, port, namespace = namespaceOf(object) }, index) => {
+        if (kind !== 'Service') return []
+        const beside = all.map((each) => each.object).filter((each) => namespaceOf(each) === namespace)
+        const text = problemOf({ service: { name, port: port === undefined ? {} : { number: port } } }, beside)
+        const line = lineOf ? `, line ${lineOf(['spec', 'rules', rule, 'backendRefs', index])}` : ''
+        return text ? [`${origin}${line}: ${describeObject(object)} ${text}`] : []
+      }),
+    ),
+  )
 }
 
 interface Finding {
@@ -41,17 +59,12 @@ function lostBackends(object: KubeObject, beside: readonly KubeObject[]): readon
 
 function pathsOf(object: KubeObject) {
   return listOf(specOf(object)?.rules).flatMap((rule, index) =>
-    listOf(rule?.http?.paths).map((each, place) => ({
+    listOf(rule.http?.paths).map((each, place) => ({
       ...each,
-      host: rule?.host ?? '',
+      host: rule.host ?? '',
       at: ['spec', 'rules', index, 'http', 'paths', place],
     })),
   )
-}
-
-/** What is no list is for the API server to refuse. */
-function listOf<T>(value: readonly T[] | undefined): readonly (T | undefined)[] {
-  return Array.isArray(value) ? (value as readonly T[]) : []
 }
 
 function problemOf({ service, resource }: IngressBackend, beside: readonly KubeObject[]): string | undefined {
@@ -73,7 +86,7 @@ function problemOf({ service, resource }: IngressBackend, beside: readonly KubeO
 function missingSecrets(object: KubeObject, beside: readonly KubeObject[]): readonly Finding[] {
   const secrets = new Set(beside.filter((each) => kindOf(each) === 'Secret').map(({ metadata }) => metadata.name))
   return listOf(specOf(object)?.tls).flatMap((tls, index) => {
-    const name = tls?.secretName
+    const name = tls.secretName
     if (!name || secrets.has(name)) return []
     const text = `takes its certificate from Secret "${name}", which the stack does not have: one that no client trusts is in its place`
     return [{ path: ['spec', 'tls', index], text }]
