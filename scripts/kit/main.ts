@@ -18,9 +18,11 @@ import { ensureTools } from './tools.ts'
 import { ensureTraefikImage } from './traefik.ts'
 
 const INTERRUPTS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
-/** `--no-tools`: without the programs that only some stacks need, the ingress controller among them, which take minutes to build. */
-const withoutTools = process.argv[2] === '--no-tools'
-const [command, ...args] = process.argv.slice(withoutTools ? 3 : 2)
+/** Of programs that only some stacks need, and that take minutes to build: `--no-ingress` without the controller, `--no-tools` without any. */
+const [option] = process.argv.slice(2)
+const withoutTools = option === '--no-tools'
+const withoutIngress = withoutTools || option === '--no-ingress'
+const [command, ...args] = process.argv.slice(withoutIngress ? 3 : 2)
 const kit = createKit()
 try {
   const env = await interruptible(() => withLock(kit, () => setUp(kit)))
@@ -65,7 +67,7 @@ async function setUp(kit: Kit): Promise<NodeJS.ProcessEnv> {
   const tools = (nodeImage?: string) => (withoutTools ? [] : ensureTools(kit, nodeImage))
   if (!(await isOffline(kit, { PATH: pathWith([]) }))) return { PATH: pathWith(await tools()) }
   const images = await ensureNodeImages(kit)
-  const substitutes = { ...(await ensureServiceImages(kit)), ...(withoutTools ? {} : await ensureTraefikImage(kit)) }
+  const substitutes = { ...(await ensureServiceImages(kit)), ...(withoutIngress ? {} : await ensureTraefikImage(kit)) }
   return {
     PATH: pathWith(await tools(images.node)),
     VITEST_KUBERNETES_NODE_IMAGE: images.node,

@@ -51,6 +51,13 @@ async function nodesOf(output: string): Promise<Readonly<Record<string, string>>
   return Object.fromEntries(containers.map(({ Names, State }) => [/standby-(\w)/.exec(Names[0]!)?.[1] ?? '', State]))
 }
 
+async function removeNode(output: string, name: string): Promise<void> {
+  const [, run] = /vk-([0-9a-f]{6})-/.exec(output)!
+  const filters = { label: [`vitest-kubernetes.run=${run}`, 'k3d.role=server'] }
+  const found = (await docker.engine.listContainers({ all: true, filters })).find(({ Names }) => Names[0]!.includes(`standby-${name}`))
+  await docker.engine.getContainer(found!.Id).remove({ force: true })
+}
+
 test(
   'the suites that come next have clusters that were started before and sleep, and nothing of them is left',
   { timeout: 900_000 },
@@ -89,10 +96,17 @@ test(
     expect(output).toMatch(new RegExp(`✓ standby ${last} +cluster +k3d cluster "[^"]*" `))
     expect(await findTraces(output)).toEqual([])
 
-    await rm(endOf(first!))
+    for (const name of names) await rm(endOf(name))
     const killed = start()
+    const nodes = () => nodesOf(killed.output())
     await killed.prints(`✓ standby ${first} wait`)
-    await expect.poll(() => nodesOf(killed.output()), { timeout: 120_000 }).toMatchObject({ [next!]: 'paused' })
+    await expect.poll(nodes, { timeout: 120_000 }).toMatchObject({ [next!]: 'paused' })
+    // Somebody removes it meanwhile.
+    await removeNode(killed.output(), next!)
+    await writeFile(endOf(first!), '')
+    await killed.prints(`✓ standby ${next} wait`)
+    expect(killed.output()).toMatch(/another one is started: "k3d-vk-\S+-server-0" of "vk-\S+", which slept, does not run any more\./)
+    await expect.poll(nodes, { timeout: 120_000 }).toEqual({ [next!]: 'running', [last!]: 'paused' })
     process.kill(-killed.child.pid!, 'SIGKILL')
     await killed.ended
     await expect.poll(() => findTraces(killed.output()), { timeout: 60_000, interval: 500 }).toEqual([])

@@ -1,8 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 
 import { withDeadline } from '../../support/deadline.ts'
+import { ClusterTestError } from '../../support/errors.ts'
+import { formatList } from '../../support/format.ts'
 import { type Progress, runStep } from '../../support/progress.ts'
-import { type Cluster, type StartClusterOptions, readNodes, startCluster } from '../cluster.ts'
+import { type Cluster, type StartClusterOptions, readNodes, startCluster, stoppedNodes } from '../cluster.ts'
 import { whilePaused } from '../while-paused.ts'
 import type { Template } from './template.ts'
 import { waitForReturn } from './wait-for-return.ts'
@@ -77,6 +79,12 @@ export function startStandby(options: StandbyOptions): Standby {
           if (!isRunning) await raiseShares()
           const cluster = await started
           await rested
+          const stopped = await stoppedNodes(docker, cluster)
+          if (stopped.length > 0)
+            throw new ClusterTestError(
+              'ERR_CLUSTER_FORK_FAILED',
+              `${formatList(stopped)} of "${name}", which slept, does not run any more.`,
+            )
           await raiseShares()
           const what = `The return of nodes, pods and endpoints in "${name}", which slept,`
           await withDeadline({ limit: wakeTimeout, code: 'ERR_CLUSTER_FORK_FAILED', what, signal }, (each) =>
