@@ -7,6 +7,7 @@ import { loadavg } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 
+import { isOwnerDead } from '../../src/cluster/ownership/owner.ts'
 import { listTemplates, removeTemplate } from '../../src/cluster/template/template.ts'
 import { connectDocker } from '../../src/docker/docker.ts'
 import { type TempProject, createTempProject } from '../../src/testing/temp-project.ts'
@@ -80,21 +81,23 @@ function run({ folder }: TempProject, onOutput: (output: string, kill: () => voi
   })
 }
 
-async function volumes(): Promise<ReadonlySet<string>> {
+/** Of the suites of this script, and half templates of runs that have ended: others may run beside it. */
+async function leftovers(): Promise<readonly string[]> {
+  const filters = { label: ['vitest-kubernetes.run'] }
+  const containers = await docker.engine.listContainers({ all: true, filters })
+  const networks = await docker.engine.listNetworks({ filters })
   const { Volumes } = await docker.engine.listVolumes()
-  return new Set((Volumes ?? []).map(({ Name }) => Name))
-}
-
-/** Containers, networks and volumes of the runs of this script, templates left out. */
-async function leftovers(before: ReadonlySet<string>): Promise<readonly string[]> {
-  const containers = await docker.engine.listContainers({ all: true, filters: { label: ['vitest-kubernetes.run'] } })
-  const networks = await docker.engine.listNetworks({ filters: { label: ['vitest-kubernetes.run'] } })
-  const kept = new Set((await listTemplates(docker)).flatMap(({ key, volume }) => [volume, `vitest-kubernetes-template-${key}`]))
-  return [
-    ...containers.map(({ Names }) => Names[0]!).filter((name) => name.includes('fuzz')),
-    ...networks.map(({ Name }) => Name).filter((name) => name.includes('fuzz')),
-    ...[...(await volumes())].filter((name) => !before.has(name) && !kept.has(name)),
+  const whole = new Set((await listTemplates(docker)).map(({ volume }) => volume))
+  const halves = (Volumes ?? []).filter(({ Name, Labels }) => {
+    const maker = (Labels as Readonly<Record<string, string>> | null)?.['vitest-kubernetes.template.maker']
+    return maker !== undefined && !whole.has(Name) && isOwnerDead(maker)
+  })
+  const names = [
+    ...containers.map(({ Names }) => Names[0]!),
+    ...networks.map(({ Name }) => Name),
+    ...(Volumes ?? []).map(({ Name }) => Name),
   ]
+  return [...names.filter((name) => name.includes('-fuzz-')), ...halves.map(({ Name }) => Name)]
 }
 
 const ours = async () => (await listTemplates(docker)).filter(({ name }) => name.startsWith('fuzz '))
@@ -107,14 +110,13 @@ function check(holds: boolean, what: string, output = ''): void {
   if (!holds) throw new Error(`${what}\n${output}`)
 }
 
-async function nothingLeft(before: ReadonlySet<string>, what: string): Promise<void> {
-  const left = await leftovers(before)
+async function nothingLeft(what: string): Promise<void> {
+  const left = await leftovers()
   check(left.length === 0, `${what}: left: ${left.join(', ')}`)
 }
 
 async function forksInARow(): Promise<void> {
   const count = Number(forks)
-  const before = await volumes()
   await using own = await project('row', count + 1)
   const started = Date.now()
   const { exitCode, output } = await run(own)
@@ -125,12 +127,11 @@ async function forksInARow(): Promise<void> {
     suites: readonly { readonly state: string }[]
   }
   check(timed.length === count + 1 && timed.every(({ state }) => state === 'passed'), 'The report lacks suites.', output)
-  await nothingLeft(before, 'forks')
+  await nothingLeft('forks')
   console.log(`${count} forks in a row: each with its rows, a reset, a bridge, a report: ${((Date.now() - started) / 1000).toFixed(0)} s`)
 }
 
 async function killed(): Promise<void> {
-  const before = await volumes()
   let whole = 0
   for (let index = 0; index < Number(kills); index++) {
     await removeOurs()
@@ -144,13 +145,13 @@ async function killed(): Promise<void> {
       setTimeout(kill, wait)
     }).catch(() => undefined)
     check(isTimed, 'The suite was not up.')
-    for (let tries = 0; tries < 60 && (await leftovers(before)).length > 0; tries++) await sleep(500)
+    for (let tries = 0; tries < 60 && (await leftovers()).length > 0; tries++) await sleep(500)
     const made = (await ours()).length
     whole += made
     const next = await run(own)
     check(next.exitCode === 0, `After a kill ${wait} ms after the suite was up, the next run failed.`, next.output)
     check(next.output.includes(', a fork of') === (made === 1), `${made} templates, and the next run took another path.`, next.output)
-    await nothingLeft(before, `kill after ${wait} ms`)
+    await nothingLeft(`kill after ${wait} ms`)
     console.log(`killed ${wait} ms after it was up: ${made === 1 ? 'its template is whole' : 'no template'}, and nothing else`)
   }
   console.log(`${kills} kills while templates are made: ${whole} whole ones, no half one`)
@@ -158,7 +159,6 @@ async function killed(): Promise<void> {
 
 async function twoProjects(): Promise<void> {
   await removeOurs()
-  const before = await volumes()
   await using first = await project('two', 2)
   await using second = await project('two', 2)
   for (const round of ['make', 'fork']) {
@@ -168,7 +168,7 @@ async function twoProjects(): Promise<void> {
     check(made === 1, `${made} templates of one stack.`)
     if (round === 'fork')
       for (const { output } of runs) check(output.match(/, a fork of/g)?.length === 2, 'A suite was not forked.', output)
-    await nothingLeft(before, `two projects, round "${round}"`)
+    await nothingLeft(`two projects, round "${round}"`)
   }
   console.log('two projects with equal stacks at once, twice: one template, then forks of it in both')
 }
