@@ -121,7 +121,7 @@ async function forksInARow(): Promise<void> {
   const started = Date.now()
   const { exitCode, output } = await run(own)
   check(exitCode === 0, 'A suite has failed.', output)
-  const forked = output.match(/, a fork of "fuzz row 0"/g)?.length ?? 0
+  const forked = output.match(/✓ .*, a fork of "fuzz row 0"/g)?.length ?? 0
   check(forked === count, `${forked} forks instead of ${count}.`, output)
   const { suites: timed } = JSON.parse(await readFile(join(own.folder, '.vitest/kubernetes/timings.json'), 'utf8')) as {
     suites: readonly { readonly state: string }[]
@@ -167,7 +167,7 @@ async function twoProjects(): Promise<void> {
     const made = (await ours()).length
     check(made === 1, `${made} templates of one stack.`)
     if (round === 'fork')
-      for (const { output } of runs) check(output.match(/, a fork of/g)?.length === 2, 'A suite was not forked.', output)
+      for (const { output } of runs) check(output.match(/✓ .*, a fork of/g)?.length === 2, 'A suite was not forked.', output)
     await nothingLeft(`two projects, round "${round}"`)
   }
   console.log('two projects with equal stacks at once, twice: one template, then forks of it in both')
