@@ -5,7 +5,12 @@ import { ClusterTestError } from '../support/errors.ts'
 import { formatList } from '../support/format.ts'
 
 /** Kinds that have URLs of their own, `httproute/web`, and their names for people. */
-const kinds: Readonly<Record<IngressRoute['kind'], string>> = { ingress: 'Ingress', httproute: 'HTTPRoute', grpcroute: 'GRPCRoute' }
+const kinds: Readonly<Record<IngressRoute['kind'], string>> = {
+  ingress: 'Ingress',
+  httproute: 'HTTPRoute',
+  grpcroute: 'GRPCRoute',
+  tlsroute: 'TLSRoute',
+}
 
 /** Whether it names an object of these kinds, and not a Service. */
 export function isIngressName(name: string): name is `${IngressRoute['kind']}/${string}` {
@@ -25,8 +30,9 @@ export function ingressUrl(
   host?: number | string,
 ): string {
   const [kind, full] = wanted.split('/') as [IngressRoute['kind'], string]
-  const [name, namespace = defaultNamespace] = full.split('.')
-  const isMeant = (route: IngressRoute) => route.kind === kind && route.name === name && route.namespace === namespace
+  // Their own names may have dots.
+  const isMeant = ({ kind: of, name, namespace }: IngressRoute) =>
+    of === kind && ((name === full && namespace === defaultNamespace) || `${name}.${namespace}` === full)
   const serving = addresses.filter(({ routes = [] }) => routes.some(isMeant))
   const routes = (serving[0]?.routes ?? []).filter(isMeant)
   const what = `${kinds[kind]} "${full}"`
@@ -37,7 +43,7 @@ export function ingressUrl(
   const found =
     host === undefined
       ? routes.find((route) => !route.host.startsWith('*'))
-      : routes.find((route) => route.host === host || hostFits(route.host, String(host)))
+      : routes.find((route) => route.host === host || hostFits(route, String(host)))
   if (found) return originOf({ ...found, host: found.host.startsWith('*') ? String(host) : found.host }, serving)
   const hosts = [...new Set(routes.map((route) => route.host))]
   throw notFound(host === undefined ? `${what} has wildcard hosts only: say which host.` : `${what} has no host "${host}".`, hosts)

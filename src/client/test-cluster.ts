@@ -66,7 +66,7 @@ export interface TestCluster<Named extends string = never, Services extends obje
   /**
    * Base URL of a Service from this machine: `http://127.0.0.1:…`, `https` for a port 443 or one named `https…`. Or of an Ingress
    * or a route of the Gateway API: `http://shop.localhost:…`, `https` where it is served with TLS. Their hosts are known in the test's process.
-   * @param service `name` or `name.namespace`; `ingress/name`, `httproute/name` or `grpcroute/name`, and the same with the namespace
+   * @param service `name` or `name.namespace`; `ingress/name`, `httproute/name`, `grpcroute/name` or `tlsroute/name`, and the same with the namespace
    * @param port number or name of the Service's port; may be left out if it has one only, or one named `http`. Of an Ingress the
    * host, by default its first one
    * @throws ClusterTestError `ERR_SERVICE_NOT_FOUND` with the ones that exist

@@ -10,7 +10,7 @@ import { type ImagePlan, planImages } from '../stack/images/images.ts'
 import { type HostMount, addMounts, checkMounts, planMounts } from '../stack/images/mounts.ts'
 import { controllerImage, ingressController, servedIngresses } from '../stack/ingress/controller.ts'
 import { noGateways, servedGateways } from '../stack/ingress/gateways.ts'
-import { ingressNotes, routeNotes } from '../stack/ingress/ingress-notes.ts'
+import { ingressNotes, gatewayNotes } from '../stack/ingress/ingress-notes.ts'
 import { checkSizes } from '../stack/manifests/check-sizes.ts'
 import { checkDuplicates, findDoubleEntries } from '../stack/manifests/duplicates.ts'
 import { renderKustomize } from '../stack/manifests/kustomize.ts'
@@ -39,7 +39,14 @@ export async function planSuite(request: LeaseRequest, runFolder: string, signal
       renderKustomize(options.kustomize, folder, signal),
     ])
   ).flat()
-  const charts = await planCharts(options.charts, { ...keys, folder, runFolder, namespace, apiVersions: definedVersions(ofFiles) })
+  const ofGateways = options.ingress === false ? [] : servedGateways(ofFiles, { namespace, k3sArgs: options.k3sArgs }).missing
+  const charts = await planCharts(options.charts, {
+    ...keys,
+    folder,
+    runFolder,
+    namespace,
+    apiVersions: definedVersions([...ofFiles, ...ofGateways]),
+  })
   const rendered = charts.flatMap(({ manifests }) => manifests)
   checkNames([...ofFiles, ...rendered], ofServices, namespace)
   const loaded = [...ofServices, ...ofFiles, ...namespacesOf(options.charts, ofFiles)]
@@ -87,7 +94,7 @@ export function planIngress(all: readonly Manifest[], added: readonly Manifest[]
       controller.length > 0 ? { ...images, pulls: [...images.pulls, controllerImage] } : images,
     notes: [
       ...ingressNotes(ingresses, all, namespace),
-      ...routeNotes(
+      ...gatewayNotes(
         gateways.served.filter((each) => added.includes(each)),
         all,
         namespace,

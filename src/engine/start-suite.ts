@@ -18,6 +18,7 @@ import type { SuiteRecorder } from '../report/recorder.ts'
 import { resetStores, resettable, saveStores } from '../seed/reset.ts'
 import { prepareImages } from '../stack/images/images.ts'
 import { addMounts } from '../stack/images/mounts.ts'
+import { isSameObject } from '../stack/manifests/duplicates.ts'
 import { type Manifest, loadManifests } from '../stack/manifests/manifests.ts'
 import { waitForChecks } from '../stack/ready/ready-checks.ts'
 import { ClusterTestError, messageOf } from '../support/errors.ts'
@@ -79,7 +80,11 @@ export async function startSuite(
 ): Promise<RunningSuite<K3dCluster>> {
   const { docker } = parts
   const { namespace, request } = plan
-  const tell = (notes: readonly string[]) => notes.forEach((text) => progress({ kind: 'note', step: 'apply', text }))
+  const told = new Set<string>()
+  const tell = (notes: readonly string[]) => {
+    for (const text of notes) if (!told.has(text)) progress({ kind: 'note', step: 'apply', text })
+    for (const text of notes) told.add(text)
+  }
   tell(plan.notes)
   const keepLog = (name: string, log: string) => keepBuildLog(recorder, name, log)
   await using cleanup = new AsyncDisposableStack()
@@ -106,7 +111,7 @@ export async function startSuite(
   const space =
     guest ?? (isShared ? await shareCluster(started, plan, reservation, { cleanup, progress }, signal) : wholeCluster(namespace))
   const written: KubeObject[] = []
-  const declared: Manifest[] = [...plan.manifests]
+  let declared: readonly Manifest[] = plan.manifests
   let recorded: RecordedBridges | undefined
   const outputs = async () => (await recorded?.outputs()) ?? []
   const namespaces = () => space.namespaces
@@ -200,9 +205,9 @@ export async function startSuite(
         await bringUp({ images: [], manifests: [] }, abort)
         return cluster.access.waitForPods(abort)
       }
-      declared.push(...loaded)
+      const all = [...declared.filter((each) => !loaded.some(({ object }) => isSameObject(object, each.object, namespace))), ...loaded]
       const { bridged } = request
-      const ingress = planIngress(declared, loaded, request, namespace)
+      const ingress = planIngress(all, loaded, request, namespace)
       const images = ingress.withImage(plan.images)
       const planned = planStandIns(addMounts([...loaded, ...ingress.controller], plan.mounts), { bridged, images, namespace })
       checkManifests(planned.manifests, { images, namespace })
@@ -210,6 +215,8 @@ export async function startSuite(
       const { imported } = importOnce
       const more = { ...parts, plan: images, manifests: planned.manifests, imported, keepLog, progress, signal: abort }
       await bringUp(await prepareImages(more), abort)
+      // What was refused would be refused again with all that is applied later.
+      declared = all
     },
     fail: () => reservation.fail(),
     ...recordReady(recorder, diagnosis, signal),

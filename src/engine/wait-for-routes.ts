@@ -1,10 +1,10 @@
 import { gatewayPath } from '../cluster/network/gateway-routes.ts'
 import type { IngressRoute, ServiceAddress } from '../cluster/network/service-address.ts'
 import { type KubeClient, KubeStatusError } from '../kube/client.ts'
-import { type GatewayRoute, gatewayController, routeKinds } from '../kube/gateway-api.ts'
+import { type Condition, type Gateway, type GatewayRoute, gatewayController, routeKinds } from '../kube/gateway-api.ts'
 import { apiPath } from '../kube/kinds.ts'
 import { listPods } from '../kube/workload.ts'
-import { adminPort } from '../stack/ingress/controller.ts'
+import { adminPort, entryPointOf } from '../stack/ingress/controller.ts'
 import { isLate } from '../support/deadline.ts'
 import { formatList } from '../support/format.ts'
 import { poll } from '../support/poll.ts'
@@ -16,11 +16,21 @@ interface Router {
   readonly name: string
   /** `Host("shop.localhost") && PathPrefix("/cart")` */
   readonly rule: string
+  /** `disabled` where it has an error. */
+  readonly status?: string
+  readonly error?: readonly string[]
   readonly observability?: {
     readonly metadata?: {
       readonly ingress?: { readonly namespace: string; readonly ingressName: string; readonly serviceName: string }
     }
   }
+}
+
+/** What Traefik serves. */
+interface Served {
+  readonly routers: readonly Router[]
+  /** Names of what it has for Services, where routes of the Gateway API are asked for. */
+  readonly services: readonly string[]
 }
 
 /** Milliseconds. What is served at all is so within a second of the controller's start. */
@@ -48,23 +58,21 @@ export async function waitForRoutes(
     let missing = routes.filter((route) => isThere(route) && !refused.has(nameOf(route)))
     if (portName !== 'http' || missing.length === 0) continue
     const limit = AbortSignal.any([signal, AbortSignal.timeout(patience)])
+    let served: Served = { routers: [], services: [] }
     const areServed = async () => {
-      const api = { namespace, service, signal: limit }
-      const routers = await readTraefik<Router>(kube, 'routers', api)
-      const services = missing.some(({ gateway }) => gateway) ? await readTraefik<{ readonly name: string }>(kube, 'services', api) : []
-      missing = missing.filter(
-        (route) => !(route.gateway ? servesGateway(routers, services, route) : routers.some((router) => serves(router, route))),
-      )
+      served = await readServed(kube, { namespace, service, routes: missing, signal: limit })
+      missing = missing.filter((route) => !serves(served, route))
       return missing.length === 0 ? true : undefined
     }
     await poll(areServed, { interval: 100, signal: limit }).catch(async (error: unknown) => {
       if (signal.aborted || !isLate(limit)) throw error
       for (const route of missing) refused.add(nameOf(route))
-      const rules = formatList([...new Set(missing.map(({ kind, name, host, path }) => `${kind}/${name} ${host}${path}`))])
-      const reasons = new Set((await Promise.all(missing.map((route) => readReasons(kube, route, signal)))).flat())
-      const why = reasons.size > 0 ? `: ${[...reasons].join('; ')}` : `; deployment/${service} in namespace "${namespace}" logs why`
-      const text = `the ingress controller does not serve ${rules}${why}`
-      progress({ kind: 'note', step: 'services', text })
+      for (const [name, group = []] of Object.entries(Object.groupBy(missing, ({ kind, name }) => `${kind}/${name}`))) {
+        const rules = formatList([...new Set(group.map(({ host, path }) => `${name} ${host}${path}`))])
+        const reasons = [...new Set([...errorsOf(served, group), ...(await readReasons(kube, group[0]!, signal))])]
+        const why = reasons.length > 0 ? `: ${reasons.join('; ')}` : `; deployment/${service} in namespace "${namespace}" logs why`
+        progress({ kind: 'note', step: 'services', text: `the ingress controller does not serve ${rules}${why}` })
+      }
     })
   }
 }
@@ -73,61 +81,103 @@ function nameOf({ kind, namespace, name, host, path, port, backend, gateway }: I
   return JSON.stringify([kind, namespace, name, host, path, port, backend, gateway])
 }
 
-function serves({ rule, observability }: Router, { namespace, name, host, path, backend }: IngressRoute): boolean {
+function serves({ routers, services }: Served, route: IngressRoute): boolean {
+  if (!route.gateway) return routers.some((router) => router.status !== 'disabled' && servesIngress(router, route))
+  const { backend } = route
+  const leads = ({ name }: Router) => {
+    const prefix = `${withoutProvider(name)}-svc-${backend?.namespace}-${backend?.name}-`
+    return services.some((each) => each.startsWith(prefix) && /^\d+(?:@|$)/.test(each.slice(prefix.length)))
+  }
+  return routers.some((router) => router.status !== 'disabled' && servesRoute(router, route) && (!backend || leads(router)))
+}
+
+function servesIngress({ rule, observability }: Router, { namespace, name, host, path, backend }: IngressRoute): boolean {
   const { ingress: of } = observability?.metadata ?? {}
   const isOf = of?.namespace === namespace && of.ingressName === name && of.serviceName === backend?.name
   return isOf && rule.includes(host) && rule.includes(path === '/' ? path : path.replace(/\/$/, ''))
 }
 
 /** Traefik 3.7 names what it makes of routes, and the Services that they lead to, by all that they come from. */
-function servesGateway(
-  routers: readonly Router[],
-  services: readonly { readonly name: string }[],
-  { kind, namespace, name, gateway, host, path, backend }: IngressRoute,
-): boolean {
-  const prefix = normalize(`${kind}-${namespace}-${name}-gw-${gateway}-ep-`)
-  // Texts stand there in quotes, wildcards and paths as regular expressions.
-  const includes = (rule: string, text: string) => rule.replaceAll('\\', '').includes(text.replaceAll('\\', ''))
-  const isRouter = (each: Router) =>
-    each.name.startsWith(prefix) && includes(each.rule, host.replace(/^\*/, '')) && (kind === 'grpcroute' || includes(each.rule, path))
-  const leads = (router: Router) =>
-    !backend || services.some((each) => each.name.startsWith(`${withoutProvider(router.name)}-svc-${backend.namespace}-${backend.name}-`))
-  return routers.some((router) => isRouter(router) && leads(router))
+function servesRoute({ name, rule }: Router, route: IngressRoute): boolean {
+  const { kind, host, path } = route
+  if (!name.startsWith(prefixOf(route))) return false
+  const domain = quoted(host.slice(1).replaceAll('.', '\\.')).slice(1, -1)
+  const hasHost = rule.includes(host.startsWith('*') ? `${domain}$"` : `"${host}"`)
+  // What stands in quotes is written as Go writes it, which is JSON's way for such texts only; calls have rules of another kind.
+  const isPlain = kind === 'httproute' && /^[ -~]*$/.test(path)
+  return (host === '' || hasHost) && (!isPlain || [path, path.replace(/\/$/, '')].some((each) => rule.includes(quoted(each))))
 }
 
-function normalize(name: string): string {
-  return name.split(/[^\p{L}\p{N}]+/u).join('-')
+function prefixOf({ kind, namespace, name, gateway, port }: IngressRoute): string {
+  const whole = `${kind}-${namespace}-${name}-gw-${gateway!.namespace}-${gateway!.name}-ep-${entryPointOf(port)}-`
+  return whole.split(/[^\p{L}\p{N}]+/u).join('-')
+}
+
+function quoted(text: string): string {
+  return JSON.stringify(text)
 }
 
 function withoutProvider(name: string): string {
   return name.replace(/@.*/, '')
 }
 
-/** Why a route of the Gateway API is not served, in the controller's words. */
-async function readReasons(kube: KubeClient, { kind, namespace, name }: IngressRoute, signal: AbortSignal): Promise<readonly string[]> {
-  const plural = Object.values(routeKinds).find((each) => each.startsWith(kind))
-  if (!plural) return []
-  const route = await kube.find<GatewayRoute>(gatewayPath(plural, namespace, name), { signal })
-  return (route?.status?.parents ?? [])
-    .filter(({ controllerName }) => controllerName === gatewayController)
-    .flatMap(({ conditions = [] }) => conditions.filter(({ status }) => status === 'False'))
-    .map(({ reason = '', message = '' }) => [reason, message].filter((each) => each !== '').join(': '))
+/** Why Traefik has no use for what it has made of routes. */
+function errorsOf({ routers }: Served, routes: readonly IngressRoute[]): readonly string[] {
+  const own = routers.filter((router) => routes.some((route) => route.gateway && servesRoute(router, route)))
+  return own.flatMap(({ status, error = [] }) => (status === 'disabled' ? error : []))
 }
 
-/** All of Traefik's routers, or services, of HTTP. */
-async function readTraefik<T>(
+/** Why a route of the Gateway API is not served, in the controller's words. */
+async function readReasons(
   kube: KubeClient,
-  what: 'routers' | 'services',
-  { namespace, service, signal }: { readonly namespace: string; readonly service: string; readonly signal: AbortSignal },
-): Promise<readonly T[]> {
+  { kind, namespace, name, gateway }: IngressRoute,
+  signal: AbortSignal,
+): Promise<readonly string[]> {
+  const plural = Object.values(routeKinds).find((each) => each.startsWith(kind))
+  if (!plural || !gateway) return []
+  const route = await kube.find<GatewayRoute>(gatewayPath(plural, namespace, name), { signal })
+  const parents = (route?.status?.parents ?? []).filter(({ controllerName }) => controllerName === gatewayController)
+  const { status } = (await kube.find<Gateway>(gatewayPath('gateways', gateway.namespace, gateway.name), { signal })) ?? {}
+  return [
+    ...reasonsOf(parents.flatMap(({ conditions = [] }) => conditions)),
+    ...(status?.listeners ?? []).flatMap((listener) =>
+      reasonsOf(listener.conditions).map((each) => `listener "${listener.name}": ${each}`),
+    ),
+  ]
+}
+
+function reasonsOf(conditions: readonly Condition[] = []): readonly string[] {
+  const untrue = conditions.filter(({ status }) => status === 'False')
+  return untrue.map(({ reason = '', message = '' }) => [reason, message].filter((each) => each !== '').join(': '))
+}
+
+interface ReadOptions {
+  readonly namespace: string
+  readonly service: string
+  /** Those that are asked for. */
+  readonly routes: readonly IngressRoute[]
+  readonly signal: AbortSignal
+}
+
+async function readServed(kube: KubeClient, { namespace, service, routes, signal }: ReadOptions): Promise<Served> {
   const [pod] = await listPods(kube, namespace, `deployment/${service}`, signal)
-  if (!pod) return []
+  const port = pod?.spec?.containers.flatMap(({ ports = [] }) => ports).find(({ name }) => name === adminPort)?.containerPort
+  if (!pod || !port) return { routers: [], services: [] }
+  const read = async <T>(what: string) => {
+    const path = `${apiPath('Pod', namespace, pod.metadata!.name)}:${port}/proxy/api/${what}`
+    return kube.request<readonly T[]>('GET', path, { query: { per_page: 100_000 }, signal })
+  }
+  const protocols = [...new Set(routes.map(({ kind }) => (kind === 'tlsroute' ? 'tcp' : 'http')))]
+  const areNamed = routes.some(({ gateway }) => gateway)
   try {
-    const path = `${apiPath('Pod', namespace, pod.metadata!.name)}:${adminPort}/proxy/api/http/${what}`
-    return await kube.request<readonly T[]>('GET', path, { query: { per_page: 100_000 }, signal })
+    const [routers, services] = await Promise.all([
+      Promise.all(protocols.map((protocol) => read<Router>(`${protocol}/routers`))),
+      Promise.all(areNamed ? protocols.map((protocol) => read<{ readonly name: string }>(`${protocol}/services`)) : []),
+    ])
+    return { routers: routers.flat(), services: services.flat().map(({ name }) => name) }
   } catch (error) {
     // The pod has just gone, or does not listen yet.
-    if (error instanceof KubeStatusError && (error.statusCode >= 500 || error.statusCode === 404)) return []
+    if (error instanceof KubeStatusError && (error.statusCode >= 500 || error.statusCode === 404)) return { routers: [], services: [] }
     throw error
   }
 }

@@ -7,10 +7,10 @@ export const gatewayGroup = 'gateway.networking.k8s.io'
 /** By what Traefik knows the GatewayClasses that are its own. */
 export const gatewayController = 'traefik.io/gateway-controller'
 
-/** Kinds of routes that have hosts and paths, with the plural that is in the API server's paths. */
-export const routeKinds = { HTTPRoute: 'httproutes', GRPCRoute: 'grpcroutes' } as const
+/** Kinds of routes that lead by names of hosts, with the plural that is in the API server's paths. */
+export const routeKinds = { HTTPRoute: 'httproutes', GRPCRoute: 'grpcroutes', TLSRoute: 'tlsroutes' } as const
 
-export type GatewayKind = keyof typeof routeKinds | 'GatewayClass' | 'Gateway' | 'TLSRoute' | 'TCPRoute' | 'UDPRoute'
+export type GatewayKind = keyof typeof routeKinds | 'GatewayClass' | 'Gateway' | 'TCPRoute' | 'UDPRoute'
 
 /** Whether an object is of one of these kinds, in any version. */
 export function isOfGatewayApi({ apiVersion, kind }: KubeObject, ...kinds: readonly GatewayKind[]): boolean {
@@ -24,6 +24,7 @@ export interface GatewayClass {
 export interface Gateway {
   readonly metadata: { readonly name: string; readonly namespace?: string }
   readonly spec?: { readonly gatewayClassName?: string; readonly listeners?: readonly Listener[] }
+  readonly status?: { readonly listeners?: readonly { readonly name: string; readonly conditions?: readonly Condition[] }[] }
 }
 
 export interface Listener {
@@ -32,9 +33,15 @@ export interface Listener {
   /** HTTP, HTTPS, TLS, TCP, UDP. */
   readonly protocol: string
   readonly hostname?: string
+  readonly tls?: { readonly certificateRefs?: readonly { readonly name: string; readonly namespace?: string }[] }
+  readonly allowedRoutes?: {
+    /** @default that of the Gateway */
+    readonly namespaces?: { readonly from?: 'All' | 'Same' | 'Selector' }
+    readonly kinds?: readonly { readonly kind: string }[]
+  }
 }
 
-/** An HTTPRoute or a GRPCRoute. */
+/** An HTTPRoute, GRPCRoute or TLSRoute. */
 export interface GatewayRoute {
   readonly metadata: { readonly name: string; readonly namespace?: string }
   readonly spec?: {
@@ -48,12 +55,20 @@ export interface GatewayRoute {
   readonly status?: {
     readonly parents?: readonly {
       readonly controllerName?: string
-      readonly conditions?: readonly { readonly status: string; readonly reason?: string; readonly message?: string }[]
+      readonly conditions?: readonly Condition[]
     }[]
   }
 }
 
+export interface Condition {
+  readonly status: string
+  readonly reason?: string
+  readonly message?: string
+}
+
 export interface BackendRef {
+  /** @default '' */
+  readonly group?: string
   /** @default 'Service' */
   readonly kind?: string
   readonly name: string
@@ -63,6 +78,8 @@ export interface BackendRef {
 }
 
 export interface ParentRef {
+  /** @default 'gateway.networking.k8s.io' */
+  readonly group?: string
   /** @default 'Gateway' */
   readonly kind?: string
   readonly name: string
@@ -84,6 +101,6 @@ export function parentGateways(
   defaultNamespace: string,
 ): readonly { readonly ref: ParentRef; readonly namespace: string }[] {
   return listOf(spec?.parentRefs)
-    .filter(({ kind = 'Gateway' }) => kind === 'Gateway')
+    .filter(({ group = gatewayGroup, kind = 'Gateway' }) => group === gatewayGroup && kind === 'Gateway')
     .map((ref) => ({ ref, namespace: ref.namespace ?? metadata.namespace ?? defaultNamespace }))
 }

@@ -28,6 +28,14 @@ export function httpRoute(
   }
 }
 
+/** To a Service that answers TLS itself. */
+export function tlsRoute(name: string, parent: object, hostnames: readonly string[], service: string): KubeObject {
+  return {
+    ...{ apiVersion, kind: 'TLSRoute', metadata: { name } },
+    spec: { parentRefs: [parent], hostnames, rules: [{ backendRefs: [{ name: service, port: 443 }] }] },
+  }
+}
+
 /** A rule that leads to the port 80 of a Service. */
 export function leads(service: string, path?: string, more: object = {}) {
   return {

@@ -13,8 +13,8 @@ export interface NamedAddress {
   readonly port: number
   readonly host: string
   readonly hostPort: number
-  /** What is served there by hosts of Ingresses. */
-  readonly routes?: readonly { readonly host: string }[]
+  /** What is served there by hosts of Ingresses and Gateways. */
+  readonly routes?: readonly { readonly host: string; readonly gateway?: unknown }[]
 }
 
 /** The names of a cluster while this process knows them. */
@@ -53,7 +53,7 @@ export function installClusterNames(addresses: () => readonly NamedAddress[], na
 export function findName(addresses: readonly NamedAddress[], namespace: string, name: string): readonly NamedAddress[] | undefined {
   const found = findService(addresses, namespace, name)
   if (found) return found
-  const serving = addresses.filter(({ routes = [] }) => routes.some(({ host }) => hostFits(host, name.toLowerCase())))
+  const serving = addresses.filter(({ routes = [] }) => routes.some((route) => hostFits(route, name.toLowerCase())))
   return serving.length > 0 ? serving : undefined
 }
 

@@ -49,22 +49,25 @@ export async function listGatewayRoutes(
 function routesOf(kind: keyof typeof routeKinds, route: GatewayRoute, gateways: readonly Gateway[]): readonly IngressRoute[] {
   const { name, namespace = '' } = route.metadata
   const base = { kind: kind.toLowerCase() as Lowercase<typeof kind>, namespace, name }
-  const found = parentGateways(route, namespace).flatMap(({ ref, namespace: placed }) => {
+  const targets = parentGateways(route, namespace).flatMap(({ ref, namespace: placed }) => {
     const gateway = gateways.find(({ metadata }) => metadata.name === ref.name && metadata.namespace === placed)
-    const listeners = gateway ? listenersOf(gateway).filter(({ protocol }) => protocol !== 'TLS') : []
+    const listeners = gateway ? listenersOf(gateway).filter(({ protocol }) => (protocol === 'TLS') === (kind === 'TLSRoute')) : []
     const meant = listeners.filter(
       (each) =>
-        (!ref.sectionName || ref.sectionName === each.name) && (!ref.port || ref.port === each.port) && hostsOf(each, route).length > 0,
+        (!ref.sectionName || ref.sectionName === each.name) &&
+        (!ref.port || ref.port === each.port) &&
+        allows(each, kind, namespace === placed) &&
+        hostsOf(each, route).length > 0,
     )
-    return (meant.length > 0 ? meant : listeners.slice(0, 1)).map((listener) => ({ listener, gateway: `${placed}-${ref.name}` }))
-  })
-  const targets = found.flatMap(({ listener, gateway }) => {
-    const hosts = hostsOf(listener, route)
-    const { port, protocol } = listener
-    return (hosts.length > 0 ? hosts : (route.spec?.hostnames ?? [])).map((host) => ({ host, port, isTls: protocol === 'HTTPS', gateway }))
+    return (meant.length > 0 ? meant : listeners.slice(0, 1)).flatMap((listener) => {
+      const hosts = hostsOf(listener, route)
+      const { port, protocol } = listener
+      const own = { port, isTls: protocol !== 'HTTP', gateway: { namespace: placed, name: ref.name } }
+      return (hosts.length > 0 ? hosts : (route.spec?.hostnames ?? [])).map((host) => ({ ...own, host }))
+    })
   })
   const paths = (route.spec?.rules ?? []).flatMap(({ matches = [{}], backendRefs = [] }) => {
-    const [backend] = backendRefs.filter(({ kind: of = 'Service' }) => of === 'Service')
+    const backend = backendRefs.find(({ group = '', kind: of = 'Service' }) => group === '' && of === 'Service')
     return matches.map(({ path }) => ({
       path: path?.value ?? '/',
       ...(backend && { backend: { namespace: backend.namespace ?? namespace, name: backend.name } }),
@@ -74,6 +77,11 @@ function routesOf(kind: keyof typeof routeKinds, route: GatewayRoute, gateways: 
   return targets
     .toSorted((a, b) => Number(b.isTls) - Number(a.isTls))
     .flatMap((target) => paths.map((path) => ({ ...base, ...target, ...path })))
+}
+
+/** @param isNear whether the route is in the Gateway's namespace */
+function allows({ allowedRoutes: { namespaces, kinds } = {} }: Listener, kind: string, isNear: boolean): boolean {
+  return (isNear || ['All', 'Selector'].includes(namespaces?.from ?? 'Same')) && (!kinds || kinds.some((each) => each.kind === kind))
 }
 
 /** What both name; an empty host is any. */

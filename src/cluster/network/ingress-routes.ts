@@ -19,11 +19,14 @@ export async function withRoutes(
   addresses: readonly ServiceAddress[],
   signal?: AbortSignal,
 ): Promise<readonly ServiceAddress[]> {
+  /** Nobody has opened a port for a Gateway that is not the stack's. */
+  const isReached = ({ namespace }: ServiceAddress, { port }: IngressRoute) =>
+    addresses.some((each) => each.service === controllerName && each.namespace === namespace && each.port === port)
   const namespaces = new Set(addresses.filter(({ service }) => service === controllerName).map(({ namespace }) => namespace))
   const routes = new Map<string, readonly IngressRoute[]>()
   for (const namespace of namespaces) routes.set(namespace, await listRoutes(kube, namespace, signal))
   return addresses.map((address) => {
-    const own = address.service === controllerName ? (routes.get(address.namespace) ?? []) : []
+    const own = address.service === controllerName ? (routes.get(address.namespace) ?? []).filter((route) => isReached(address, route)) : []
     return own.length > 0 ? { ...address, routes: own } : address
   })
 }

@@ -16,7 +16,7 @@ export interface ServiceAddress {
 
 /** A rule of an Ingress, or of a route of the Gateway API. */
 export interface IngressRoute {
-  readonly kind: 'ingress' | 'httproute' | 'grpcroute'
+  readonly kind: 'ingress' | 'httproute' | 'grpcroute' | 'tlsroute'
   readonly namespace: string
   readonly name: string
   /** `shop.localhost`, `*.shop.localhost`; empty for every host that no rule names. */
@@ -27,8 +27,8 @@ export interface IngressRoute {
   readonly isTls: boolean
   /** The Service that it leads to; undefined where it answers by itself, as with a redirect. */
   readonly backend?: { readonly namespace: string; readonly name: string }
-  /** Of the Gateway API: `namespace-name`. */
-  readonly gateway?: string
+  /** Of the Gateway API. */
+  readonly gateway?: { readonly namespace: string; readonly name: string }
 }
 
 /** For other processes, which read it whenever they look for a name: it is replaced at once. */

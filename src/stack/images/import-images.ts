@@ -109,8 +109,7 @@ async function findLacking(
   images: readonly LocalImage[],
   signal: AbortSignal,
 ): Promise<readonly LocalImage[]> {
-  await waitForContainerd(docker, node, signal)
-  const listed = await listImages(docker, node, signal)
+  const listed = await listAtFirst(docker, node, signal)
   return images.filter(({ reference, id }) => docker.usesContainerdStore || listed.get(canonicalName(reference)) !== id)
 }
 
@@ -122,17 +121,17 @@ async function listImages(docker: Docker, node: string, signal: AbortSignal): Pr
   return new Map(images.flatMap(({ id, repoTags }) => repoTags.map((tag) => [tag, id] as const)))
 }
 
-/** k3s calls itself running when its API answers; its containerd may take a moment longer. */
-async function waitForContainerd(docker: Docker, node: string, signal: AbortSignal): Promise<void> {
-  const isUp = async () => {
+/** The same, while containerd may not answer yet: images come into nodes that k3s has just begun to start. */
+async function listAtFirst(docker: Docker, node: string, signal: AbortSignal): Promise<ReadonlyMap<string, string>> {
+  const list = async () => {
     try {
-      return await execInContainer(docker, node, ['crictl', 'version'], { timeout: 30_000, signal })
+      return await listImages(docker, node, signal)
     } catch (error) {
       if (error instanceof ClusterTestError && error.code === 'ERR_DOCKER_REQUEST_FAILED') return undefined
       throw error
     }
   }
-  await poll(isUp, { interval: 100, signal })
+  return poll(list, { interval: 100, signal })
 }
 
 interface CrictlImages {

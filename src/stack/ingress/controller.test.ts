@@ -65,13 +65,15 @@ test.each([
 })
 
 test('in a shared cluster a controller serves the namespaces of its suite only', () => {
-  const own = ingressController([ingress('a', { ingressClassName: 'nginx' }), ingress('b', {}, { namespace: 'shop' })], {
+  // What a route of the Gateway API may lead to.
+  const far = manifest({ apiVersion: 'v1', kind: 'Service', metadata: { name: 'far', namespace: 'team' } })
+  const own = ingressController([ingress('a', { ingressClassName: 'nginx' }), ingress('b', {}, { namespace: 'shop' }), far], {
     ...options,
     namespace: 'suite-1',
     isShared: true,
   })
   const text = JSON.stringify(own)
-  expect(text).toContain('--providers.kubernetesingress.namespaces=shop,suite-1')
-  expect(text).toContain('kubernetes.io/metadata.name in (shop,suite-1)')
+  expect(text).toContain('--providers.kubernetesingress.namespaces=shop,suite-1,team')
+  expect(text).toContain('kubernetes.io/metadata.name in (shop,suite-1,team)')
   expect(JSON.stringify(ingressController([ingress('a')], options))).not.toContain('.namespaces=')
 })

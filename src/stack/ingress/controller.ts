@@ -22,8 +22,8 @@ export interface ControllerOptions {
  */
 export const controllerImage = { name: 'vitest-kubernetes/ingress', reference: 'traefik:v3.7' } as const
 
-/** Of Traefik's own API, for its probe and for us: one at which no Gateway listens. */
-export const adminPort = 48_080
+/** Name of the port of Traefik's own API, for its probe and for us. */
+export const adminPort = 'admin'
 
 /** Traefik takes a Gateway's listener only where it listens at the same port itself. */
 const ports = { http: 80, https: 443 } as const
@@ -41,8 +41,8 @@ export function ingressController(
   const ingresses = servedIngresses(manifests, options)
   if (ingresses.length === 0 && served.length === 0) return []
   const { namespace, isShared } = options
-  const placed = [...ingresses, ...served, ...missing.filter(({ isCommon }) => !isCommon)]
-  const namespaces = [...new Set([namespace, ...placed.map(({ object }) => object.metadata.namespace ?? namespace)])].toSorted()
+  // Those of Services and Secrets that they lead to count too.
+  const namespaces = [...new Set([...manifests, ...missing].map(({ object }) => object.metadata.namespace ?? namespace))].toSorted()
   const classes = [...new Set(ingresses.flatMap(({ object }) => specOf(object)?.ingressClassName ?? []))].toSorted()
   const origin = 'the ingress controller'
   return [
@@ -151,9 +151,9 @@ function controllerObjects(controller: Controller): readonly KubeObject[] {
                 args: traefikArgs(controller),
                 ports: [
                   ...portsOf(controller).map(({ name, port }) => ({ name, containerPort: port })),
-                  { name: 'admin', containerPort: adminPort },
+                  { name: adminPort, containerPort: adminPortOf(controller) },
                 ],
-                readinessProbe: { httpGet: { path: '/ping', port: 'admin' }, periodSeconds: 1 },
+                readinessProbe: { httpGet: { path: '/ping', port: adminPort }, periodSeconds: 1 },
               },
             ],
           },
@@ -169,12 +169,24 @@ function rule(group: string, resources: readonly string[], verbs: readonly strin
   return { apiGroups: [group], resources, verbs }
 }
 
+/** What Traefik calls where it listens. */
+export function entryPointOf(port: number): string {
+  return port === ports.http ? 'web' : port === ports.https ? 'websecure' : `port-${port}`
+}
+
 /** Each with a name, which a Gateway's listener need not have for itself. */
 function portsOf({ listeners = [] }: Controller): readonly { readonly name: string; readonly port: number }[] {
   const known = Object.entries(ports).map(([name, port]) => ({ name, port }))
   const others = new Map(listeners.map(({ port, protocol }) => [port, `${protocol.toLowerCase()}-${port}`]))
   for (const { port } of known) others.delete(port)
   return [...known, ...[...others].map(([port, name]) => ({ name, port }))]
+}
+
+/** One at which no Gateway listens. */
+function adminPortOf({ listeners = [] }: Controller): number {
+  return [8080, 8081, ...listeners.map(({ port }) => port + 1)].find(
+    (each) => each < 65_536 && listeners.every(({ port }) => port !== each),
+  )!
 }
 
 function traefikArgs(controller: Controller): readonly string[] {
@@ -190,7 +202,7 @@ function traefikArgs(controller: Controller): readonly string[] {
     ...(namespaces ? [`${gateway}.namespaces=${namespaces.join(',')}`] : []),
     ...portsOf(controller)
       .filter(({ name }) => !Object.hasOwn(ports, name))
-      .map(({ name, port }) => `--entrypoints.${name}.address=:${port}`),
+      .map(({ port }) => `--entrypoints.${entryPointOf(port)}.address=:${port}`),
   ]
   const traefik = '--providers.kubernetesingress'
   const nginx = '--providers.kubernetesingressnginx'
@@ -203,7 +215,7 @@ function traefikArgs(controller: Controller): readonly string[] {
   return [
     '--global.checknewversion=false',
     '--global.sendanonymoususage=false',
-    `--entrypoints.traefik.address=:${adminPort}`,
+    `--entrypoints.traefik.address=:${adminPortOf(controller)}`,
     `--entrypoints.web.address=:${ports.http}`,
     `--entrypoints.web.asdefault=true`,
     `--entrypoints.websecure.address=:${ports.https}`,

@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises'
-import { createServer } from 'node:http'
+import { type IncomingMessage, createServer } from 'node:http'
 import { connect } from 'node:http2'
+import { get } from 'node:https'
 import { text } from 'node:stream/consumers'
 
 import { expect } from 'vitest'
@@ -12,11 +13,13 @@ import { waitForRoutes } from '../../engine/wait-for-routes.ts'
 import { createKubeClient } from '../../kube/client.ts'
 import type { GatewayRoute } from '../../kube/gateway-api.ts'
 import { describe } from '../../suite/describe.ts'
-import { gateway, httpRoute, leads } from '../../testing/gateway.ts'
+import { gateway, httpRoute, leads, tlsRoute } from '../../testing/gateway.ts'
 import { nodeApp } from '../../testing/node-app.ts'
 import { kubectl } from '../../testing/nodes.ts'
 import { createIdentity } from '../../testing/tls.ts'
 
+const identity = await createIdentity('pay.localhost')
+const pass = await createIdentity('pass.example.com')
 /** Answers with its name, and what it was asked for by which host. */
 const app = (name: string, namespace?: string) =>
   nodeApp(
@@ -30,12 +33,20 @@ const grpc = nodeApp(
   { service: { ports: [{ name: 'grpc', port: 80, targetPort: 3000, appProtocol: 'kubernetes.io/h2c' }] } },
   `require('node:http2').createServer((q, r) => r.end('grpc ' + q.url)).listen(3000)`,
 )
+/** Answers TLS itself, with the certificate of its variables. */
+const secure = nodeApp(
+  'secure',
+  {
+    container: { env: ['key', 'cert'].map((name) => ({ name, value: pass[name as 'key' | 'cert'] })) },
+    service: { ports: [{ name: 'https', port: 443, targetPort: 3000 }] },
+  },
+  `const { key, cert } = process.env; require('node:https').createServer({ key, cert }, (q, r) => r.end('secure ' + q.url)).listen(3000)`,
+)
 const answer = async (url: string, init?: RequestInit) => {
   const response = await fetch(url, { redirect: 'manual', ...init })
   return response.ok ? response.text() : response.status
 }
 
-const identity = await createIdentity('pay.localhost')
 const port = await findFreePort()
 const exact = (value: string) => ({ matches: [{ path: { type: 'Exact', value } }] })
 const at = (namespace: string) => ({ apiVersion: 'v1', kind: 'Namespace', metadata: { name: namespace } })
@@ -51,6 +62,7 @@ describe.withCluster(
       ...app('api'),
       ...app('far', 'team'),
       ...grpc,
+      ...secure,
       {
         apiVersion: 'v1',
         kind: 'Secret',
@@ -66,6 +78,7 @@ describe.withCluster(
         },
         // One at which Traefik itself listens otherwise.
         { name: 'alt', port: 8080 },
+        { name: 'pass', port: 8443, protocol: 'TLS', tls: { mode: 'Passthrough' } },
       ]),
       httpRoute(
         'shop',
@@ -97,6 +110,8 @@ describe.withCluster(
       ),
       httpRoute('pay', { name: 'shop', sectionName: 'https' }, { rules: [leads('web')] }),
       httpRoute('alt', { name: 'shop', port: 8080 }, { hostnames: ['alt.localhost'], rules: [leads('api')] }),
+      tlsRoute('pass', { name: 'shop', sectionName: 'pass' }, ['pass.example.com'], 'secure'),
+      httpRoute('shop.v2', { name: 'shop', sectionName: 'http' }, { hostnames: ['*.deep.example.com'], rules: [leads('api')] }),
       httpRoute('far', { name: 'shop', namespace: 'default' }, { namespace: 'team', hostnames: ['far.localhost'], rules: [leads('far')] }),
       // Its Gateway is another team's, and not in the stack.
       httpRoute('ours', { name: 'everybody', namespace: 'infra' }, { hostnames: ['ours.localhost'], rules: [leads('web')] }),
@@ -145,6 +160,21 @@ describe.withCluster(
       expect(await answer('http://far.localhost/')).toBe('far / far.localhost')
       expect(cluster.url('httproute/far.team')).toBe(`http://far.localhost:${port}`)
       expect(await answer('http://ours.localhost/')).toBe('web / ours.localhost')
+    })
+
+    test('TLS that passes through', async ({ cluster }) => {
+      expect(cluster.url('tlsroute/pass')).toMatch(/^https:\/\/pass\.example\.com:\d+$/)
+      for (const url of [cluster.url('tlsroute/pass'), 'https://pass.example.com:8443']) {
+        const response = await new Promise<IncomingMessage>((resolve, reject) =>
+          get(`${url}/a`, { ca: pass.cert }, resolve).on('error', reject),
+        )
+        expect(await text(response)).toBe('secure /a')
+      }
+    })
+
+    test('hosts of several labels below a wildcard, of a route with a dot in its name', async ({ cluster }) => {
+      expect(await answer('http://a.red.deep.example.com/')).toBe('api / a.red.deep.example.com')
+      expect(cluster.url('httproute/shop.v2', 'a.red.deep.example.com')).toBe(`http://a.red.deep.example.com:${port}`)
     })
 
     test('calls of gRPC', async ({ cluster }) => {
@@ -196,6 +226,19 @@ describe.withCluster(
       }
     })
 
+    test('what was refused is in the way of nothing that comes later', async ({ cluster }) => {
+      await expect(cluster.apply(gateway('huge', [{ port: 70_000 }]))).rejects.toThrow('Gateway "huge" was refused by the API server')
+      await cluster.apply(httpRoute('after', 'shop', { hostnames: ['after.localhost'], rules: [leads('web')] }))
+      expect(await answer('http://after.localhost/')).toBe('web / after.localhost')
+    })
+
+    test('paths that Traefik writes otherwise are no reason to wait', async ({ cluster }) => {
+      const started = performance.now()
+      const pattern = (value: string) => leads('web', undefined, { matches: [{ path: { type: 'RegularExpression', value } }] })
+      await cluster.apply(httpRoute('odd', 'shop', { hostnames: ['odd.localhost'], rules: [pattern('/a\tb|/\u00e9|/"q"\\\\d+')] }))
+      expect(performance.now() - started).toBeLessThan(10_000)
+    })
+
     test('what is not served is told with the reason', async ({ cluster }) => {
       const kube = createKubeClient(await readFile(cluster.kubeconfigPath, 'utf8'))
       await cluster.apply([
@@ -209,6 +252,10 @@ describe.withCluster(
           hostnames: ['b.localhost'],
           rules: [{ backendRefs: [{ name: 'far', namespace: 'team', port: 80 }] }],
         }),
+        httpRoute('broken', 'shop', {
+          hostnames: ['c.localhost'],
+          rules: [leads('web', undefined, { matches: [{ path: { type: 'RegularExpression', value: '/(?!admin).*' } }] })],
+        }),
       ])
       const notes: string[] = []
       const addresses = await withRoutes(kube, [
@@ -216,6 +263,7 @@ describe.withCluster(
           ...{ namespace: service === 'far' ? 'team' : 'default', service, portName: 'http', port: 80, host: '127.0.0.1', hostPort: 1 },
         })),
         { namespace: 'default', service: 'ingress', portName: 'http', port: 80, host: '127.0.0.1', hostPort: port },
+        { namespace: 'default', service: 'ingress', portName: 'http-9000', port: 9000, host: '127.0.0.1', hostPort: 1 },
       ])
       const { signal } = new AbortController()
       await waitForRoutes(kube, addresses, {
@@ -223,9 +271,13 @@ describe.withCluster(
         progress: (event) => 'text' in event && notes.push(event.text ?? ''),
         signal,
       })
-      expect(notes).toEqual([
-        'the ingress controller does not serve "httproute/beyond b.localhost/" and "httproute/barred a.localhost/": ' +
-          'RefNotPermitted: Cannot load HTTPBackendRef core/Service/team/far: missing ReferenceGrant; NotAllowedByListeners',
+      expect(notes.toSorted()).toEqual([
+        'the ingress controller does not serve "httproute/barred a.localhost/": NotAllowedByListeners',
+        'the ingress controller does not serve "httproute/beyond b.localhost/": ' +
+          'RefNotPermitted: Cannot load HTTPBackendRef core/Service/team/far: missing ReferenceGrant',
+        expect.stringMatching(
+          /^the ingress controller does not serve "httproute\/broken c\.localhost\/\(\?!admin\)\.\*": .*invalid or unsupported Perl syntax/,
+        ),
       ])
     })
 

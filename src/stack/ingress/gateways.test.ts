@@ -26,8 +26,8 @@ test('a Gateway brings a controller that listens where it does, its class, and t
   expect(namesOf(served.missing)).toContain('CustomResourceDefinition/httproutes.gateway.networking.k8s.io')
   const own = ingressController(objects.map(manifest), served, { ...options, isShared: false })
   const text = JSON.stringify(own)
-  expect(text).toContain('--entrypoints.http-8080.address=:8080')
-  expect(text).toContain('--entrypoints.https-8443.address=:8443')
+  expect(text).toContain('--entrypoints.port-8080.address=:8080')
+  expect(text).toContain('--entrypoints.port-8443.address=:8443')
   expect(own.find(({ object }) => object.kind === 'Service')?.object['spec']).toMatchObject({
     ports: [{ port: 80 }, { port: 443 }, { name: 'http-8080', port: 8080 }, { name: 'https-8443', port: 8443 }],
   })
@@ -43,16 +43,49 @@ test('a Gateway that only routes name is made, in a namespace that is', () => {
     ['Gateway', 'mine', 'default'],
   ])
   expect(listeners.map(({ name, port }) => [name, port])).toEqual([
-    ['http', 80],
-    ['web', 81],
+    ['web', 80],
     ['http', 80],
   ])
   expect(notes).toEqual([
-    'Gateway "everybody" in namespace "infra", which routes name, is not in the stack: one that speaks HTTP at port 80 and 81 takes its place',
+    'Gateway "everybody" in namespace "infra", which routes name, is not in the stack: one that speaks HTTP at port 80 takes its place',
     'Gateway "mine" in namespace "default", which routes name, is not in the stack: one that speaks HTTP at port 80 takes its place',
   ])
   const there = plan({ apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'infra' } }, route(refs[0]!))
   expect(namesOf(there.missing)).not.toContain('Namespace/infra')
+})
+
+test.each([
+  [
+    [{ sectionName: 'a', port: 81 }, { sectionName: 'b' }],
+    ['a 81', 'b 80'],
+  ],
+  [
+    [{ port: 8080 }, { port: 9090 }, {}],
+    ['http-8080 8080', 'http-9090 9090'],
+  ],
+  [
+    [
+      { sectionName: 'a', port: 80 },
+      { sectionName: 'b', port: 80 },
+    ],
+    ['a 80'],
+  ],
+  [[{}, {}], ['http 80']],
+])('routes that name %j get a Gateway with listeners %j', (refs, wanted) => {
+  const { listeners } = plan(...refs.map((ref) => route({ name: 'mine', ...ref })))
+  expect(listeners.map(({ name, port }) => `${name} ${port}`)).toEqual(wanted)
+})
+
+test('a listener at the port of its own API moves that', () => {
+  const objects = [gateway('shop', [{ port: 8080 }, { name: 'b', port: 8081 }])].map(manifest)
+  const text = JSON.stringify(ingressController(objects, servedGateways(objects, options), { ...options, isShared: false }))
+  expect(text).toContain('--entrypoints.traefik.address=:8082')
+})
+
+test('what was made for a Gateway before is made anew for what comes later', () => {
+  const first = [route('mine')].map(manifest)
+  const all = [...first, ...servedGateways(first, options).missing, ...[route({ name: 'mine', sectionName: 'b' })].map(manifest)]
+  expect(servedGateways(all, options).listeners.map(({ name }) => name)).toEqual(['b'])
 })
 
 test('what others serve is left to them', () => {
@@ -60,7 +93,7 @@ test('what others serve is left to them', () => {
   expect(namesOf(plan(gatewayClass('istio'), gateway('shop', [{}]), route('shop')).missing)).toEqual([])
   expect(servedGateways([gateway('shop', [{}]), route('shop')].map(manifest), { ...options, k3sArgs: [] }).served).toEqual([])
   // A route of a mesh names a Service.
-  expect(plan(route({ kind: 'Service', name: 'web' })).served).toEqual([])
+  expect(plan(route({ kind: 'Service', name: 'web' }), route({ group: 'networking.istio.io', name: 'web' })).served).toEqual([])
   const { notes } = plan(gateway('shop', [{}]), { ...route('shop'), kind: 'TCPRoute' })
   expect(notes).toEqual(['"k8s/shop.yaml": tcproute/web is not served: the ingress controller takes HTTPRoute, GRPCRoute and TLSRoute'])
 })

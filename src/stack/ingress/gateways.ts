@@ -81,17 +81,32 @@ export function servedGateways(manifests: readonly Manifest[], { namespace, k3sA
   }
 }
 
+/** Of the stack: what was made for it before is made anew. */
 function ofKind(manifests: readonly Manifest[], ...kinds: readonly GatewayKind[]): readonly Manifest[] {
-  return manifests.filter(({ object, isCommon }) => !isCommon && isOfGatewayApi(object, ...kinds))
+  return manifests.filter((each) => each.origin !== origin && isOfGatewayApi(each.object, ...kinds))
 }
 
-/** With a listener for each that the routes name. */
+/** With a listener for each that the routes name, by its name or its port. */
 function gatewayOf(refs: readonly { readonly ref: ParentRef; readonly namespace: string }[]): KubeObject {
   const [{ ref, namespace }] = refs as [(typeof refs)[number]]
-  const wanted = new Map(refs.map(({ ref: { sectionName = 'http', port } }) => [sectionName, port]))
-  const listeners = [...wanted].map(([name, port], index) => ({
+  const named = new Map<string, number | undefined>()
+  for (const {
+    ref: { sectionName, port },
+  } of refs) {
+    const name = sectionName ?? (port === undefined ? undefined : `http-${port}`)
+    if (name !== undefined) named.set(name, named.get(name) ?? port)
+  }
+  if (named.size === 0) named.set('http', undefined)
+  const taken = new Set(named.values())
+  const free = (): number => {
+    let port = 80
+    while (taken.has(port) || port === 443) port++
+    taken.add(port)
+    return port
+  }
+  const listeners = [...named].map(([name, port]) => ({
     name,
-    port: port ?? 80 + index,
+    port: port ?? free(),
     protocol: 'HTTP',
     allowedRoutes: { namespaces: { from: 'All' } },
   }))
@@ -99,7 +114,11 @@ function gatewayOf(refs: readonly { readonly ref: ParentRef; readonly namespace:
     apiVersion: `${gatewayGroup}/v1`,
     kind: 'Gateway',
     metadata: { name: ref.name, namespace },
-    spec: { gatewayClassName: ownClass, listeners },
+    // Of two at one port, the API server takes neither.
+    spec: {
+      gatewayClassName: ownClass,
+      listeners: listeners.filter((each, index) => listeners.findIndex(({ port }) => port === each.port) === index),
+    },
   }
 }
 

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest'
 
 import { parseManifests } from '../manifests/manifests.ts'
 import { servedIngresses } from './controller.ts'
-import { ingressNotes, routeNotes } from './ingress-notes.ts'
+import { ingressNotes, gatewayNotes } from './ingress-notes.ts'
 
 const shop = `
 apiVersion: v1
@@ -94,6 +94,7 @@ kind: HTTPRoute
 metadata: { name: web }
 spec:
   parentRefs: [{ name: shop }]
+  listeners: [null, { tls: { certificateRefs: [{ name: shop-tls }, null] } }]
   rules:
     - backendRefs: [{ name: web, port: 80 }, { name: pool, kind: InferencePool }]
     - backendRefs:
@@ -105,11 +106,12 @@ spec:
     'k8s/shop.yaml',
   )
   const routes = manifests.filter(({ object }) => object.kind === 'HTTPRoute')
-  expect(routeNotes(routes, manifests, 'default')).toMatchInlineSnapshot(`
+  expect(gatewayNotes(routes, manifests, 'default')).toMatchInlineSnapshot(`
     [
-      ""k8s/shop.yaml", document 2 (line 9), line 17: httproute/web leads to Service "wbe", which its namespace does not have: it has "web"",
-      ""k8s/shop.yaml", document 2 (line 9), line 18: httproute/web leads to port 8080 of Service "web", which has http (80), 9090",
-      ""k8s/shop.yaml", document 2 (line 9), line 19: httproute/web leads to Service "web", which its namespace does not have",
+      ""k8s/shop.yaml", document 2 (line 9): httproute/web takes its certificate from Secret "shop-tls", which the stack does not have",
+      ""k8s/shop.yaml", document 2 (line 9), line 18: httproute/web leads to Service "wbe", which its namespace does not have: it has "web"",
+      ""k8s/shop.yaml", document 2 (line 9), line 19: httproute/web leads to port 8080 of Service "web", which has http (80), 9090",
+      ""k8s/shop.yaml", document 2 (line 9), line 20: httproute/web leads to Service "web", which its namespace does not have",
     ]
   `)
 })

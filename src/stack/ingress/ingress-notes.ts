@@ -1,5 +1,5 @@
 import { foreignClass, servesDefault } from '../../cluster/network/ingress-routes.ts'
-import type { GatewayRoute } from '../../kube/gateway-api.ts'
+import type { Gateway, GatewayRoute } from '../../kube/gateway-api.ts'
 import { describeObject, kindOf } from '../../kube/kinds.ts'
 import { listOf } from '../../kube/list-of.ts'
 import type { KubeObject } from '../../kube/object.ts'
@@ -23,20 +23,28 @@ export function ingressNotes(ingresses: readonly Manifest[], all: readonly Manif
   })
 }
 
-/** The same of routes of the Gateway API that lead to Services that are not there. */
-export function routeNotes(routes: readonly Manifest[], all: readonly Manifest[], defaultNamespace: string): readonly string[] {
+/** The same of Gateways whose certificates are not there, and of routes that lead to Services that are not. */
+export function gatewayNotes(served: readonly Manifest[], all: readonly Manifest[], defaultNamespace: string): readonly string[] {
   const namespaceOf = ({ metadata }: KubeObject) => metadata.namespace ?? defaultNamespace
-  return routes.flatMap(({ object, origin, lineOf }) =>
+  const secrets = new Set(
+    all.flatMap(({ object }) => (kindOf(object) === 'Secret' ? [`${namespaceOf(object)}/${object.metadata.name}`] : [])),
+  )
+  const certificates = ({ object, origin }: Manifest) =>
+    listOf((object as Gateway).spec?.listeners)
+      .flatMap(({ tls }) => listOf(tls?.certificateRefs))
+      .filter(({ name, namespace = namespaceOf(object) }) => !secrets.has(`${namespace}/${name}`))
+      .map(({ name }) => `${origin}: ${describeObject(object)} takes its certificate from Secret "${name}", which the stack does not have`)
+  const backends = ({ object, origin, lineOf }: Manifest) =>
     listOf((object as GatewayRoute).spec?.rules).flatMap(({ backendRefs }, rule) =>
-      listOf(backendRefs).flatMap(({ kind = 'Service', name, port, namespace = namespaceOf(object) }, index) => {
-        if (kind !== 'Service') return []
+      listOf(backendRefs).flatMap(({ group = '', kind = 'Service', name, port, namespace = namespaceOf(object) }, index) => {
+        if (group !== '' || kind !== 'Service') return []
         const beside = all.map((each) => each.object).filter((each) => namespaceOf(each) === namespace)
         const text = problemOf({ service: { name, port: port === undefined ? {} : { number: port } } }, beside)
         const line = lineOf ? `, line ${lineOf(['spec', 'rules', rule, 'backendRefs', index])}` : ''
         return text ? [`${origin}${line}: ${describeObject(object)} ${text}`] : []
       }),
-    ),
-  )
+    )
+  return served.flatMap((each) => [...certificates(each), ...backends(each)])
 }
 
 interface Finding {
@@ -77,7 +85,7 @@ function problemOf({ service, resource }: IngressBackend, beside: readonly KubeO
     return `leads to Service "${service.name}", which its namespace does not have${has.length > 0 ? `: it has ${formatList(has)}` : ''}`
   }
   const { name, number } = service.port ?? {}
-  const ports = found.spec?.ports ?? []
+  const ports = listOf(found.spec?.ports)
   if (ports.some((each) => (name === undefined ? each.port === number : each.name === name))) return undefined
   const has = ports.map((each) => (each.name ? `${each.name} (${each.port})` : String(each.port)))
   return `leads to port ${name ?? number} of Service "${service.name}", which has ${has.join(', ') || 'none'}`

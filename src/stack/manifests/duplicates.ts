@@ -11,10 +11,9 @@ import { mapPodSpec } from './pod-spec.ts'
 export function checkDuplicates(manifests: readonly Manifest[], namespace: string): void {
   const seen = new Map<string, Manifest>()
   for (const manifest of manifests) {
-    const { apiVersion, kind, metadata } = manifest.object
+    const { kind, metadata } = manifest.object
     if (typeof metadata.name !== 'string') continue
-    const group = apiVersion.includes('/') ? apiVersion.split('/')[0] : ''
-    const key = [group, kind, metadata.namespace ?? namespace, metadata.name].join(' ')
+    const key = keyOf(manifest.object, namespace)
     const other = seen.get(key)
     if (other && canonical(other.object) !== canonical(manifest.object))
       throw new ClusterTestError(
@@ -26,6 +25,16 @@ export function checkDuplicates(manifests: readonly Manifest[], namespace: strin
       )
     seen.set(key, manifest)
   }
+}
+
+function keyOf({ apiVersion, kind, metadata }: KubeObject, namespace: string): string {
+  const group = apiVersion.includes('/') ? apiVersion.split('/')[0] : ''
+  return [group, kind, metadata.namespace ?? namespace, metadata.name].join(' ')
+}
+
+/** Whether one takes the place of the other in the cluster. */
+export function isSameObject(one: KubeObject, other: KubeObject, namespace: string): boolean {
+  return typeof one.metadata.name === 'string' && keyOf(one, namespace) === keyOf(other, namespace)
 }
 
 function canonical(object: KubeObject): string {
