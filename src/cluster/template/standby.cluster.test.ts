@@ -55,7 +55,7 @@ async function removeNode(output: string, name: string): Promise<void> {
   const [, run] = /vk-([0-9a-f]{6})-/.exec(output)!
   const filters = { label: [`vitest-kubernetes.run=${run}`, 'k3d.role=server'] }
   const found = (await docker.engine.listContainers({ all: true, filters })).find(({ Names }) => Names[0]!.includes(`standby-${name}`))
-  await docker.engine.getContainer(found!.Id).remove({ force: true })
+  await docker.engine.getContainer(found!.Id).remove({ force: true, v: true })
 }
 
 test(
