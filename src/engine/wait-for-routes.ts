@@ -44,8 +44,8 @@ interface WaitForRoutesOptions {
 }
 
 /**
- * Waits until the ingress controllers among these addresses serve what Ingresses and Gateways say: a ready controller has yet to read them. A rule
- * whose Service is not there is none that anybody waits for. What the controller refuses is told, and fails nothing.
+ * Waits until the ingress controllers among these addresses serve what Ingresses and Gateways say: a ready controller has yet to read them.
+ * A rule whose Service is not there is none that anybody waits for. What the controller refuses is told, and fails nothing.
  */
 export async function waitForRoutes(
   kube: KubeClient,
