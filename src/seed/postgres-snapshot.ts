@@ -116,8 +116,11 @@ mkdir -p "$folder"
 oldest=$(psql --no-psqlrc --no-password -tAc "select ${oldest}")
 pg_dump --no-password --data-only --file="$folder/dump"
 ${split}`,
+  // Of two at once, each has a file of its own: the second one writes while the first one moves. Older marks only load more than is needed.
   restore: (path) => `${postgresLogin}
 folder=${path}
+marks="$folder/marks.$$"
+trap 'rm -f "$marks"' EXIT
 { cat << 'SQL'
 ${before}
 SQL
@@ -132,6 +135,6 @@ cat << 'SQL'
 ${after}
 SQL
 } | psql --no-psqlrc --no-password --quiet --tuples-only --no-align --single-transaction --set=ON_ERROR_STOP=1 \\
-  --set=folder="$folder" --set=plan="$folder/plan" --set=marks="$folder/marks.new" > /dev/null
-mv "$folder/marks.new" "$folder/marks"`,
+  --set=folder="$folder" --set=plan="$folder/plan" --set=marks="$marks" > /dev/null
+mv "$marks" "$folder/marks"`,
 }
