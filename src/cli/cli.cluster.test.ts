@@ -60,6 +60,8 @@ describe.withCluster('command line', { images: ['busybox:1.37'] }, (test) => {
     await expect
       .poll(async () => (await run('logs', cluster.name, 'pod/talker', '--previous')).out, { timeout: 30_000 })
       .toMatch(/^tick \d+$/m)
+    // What follows it has but lines of the new container.
+    await expect.poll(async () => (await run('logs', cluster.name, 'pod/talker', '--tail', '1')).out, { timeout: 30_000 }).toMatch(/^tick /)
 
     const stop = new AbortController()
     const seen: string[] = []
