@@ -18,7 +18,7 @@ import type { SuiteRecorder } from '../report/recorder.ts'
 import { resetStores, resettable, saveStores } from '../seed/reset.ts'
 import { prepareImages } from '../stack/images/images.ts'
 import { addMounts } from '../stack/images/mounts.ts'
-import { isSameObject } from '../stack/manifests/duplicates.ts'
+import { findReplaced } from '../stack/manifests/duplicates.ts'
 import { type Manifest, loadManifests } from '../stack/manifests/manifests.ts'
 import { waitForChecks } from '../stack/ready/ready-checks.ts'
 import { ClusterTestError, messageOf } from '../support/errors.ts'
@@ -191,6 +191,17 @@ export async function startSuite(
     },
     recorder,
   )
+  const bringMoreUp = async (loaded: readonly Manifest[], abort: AbortSignal): Promise<void> => {
+    const { bridged } = request
+    const ingress = planIngress(declared, loaded, request, namespace)
+    const images = ingress.withImage(plan.images)
+    const planned = planStandIns(addMounts([...loaded, ...ingress.controller], plan.mounts), { bridged, images, namespace })
+    checkManifests(planned.manifests, { images, namespace })
+    tell([...notesOf(loaded), ...ingress.notes, ...planned.notes])
+    const { imported } = importOnce
+    const more = { ...parts, plan: images, manifests: planned.manifests, imported, keepLog, progress, signal: abort }
+    await bringUp(await prepareImages(more), abort)
+  }
   const owned = cleanup.move()
   return {
     cluster,
@@ -205,18 +216,16 @@ export async function startSuite(
         await bringUp({ images: [], manifests: [] }, abort)
         return cluster.access.waitForPods(abort)
       }
-      const all = [...declared.filter((each) => !loaded.some(({ object }) => isSameObject(object, each.object, namespace))), ...loaded]
-      const { bridged } = request
-      const ingress = planIngress(all, loaded, request, namespace)
-      const images = ingress.withImage(plan.images)
-      const planned = planStandIns(addMounts([...loaded, ...ingress.controller], plan.mounts), { bridged, images, namespace })
-      checkManifests(planned.manifests, { images, namespace })
-      tell([...notesOf(loaded), ...ingress.notes, ...planned.notes])
-      const { imported } = importOnce
-      const more = { ...parts, plan: images, manifests: planned.manifests, imported, keepLog, progress, signal: abort }
-      await bringUp(await prepareImages(more), abort)
-      // What was refused would be refused again with all that is applied later.
-      declared = all
+      // At once: who applies something meanwhile has to know of it.
+      const replaced = findReplaced(declared, loaded, namespace)
+      declared = [...declared.filter((each) => !replaced.includes(each)), ...loaded]
+      try {
+        await bringMoreUp(loaded, abort)
+      } catch (error) {
+        // What was refused would be refused again with all that is applied later.
+        declared = [...declared.filter((each) => !loaded.includes(each)), ...replaced]
+        throw error
+      }
     },
     fail: () => reservation.fail(),
     ...recordReady(recorder, diagnosis, signal),

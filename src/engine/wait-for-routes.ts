@@ -1,7 +1,7 @@
-import { gatewayPath } from '../cluster/network/gateway-routes.ts'
+import { gatewayResource } from '../cluster/network/gateway-routes.ts'
 import type { IngressRoute, ServiceAddress } from '../cluster/network/service-address.ts'
 import { type KubeClient, KubeStatusError } from '../kube/client.ts'
-import { type Condition, type Gateway, type GatewayRoute, gatewayController, routeKinds } from '../kube/gateway-api.ts'
+import { type Condition, type Gateway, type GatewayKind, type GatewayRoute, gatewayController, routeKinds } from '../kube/gateway-api.ts'
 import { apiPath } from '../kube/kinds.ts'
 import { listPods } from '../kube/workload.ts'
 import { adminPort, entryPointOf } from '../stack/ingress/controller.ts'
@@ -133,11 +133,15 @@ async function readReasons(
   { kind, namespace, name, gateway }: IngressRoute,
   signal: AbortSignal,
 ): Promise<readonly string[]> {
-  const plural = Object.values(routeKinds).find((each) => each.startsWith(kind))
-  if (!plural || !gateway) return []
-  const route = await kube.find<GatewayRoute>(gatewayPath(plural, namespace, name), { signal })
-  const parents = (route?.status?.parents ?? []).filter(({ controllerName }) => controllerName === gatewayController)
-  const { status } = (await kube.find<Gateway>(gatewayPath('gateways', gateway.namespace, gateway.name), { signal })) ?? {}
+  const routeKind = routeKinds.find((each) => each.toLowerCase() === kind)
+  if (!routeKind || !gateway) return []
+  const read = async <T>(of: GatewayKind, object: { readonly namespace: string; readonly name: string }) => {
+    const resource = await gatewayResource(kube, of, signal)
+    return resource && kube.find<T>(resource.path(object.namespace, object.name), { signal })
+  }
+  const { status: ofRoute } = (await read<GatewayRoute>(routeKind, { namespace, name })) ?? {}
+  const { status } = (await read<Gateway>('Gateway', gateway)) ?? {}
+  const parents = (ofRoute?.parents ?? []).filter(({ controllerName }) => controllerName === gatewayController)
   return [
     ...reasonsOf(parents.flatMap(({ conditions = [] }) => conditions)),
     ...(status?.listeners ?? []).flatMap((listener) =>

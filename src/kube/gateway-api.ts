@@ -7,10 +7,12 @@ export const gatewayGroup = 'gateway.networking.k8s.io'
 /** By what Traefik knows the GatewayClasses that are its own. */
 export const gatewayController = 'traefik.io/gateway-controller'
 
-/** Kinds of routes that lead by names of hosts, with the plural that is in the API server's paths. */
-export const routeKinds = { HTTPRoute: 'httproutes', GRPCRoute: 'grpcroutes', TLSRoute: 'tlsroutes' } as const
+/** Kinds of routes that lead by names of hosts. */
+export const routeKinds = ['HTTPRoute', 'GRPCRoute', 'TLSRoute'] as const
 
-export type GatewayKind = keyof typeof routeKinds | 'GatewayClass' | 'Gateway' | 'TCPRoute' | 'UDPRoute'
+export type RouteKind = (typeof routeKinds)[number]
+
+export type GatewayKind = RouteKind | 'GatewayClass' | 'Gateway' | 'TCPRoute' | 'UDPRoute'
 
 /** Whether an object is of one of these kinds, in any version. */
 export function isOfGatewayApi({ apiVersion, kind }: KubeObject, ...kinds: readonly GatewayKind[]): boolean {

@@ -116,7 +116,8 @@ export function kindOf({ apiVersion, kind }: Typed): Kind | undefined {
 
 type Typed = Pick<KubeObject, 'apiVersion' | 'kind'>
 
-function groupOf(apiVersion: string): string {
+/** Empty for the core group. */
+export function groupOf(apiVersion: string): string {
   return apiVersion.includes('/') ? apiVersion.split('/')[0]! : ''
 }
 

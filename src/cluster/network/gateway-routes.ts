@@ -2,8 +2,10 @@ import type { KubeClient } from '../../kube/client.ts'
 import {
   type Gateway,
   type GatewayClass,
+  type GatewayKind,
   type GatewayRoute,
   type Listener,
+  type RouteKind,
   gatewayGroup,
   listenersOf,
   parentGateways,
@@ -13,9 +15,9 @@ import type { KubeList } from '../../kube/types.ts'
 import { isOwnClass } from './own-class.ts'
 import type { IngressRoute } from './service-address.ts'
 
-/** Where the API server has objects of the Gateway API. */
-export function gatewayPath(plural: string, namespace?: string, name?: string): string {
-  return `/apis/${gatewayGroup}/v1${namespace ? `/namespaces/${namespace}` : ''}/${plural}${name ? `/${name}` : ''}`
+/** Where the API server has objects of the Gateway API; undefined where it does not know them. */
+export function gatewayResource(kube: KubeClient, kind: GatewayKind, signal?: AbortSignal): ReturnType<KubeClient['resource']> {
+  return kube.resource(`${gatewayGroup}/v1`, kind, signal)
 }
 
 /**
@@ -28,15 +30,16 @@ export async function listGatewayRoutes(
   isServed: (namespace: string) => boolean,
   signal?: AbortSignal,
 ): Promise<readonly IngressRoute[]> {
-  const list = async <T>(plural: string) => (await kube.find<KubeList<T>>(gatewayPath(plural), { signal }))?.items ?? []
-  const classes = await list<GatewayClass>('gatewayclasses')
+  const list = async <T>(kind: GatewayKind) => {
+    const resource = await gatewayResource(kube, kind, signal)
+    return resource ? (await kube.request<KubeList<T>>('GET', resource.path(), { signal })).items : []
+  }
+  const classes = await list<GatewayClass>('GatewayClass')
   const own = new Set(classes.filter(isOwnClass).map(({ metadata }) => metadata.name))
   if (own.size === 0) return []
   const [gateways, ...routes] = await Promise.all([
-    list<Gateway>('gateways'),
-    ...(Object.entries(routeKinds) as [keyof typeof routeKinds, string][]).map(async ([kind, plural]) =>
-      (await list<GatewayRoute>(plural)).map((route) => ({ kind, route })),
-    ),
+    list<Gateway>('Gateway'),
+    ...routeKinds.map(async (kind) => (await list<GatewayRoute>(kind)).map((route) => ({ kind, route }))),
   ])
   const isOurs = ({ metadata, spec }: Gateway) => own.has(spec?.gatewayClassName ?? '') && isServed(metadata.namespace!)
   const ours = gateways.filter(isOurs)
@@ -46,7 +49,7 @@ export async function listGatewayRoutes(
     .flatMap(({ kind, route }) => routesOf(kind, route, ours))
 }
 
-function routesOf(kind: keyof typeof routeKinds, route: GatewayRoute, gateways: readonly Gateway[]): readonly IngressRoute[] {
+function routesOf(kind: RouteKind, route: GatewayRoute, gateways: readonly Gateway[]): readonly IngressRoute[] {
   const { name, namespace = '' } = route.metadata
   const base = { kind: kind.toLowerCase() as Lowercase<typeof kind>, namespace, name }
   const targets = parentGateways(route, namespace).flatMap(({ ref, namespace: placed }) => {

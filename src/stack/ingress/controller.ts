@@ -5,7 +5,7 @@ import { kindOf } from '../../kube/kinds.ts'
 import type { KubeObject } from '../../kube/object.ts'
 import type { Ingress, IngressClass } from '../../kube/types.ts'
 import type { Manifest } from '../manifests/manifests.ts'
-import type { ServedGateways } from './gateways.ts'
+import { type ServedGateways, origin } from './gateways.ts'
 import { isLeftToK3s } from './left-to-k3s.ts'
 
 export interface ControllerOptions {
@@ -44,7 +44,6 @@ export function ingressController(
   // Those of Services and Secrets that they lead to count too.
   const namespaces = [...new Set([...manifests, ...missing].map(({ object }) => object.metadata.namespace ?? namespace))].toSorted()
   const classes = [...new Set(ingresses.flatMap(({ object }) => specOf(object)?.ingressClassName ?? []))].toSorted()
-  const origin = 'the ingress controller'
   return [
     // Any number of suites may name the same class.
     ...classes.map((name) => ({ object: ingressClass(name), origin, isCommon: true })),
@@ -217,9 +216,9 @@ function traefikArgs(controller: Controller): readonly string[] {
     '--global.sendanonymoususage=false',
     `--entrypoints.traefik.address=:${adminPortOf(controller)}`,
     `--entrypoints.web.address=:${ports.http}`,
-    `--entrypoints.web.asdefault=true`,
+    '--entrypoints.web.asdefault=true',
     `--entrypoints.websecure.address=:${ports.https}`,
-    `--entrypoints.websecure.asdefault=true`,
+    '--entrypoints.websecure.asdefault=true',
     '--entrypoints.websecure.http.tls=true',
     '--ping=true',
     '--api.insecure=true',

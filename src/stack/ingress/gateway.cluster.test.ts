@@ -7,7 +7,7 @@ import { text } from 'node:stream/consumers'
 import { expect } from 'vitest'
 
 import { findFreePort } from '../../cluster/network/free-port.ts'
-import { gatewayPath } from '../../cluster/network/gateway-routes.ts'
+import { gatewayResource } from '../../cluster/network/gateway-routes.ts'
 import { withRoutes } from '../../cluster/network/ingress-routes.ts'
 import { waitForRoutes } from '../../engine/wait-for-routes.ts'
 import { createKubeClient } from '../../kube/client.ts'
@@ -195,7 +195,7 @@ describe.withCluster(
         'True True,localhost',
       )
       const kube = createKubeClient(await readFile(cluster.kubeconfigPath, 'utf8'))
-      const route = await kube.request<GatewayRoute>('GET', gatewayPath('httproutes', 'default', 'shop'))
+      const route = await kube.request<GatewayRoute>('GET', (await gatewayResource(kube, 'HTTPRoute'))!.path('default', 'shop'))
       expect(route.status?.parents?.flatMap(({ conditions = [] }) => conditions.map(({ status }) => status))).toEqual(['True', 'True'])
     })
 
@@ -224,6 +224,17 @@ describe.withCluster(
         await cluster.apply(httpRoute('late', 'shop', { hostnames: ['late.localhost'], rules: [leads(service)] }))
         expect(await answer('http://late.localhost/')).toBe(`${service} / late.localhost`)
       }
+    })
+
+    test('two at once know of each other', async ({ cluster }) => {
+      const one = (name: string, at: number) => [
+        gateway(name, [{ port: at }]),
+        httpRoute(name, name, { hostnames: [`${name}.localhost`], rules: [leads('web')] }),
+      ]
+      await Promise.all([cluster.apply(one('one', 9001)), cluster.apply(one('two', 9002))])
+      await cluster.apply([])
+      expect(await answer('http://one.localhost:9001/')).toBe('web / one.localhost:9001')
+      expect(await answer('http://two.localhost:9002/')).toBe('web / two.localhost:9002')
     })
 
     test('what was refused is in the way of nothing that comes later', async ({ cluster }) => {

@@ -13,6 +13,7 @@ import {
   isOfGatewayApi,
   listenersOf,
   parentGateways,
+  routeKinds,
 } from '../../kube/gateway-api.ts'
 import { describeObject, kindOf } from '../../kube/kinds.ts'
 import type { KubeObject } from '../../kube/object.ts'
@@ -43,7 +44,8 @@ export interface GatewayOptions {
 /** Of Gateways that routes name and the stack does not have. */
 const ownClass = 'vitest-kubernetes'
 
-const origin = 'the ingress controller'
+/** Of all manifests that are made for a stack. */
+export const origin = 'the ingress controller'
 
 /**
  * What is ours to serve: all Gateways, but those of a GatewayClass that the manifests define. A Gateway that routes name and nobody defines,
@@ -55,7 +57,7 @@ export function servedGateways(manifests: readonly Manifest[], { namespace, k3sA
   const otherClasses = new Set(ofKind(manifests, 'GatewayClass').map(({ object }) => object.metadata.name))
   const all = ofKind(manifests, 'Gateway')
   const gateways = all.filter(({ object }) => !otherClasses.has((object as Gateway).spec?.gatewayClassName ?? ''))
-  const routes = ofKind(manifests, 'HTTPRoute', 'GRPCRoute', 'TLSRoute').map((manifest) => ({
+  const routes = ofKind(manifests, ...routeKinds).map((manifest) => ({
     manifest,
     parents: parentGateways(manifest.object as GatewayRoute, namespace).map((parent) => ({
       ...parent,

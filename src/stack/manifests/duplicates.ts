@@ -1,4 +1,5 @@
-import { templatePath } from '../../kube/kinds.ts'
+import { groupOf, templatePath } from '../../kube/kinds.ts'
+import { listOf } from '../../kube/list-of.ts'
 import type { KubeObject } from '../../kube/object.ts'
 import { ClusterTestError } from '../../support/errors.ts'
 import type { Manifest } from './manifests.ts'
@@ -28,13 +29,14 @@ export function checkDuplicates(manifests: readonly Manifest[], namespace: strin
 }
 
 function keyOf({ apiVersion, kind, metadata }: KubeObject, namespace: string): string {
-  const group = apiVersion.includes('/') ? apiVersion.split('/')[0] : ''
-  return [group, kind, metadata.namespace ?? namespace, metadata.name].join(' ')
+  return [groupOf(apiVersion), kind, metadata.namespace ?? namespace, metadata.name].join(' ')
 }
 
-/** Whether one takes the place of the other in the cluster. */
-export function isSameObject(one: KubeObject, other: KubeObject, namespace: string): boolean {
-  return typeof one.metadata.name === 'string' && keyOf(one, namespace) === keyOf(other, namespace)
+/** Those whose place the others take in the cluster. */
+export function findReplaced(manifests: readonly Manifest[], others: readonly Manifest[], namespace: string): readonly Manifest[] {
+  const named = others.filter(({ object }) => typeof object.metadata.name === 'string')
+  const keys = new Set(named.map(({ object }) => keyOf(object, namespace)))
+  return manifests.filter(({ object }) => keys.has(keyOf(object, namespace)))
 }
 
 function canonical(object: KubeObject): string {
@@ -67,10 +69,6 @@ export function findDoubleEntries(object: KubeObject): readonly string[] {
 }
 
 type Entry = Readonly<Record<string, unknown>>
-
-function listOf(value: unknown): readonly Entry[] {
-  return Array.isArray(value) ? value.filter((each): each is Entry => typeof each === 'object' && each !== null) : []
-}
 
 function twice(entries: readonly Entry[], describe: (entry: Entry) => string): readonly string[] {
   const names = entries.map(describe)

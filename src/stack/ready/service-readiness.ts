@@ -1,4 +1,4 @@
-import { isWorkload } from '../../kube/kinds.ts'
+import { groupOf, isWorkload } from '../../kube/kinds.ts'
 import { selectorFits } from '../../kube/labels.ts'
 import type { KubeObject } from '../../kube/object.ts'
 import type { Pod, Service } from '../../kube/types.ts'
@@ -83,6 +83,6 @@ function labelsOf(pods: readonly Pod[], keys: readonly string[]): readonly strin
 
 /** Whether an object is an operator's to make something of. */
 export function isCustom({ apiVersion }: KubeObject): boolean {
-  const group = apiVersion.includes('/') ? apiVersion.split('/')[0]! : ''
+  const group = groupOf(apiVersion)
   return group.includes('.') && !group.endsWith('.k8s.io')
 }
