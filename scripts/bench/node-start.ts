@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 
 import { run } from '../kit/run.ts'
+import { median } from './median.ts'
 
 const POLL = 25
 const TIMEOUT = 60_000
@@ -24,12 +25,12 @@ const runs = Number(process.argv[2] ?? 5)
 const results: Figures[] = []
 for (let i = 0; i < runs; i++) results.push(await measure(image))
 console.table(results)
-const median = (key: keyof Figures) => results.map((result) => result[key]).toSorted((a, b) => a - b)[Math.floor(runs / 2)]
+const medianOf = (key: keyof Figures) => median(results.map((result) => result[key]))
 console.log(
   JSON.stringify({
     image,
     runs,
-    median: { apiReady: median('apiReady'), nodeReady: median('nodeReady'), dnsReady: median('dnsReady'), stop: median('stop') },
+    median: { apiReady: medianOf('apiReady'), nodeReady: medianOf('nodeReady'), dnsReady: medianOf('dnsReady'), stop: medianOf('stop') },
   }),
 )
 

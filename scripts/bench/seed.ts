@@ -12,6 +12,7 @@ import { connectDatabase } from '../../src/seed/database.ts'
 import { seedSql } from '../../src/seed/seed-sql.ts'
 import { substituteImage } from '../../src/stack/images/image-names.ts'
 import { run } from '../kit/run.ts'
+import { median } from './median.ts'
 
 // synchronous_commit as the seed sets it, over TCP as the seed goes.
 const psqlCommand = [
@@ -57,15 +58,15 @@ try {
       clearInterval(watch)
       figures.push({ psql, seed, peakMB: Math.round(peak / 1e6) })
     }
-    const median = (key: keyof (typeof figures)[number]) => figures.map((each) => each[key]).toSorted((a, b) => a - b)[rounds >> 1]!
+    const medianOf = (key: keyof (typeof figures)[number]) => median(figures.map((each) => each[key]))
     console.log(
       JSON.stringify({
         kind,
         megabytes: Math.round((await stat(file)).size / 1e6),
-        psql: median('psql'),
-        seed: median('seed'),
-        ratio: Math.round((median('seed') / median('psql')) * 100) / 100,
-        peakMB: median('peakMB'),
+        psql: medianOf('psql'),
+        seed: medianOf('seed'),
+        ratio: Math.round((medianOf('seed') / medianOf('psql')) * 100) / 100,
+        peakMB: medianOf('peakMB'),
         rounds: figures.length,
         load: Math.round(load * 10) / 10,
       }),

@@ -11,6 +11,7 @@ import { findFreePort } from '../../src/cluster/network/free-port.ts'
 import { connectDocker } from '../../src/docker/docker.ts'
 import { formatTable } from '../../src/support/table.ts'
 import { run } from '../kit/run.ts'
+import { median } from './median.ts'
 
 const rounds = Number(process.argv[2] ?? 5)
 const root = join(import.meta.dirname, '../..')
@@ -95,7 +96,6 @@ try {
   await cli('templates', 'shop', '--remove').catch(() => undefined)
 }
 
-const median = (values: readonly number[]) => values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)]!
 console.log(
   formatTable(
     ['', 's'],

@@ -12,6 +12,7 @@ import { connectDocker } from '../../src/docker/docker.ts'
 import { readSettings } from '../../src/engine/settings.ts'
 import { runCommand } from '../../src/support/run-command.ts'
 import { formatTable } from '../../src/support/table.ts'
+import { median } from './median.ts'
 import { prepareQuickstart, quickstart } from './quickstart.ts'
 
 const rounds = Number(process.argv.slice(2).find((each) => /^\d+$/.test(each)) ?? 5)
@@ -131,7 +132,6 @@ try {
   await rm(folder, { recursive: true, force: true })
 }
 
-const median = (values: readonly number[]) => values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)]!
 const [base] = [...samples.values()].map((each) => median(each.map(({ ready, teardown }) => ready + teardown)))
 const results = [...samples].map(([name, each]) => {
   const [ready, teardown] = [median(each.map((one) => one.ready)), median(each.map((one) => one.teardown))]

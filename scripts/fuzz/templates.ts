@@ -7,8 +7,7 @@ import { loadavg } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 
-import { isOwnerDead } from '../../src/cluster/ownership/owner.ts'
-import { listTemplates, removeTemplate } from '../../src/cluster/template/template.ts'
+import { listTemplates, listUnfinished, removeTemplate } from '../../src/cluster/template/template.ts'
 import { connectDocker } from '../../src/docker/docker.ts'
 import { type TempProject, createTempProject } from '../../src/testing/temp-project.ts'
 import { createRandom } from './random.ts'
@@ -64,7 +63,7 @@ interface Run {
   readonly output: string
 }
 
-/** @param onOutput hears all that has been printed, and ends the run as a whole by the signal that it returns */
+/** @param onOutput hears all that has been printed, and may kill the run with all its processes */
 function run({ folder }: TempProject, onOutput: (output: string, kill: () => void) => void = () => {}): Promise<Run> {
   const args = [join(root, 'node_modules/vitest/vitest.mjs'), 'run', '--root', folder]
   const env = { ...process.env, VITEST_KUBERNETES_TEMPLATES: '50 GB' }
@@ -87,17 +86,12 @@ async function leftovers(): Promise<readonly string[]> {
   const containers = await docker.engine.listContainers({ all: true, filters })
   const networks = await docker.engine.listNetworks({ filters })
   const { Volumes } = await docker.engine.listVolumes()
-  const whole = new Set((await listTemplates(docker)).map(({ volume }) => volume))
-  const halves = (Volumes ?? []).filter(({ Name, Labels }) => {
-    const maker = (Labels as Readonly<Record<string, string>> | null)?.['vitest-kubernetes.template.maker']
-    return maker !== undefined && !whole.has(Name) && isOwnerDead(maker)
-  })
   const names = [
     ...containers.map(({ Names }) => Names[0]!),
     ...networks.map(({ Name }) => Name),
     ...(Volumes ?? []).map(({ Name }) => Name),
   ]
-  return [...names.filter((name) => name.includes('-fuzz-')), ...halves.map(({ Name }) => Name)]
+  return [...names.filter((name) => name.includes('-fuzz-')), ...(await listUnfinished(docker))]
 }
 
 const ours = async () => (await listTemplates(docker)).filter(({ name }) => name.startsWith('fuzz '))

@@ -75,14 +75,17 @@ export async function removeTemplate(docker: DockerEngine, { key, volume }: Pick
   await forgetUse(key)
 }
 
-/** Removes what was begun by runs of this host that died: volumes of which no template was made. */
+/** Removes what was begun by runs of this host that died. */
 export async function removeUnfinished(docker: DockerEngine): Promise<void> {
+  for (const volume of await listUnfinished(docker)) await removeVolume(docker, volume)
+}
+
+/** Volumes of runs of this host that died, of which no template was made. */
+export async function listUnfinished(docker: DockerEngine): Promise<readonly string[]> {
   const { Volumes } = await docker.engine.listVolumes({ filters: { label: [filesLabel] } })
   // Asked for after the volumes: one that was described meanwhile is not taken for a half one.
   const whole = new Set((await listTemplates(docker)).map(({ volume }) => volume))
-  for (const { Name, Labels } of Volumes ?? []) {
-    if (!whole.has(Name) && isOwnerDead(Labels[makerLabel] ?? '')) await removeVolume(docker, Name)
-  }
+  return (Volumes ?? []).flatMap(({ Name, Labels }) => (!whole.has(Name) && isOwnerDead(Labels[makerLabel] ?? '') ? [Name] : []))
 }
 
 /** What a cluster does at its end with a volume of which no template was made. */
